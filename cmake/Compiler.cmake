@@ -1,0 +1,26 @@
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_CXX_VISIBILITY_PRESET hidden)
+set(CMAKE_C_VISIBILITY_PRESET hidden)
+set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+# Flags of every target of ours, never of a consumer.
+add_library(smartvpn_flags INTERFACE)
+target_compile_options(smartvpn_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow=local -fstack-protector-strong
+  $<$<BOOL:${SMARTVPN_WERROR}>:-Werror>
+  $<$<NOT:$<BOOL:${SMARTVPN_SANITIZE}>>:$<$<CONFIG:Release,RelWithDebInfo>:-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2>>)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  target_compile_options(smartvpn_flags INTERFACE -Wno-shadow)
+endif()
+if(SMARTVPN_SANITIZE)
+  target_compile_options(smartvpn_flags INTERFACE -fsanitize=${SMARTVPN_SANITIZE} -fno-omit-frame-pointer)
+  target_link_options(smartvpn_flags INTERFACE -fsanitize=${SMARTVPN_SANITIZE})
+  if(SMARTVPN_SANITIZE MATCHES "undefined")
+    target_compile_options(smartvpn_flags INTERFACE -fno-sanitize-recover=undefined)
+  endif()
+endif()

@@ -1,0 +1,22 @@
+# What a build contains. The header and the exported symbols never change with these switches:
+# what is absent answers SMARTVPN_UNSUPPORTED.
+option(SMARTVPN_WITH_TLS "TLS in process on stream listeners and tunnels" ON)
+option(SMARTVPN_WITH_WEBSOCKET "WebSocket transport" ON)
+option(SMARTVPN_WITH_TUNNEL "The dialling end" ON)
+option(SMARTVPN_WITH_TUN "Forwarding through a kernel tun device" ON)
+option(SMARTVPN_WITH_CLI "The smartvpn command" ${PROJECT_IS_TOP_LEVEL})
+option(SMARTVPN_BUILD_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
+option(SMARTVPN_BUILD_EXAMPLES "Build the C examples" ${PROJECT_IS_TOP_LEVEL})
+option(SMARTVPN_BUILD_FUZZERS "Build the libFuzzer targets (clang only)" OFF)
+option(SMARTVPN_WERROR "Turn warnings into errors (for our own CI)" OFF)
+set(SMARTVPN_SANITIZE "" CACHE STRING "Sanitizers to build with, as in -fsanitize=, e.g. address,undefined")
+set(SMARTVPN_LLHTTP_DIR "" CACHE PATH "A folder with llhttp.c, api.c, http.c and llhttp.h")
+
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "" FORCE)
+endif()
+find_program(SMARTVPN_CCACHE ccache)
+if(SMARTVPN_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${SMARTVPN_CCACHE})
+  set(CMAKE_C_COMPILER_LAUNCHER ${SMARTVPN_CCACHE})
+endif()

@@ -1,0 +1,80 @@
+// The one interface through which a transport asks whether somebody may come in. `server/`
+// implements it over the lists, the registry and the limits, so phase 1 and phase 2 are the same
+// code whatever the carrier. A transport calls, in this order, on its shard's thread:
+//   on_accept -> on_real_address -> on_identity -> on_confirmed, and on_closed exactly once at the end.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/reason.hpp"
+#include "base/result.hpp"
+#include "base/secret.hpp"
+#include "inet/address.hpp"
+
+namespace smartvpn::session {
+
+enum class Transport : uint8_t { websocket = 0, quic = 1, wireguard = 2 };
+const char* transport_name(Transport transport) noexcept;
+
+// A TLV of a PROXY header as events show it: name (or "0xE3") and printable text or hex.
+struct ProxyTlvText {
+  std::string name;
+  std::string value;
+};
+
+// What is known of one carrier connection. The listener fills it as it learns; ids have a generation.
+struct Connection {
+  uint64_t id = 0;
+  uint32_t listener = 0;                       // index into the configuration's `listen`
+  Transport transport = Transport::websocket;
+  inet::Endpoint peer_addr;                    // the socket's peer: the proxy, or the client itself
+  std::optional<inet::Endpoint> real_addr;     // the client; absent for an address-less PROXY header
+  bool behind_proxy = false;                   // a PROXY header was read
+  std::vector<ProxyTlvText> tlvs;
+};
+
+// What an admitted client gets; message 2 of the native handshake carries it.
+struct Grant {
+  std::string client_id;
+  std::vector<inet::IpAddress> addresses;      // tentative until on_confirmed
+  std::vector<inet::Cidr> routes;              // what the client should send into the tunnel
+  std::vector<inet::IpAddress> dns;
+  uint16_t mtu = 1420;
+};
+
+struct IdentityVerdict {
+  Reason reason = Reason::none;                // none: admitted
+  uint32_t retry_after_s = 0;                  // for busy answers
+  Grant grant;                                 // meaningful if admitted
+};
+
+// Who came through message 1. `rekey` asks again for a live session: the key must be the same entry's.
+struct Identity {
+  PublicKey static_key{};
+  std::vector<inet::IpAddress> wanted_addresses;  // what the client had before, a wish
+  bool rekey = false;
+};
+
+class Admission {
+ public:
+  virtual ~Admission() = default;
+  // Before a byte is read. For listeners behind proxies: is the peer trusted? Otherwise limits too.
+  virtual Reason on_accept(const Connection& connection) = 0;
+  // Phase 1: `real_addr` is final. Before TLS, upgrade and any crypto.
+  virtual Reason on_real_address(const Connection& connection) = 0;
+  // An asymmetric operation is about to be paid for. False: later (the loop turn's share is used up).
+  virtual bool may_start_handshake(const Connection& connection) = 0;
+  // Phase 2. `none` with a grant, a refusal, or nothing: the answer comes later through
+  // `IdentitySink::on_verdict` with the same connection id.
+  virtual std::optional<IdentityVerdict> on_identity(const Connection& connection, const Identity& identity) = 0;
+  // The first data message opened: the lease is committed, an older session replaced. Gives the
+  // session id; 0 when the grant no longer holds (the connection must close with `*why`).
+  virtual uint64_t on_confirmed(const Connection& connection, Reason* why) = 0;
+  // The connection ended, whatever stage it had reached; `reason` says why.
+  virtual void on_closed(const Connection& connection, Reason reason, const std::string& detail) = 0;
+};
+
+}  // namespace smartvpn::session
