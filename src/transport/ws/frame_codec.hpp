@@ -31,8 +31,7 @@ enum class HeaderStatus : uint8_t { done, need_more, malformed };
 // Reads one header from the front of `in`. Judges every byte as soon as it is there, so a wrong first
 // byte is `malformed` even when it comes alone: RSV bits set (no extension is ever negotiated),
 // reserved opcodes, mask bit other than `expect_masked`, control frames fragmented or over 125 bytes,
-// lengths not in their shortest form or of 2^63 and more. With `need_more`, `out.fin` and
-// `out.opcode` are set if `in` has at least one byte.
+// lengths not in their shortest form or of 2^63 and more. `out` means something only when `done`.
 HeaderStatus decode_frame_header(ByteView in, bool expect_masked, FrameHeader& out) noexcept;
 
 // XORs `data` with the key, starting at key byte `phase` mod 4, eight bytes or more at a time.

@@ -87,18 +87,20 @@ class Machine {
   size_t buffered() const noexcept { return message_.size(); }
 
  private:
+  bool live() const noexcept { return state_ == State::open || state_ == State::closing; }
   bool take_header(ByteSpan& data, Handler& handler);
-  uint16_t judge_header(bool complete) const noexcept;
+  uint16_t judge_frame() const noexcept;
+  void begin_frame() noexcept;
   void take_payload(ByteSpan chunk, Handler& handler);
-  void take_data(ByteSpan chunk, bool last, Handler& handler);
-  void take_control(ByteSpan chunk, bool last, Handler& handler);
+  void take_data(ByteSpan chunk, bool frame_ends, Handler& handler);
+  void take_control(ByteView chunk, bool frame_ends, Handler& handler);
+  void on_control_frame(ByteView body, Handler& handler);
   void on_close_frame(ByteView body, Handler& handler);
   void deliver(ByteSpan message, Handler& handler);
   bool keep(ByteView chunk) noexcept;
   bool queue_control(Opcode opcode, ByteView payload, size_t limit) noexcept;
   void queue_close(uint16_t code, std::string_view reason) noexcept;
   void fail(uint16_t code, Handler& handler);
-  void release_buffer() noexcept;
   MaskKey next_mask() noexcept;
 
   Rng* rng_;
@@ -126,6 +128,10 @@ class Machine {
 
   Bytes out_;
   size_t out_sent_ = 0;
+
+  // A client's masks are drawn sixteen at a time: the kernel's generator costs a system call.
+  std::array<uint8_t, 64> masks_{};
+  uint8_t masks_left_ = 0;
 };
 
 }  // namespace smartvpn::ws
