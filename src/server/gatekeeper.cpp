@@ -27,11 +27,6 @@ Gatekeeper::Gatekeeper(const Parts& parts)
       limiter_(limits_of(parts.plan.config.security), system_rng().u64()),
       handshakes_(parts.plan.config.security.max_handshakes_in_progress) {}
 
-void Gatekeeper::begin_turn(Time now) noexcept {
-  now_ = now;
-  handshakes_left_ = kHandshakesPerTurn;
-}
-
 Reason Gatekeeper::on_accept(const session::Connection& connection) {
   auto& scope = parts_.reporter.scope(connection.listener);
   ++scope.connections_total;
@@ -68,7 +63,7 @@ Reason Gatekeeper::on_real_address(const session::Connection& connection) {
   if (Reason reason = parts_.plan.connection_policy.judge(ip_of(connection.real_addr)); reason != Reason::none)
     return reason;
   inet::IpAddress source = connection.real_addr ? connection.real_addr->ip : connection.peer_addr.ip;
-  if (Reason reason = limiter_.open(source, now_); reason != Reason::none) return reason;
+  if (Reason reason = limiter_.open(source, parts_.loop.now()); reason != Reason::none) return reason;
   entry.counted = source;
   if (!handshakes_.enter()) return Reason::too_many_handshakes;
   entry.in_handshake = true;
@@ -164,19 +159,17 @@ void Gatekeeper::on_closed(const session::Connection& connection, Reason reason,
   Entry entry = std::move(it->second);
   entries_.erase(it);
   --parts_.reporter.scope(connection.listener).connections_open;
-  if (entry.counted) limiter_.closed(entry.counted, now_);
+  if (entry.counted) limiter_.closed(entry.counted, parts_.loop.now());
   if (entry.in_handshake) handshakes_.leave();
   if (entry.stage == Stage::session) {
     session_end_(connection.id, reason, detail);
   } else if (reason != Reason::none && reason != Reason::proxy_local) {
     // `none` is a connection that did what it came for: a health check.
-    parts_.reporter.rejected(connection, reason, detail, now_);
+    parts_.reporter.rejected(connection, reason, detail, parts_.loop.now());
   } else if (reason == Reason::proxy_local) {
     parts_.reporter.scope(connection.listener).reject(reason);
   }
   if (entry.offered) parts_.pool.release(entry.admitted.lease);
 }
-
-void Gatekeeper::tick(Time now) { limiter_.tick(now); }
 
 }  // namespace smartvpn::server

@@ -3,9 +3,11 @@
 // identity; nothing that costs another client anything happens before a session is confirmed.
 #pragma once
 
+#include <functional>
 #include <unordered_map>
 
 #include "acl/rate_limiter.hpp"
+#include "net/loop.hpp"
 #include "registry/address_pool.hpp"
 #include "server/client_directory.hpp"
 #include "server/plan.hpp"
@@ -22,6 +24,7 @@ class Gatekeeper final : public session::Admission {
     registry::AddressPool& pool;
     SessionTable& sessions;
     Reporter& reporter;
+    net::Loop& loop;  // for the time of the turn
   };
   // What a confirmed connection becomes a session with.
   struct Admitted {
@@ -34,12 +37,13 @@ class Gatekeeper final : public session::Admission {
 
   explicit Gatekeeper(const Parts& parts);
 
-  // The shard's time of this turn; a new turn may again pay for some handshakes.
-  void begin_turn(Time now) noexcept;
+  // Every turn of the loop may pay for a few handshakes again.
+  void begin_turn() noexcept { handshakes_left_ = kHandshakesPerTurn; }
 
   Reason on_accept(const session::Connection& connection) override;
   Reason on_real_address(const session::Connection& connection) override;
   bool may_start_handshake(const session::Connection& connection) override;
+  bool knows_key(const PublicKey& key) override { return parts_.clients.find_by_key(key).client != nullptr; }
   std::optional<session::IdentityVerdict> on_identity(const session::Connection& connection,
                                                       const session::Identity& identity) override;
   void on_closed(const session::Connection& connection, Reason reason, const std::string& detail) override;
@@ -51,7 +55,7 @@ class Gatekeeper final : public session::Admission {
   void on_session_end(std::function<void(uint64_t connection, Reason, const std::string&)> callback) {
     session_end_ = std::move(callback);
   }
-  void tick(Time now);
+  void tick() { limiter_.tick(parts_.loop.now()); }
   uint32_t handshakes_in_progress() const noexcept { return handshakes_.count(); }
 
  private:
@@ -75,7 +79,6 @@ class Gatekeeper final : public session::Admission {
   // Connections whose PROXY header is awaited, by proxy. Only trusted proxies have a place here.
   std::unordered_map<inet::IpAddress, uint32_t, inet::IpAddressHash> awaiting_header_;
   std::function<void(uint64_t, Reason, const std::string&)> session_end_;
-  Time now_{};
   int handshakes_left_ = kHandshakesPerTurn;
 };
 

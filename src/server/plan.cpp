@@ -4,6 +4,10 @@ namespace smartvpn::server {
 namespace {
 
 Result<void> check_build(const config::ServerConfig& config) {
+  if (config.limits.memory_bytes != 0)
+    return make_error(Status::UNSUPPORTED, "no memory ceiling in this version", "/limits/memory_bytes");
+  if (config.registry.keep_private_keys)
+    return make_error(Status::UNSUPPORTED, "private keys are never kept in this version", "/registry/keep_private_keys");
   if (!SMARTVPN_WITH_TUN && config.forwarding.mode == config::ForwardingConfig::Mode::tun)
     return make_error(Status::UNSUPPORTED, "this build has no tun engine", "/forwarding/mode");
   for (size_t i = 0; i < config.listen.size(); ++i) {

@@ -18,14 +18,15 @@ namespace smartvpn::session {
 class SessionHandler {
  public:
   virtual ~SessionHandler() = default;
-  // The inner packets of one message, not yet looked into; the views are valid during the call.
-  // At most kMaxRecords. `segment_size` is the peer's word: inet::inspect() judges it.
+  // Inner packets, not yet looked into; the views are valid during the call. At most 64; a message with
+  // more of them makes several calls. `segment_size` is the peer's word: inet::inspect() judges it.
   virtual void on_packets(std::span<const PacketView> batch) = 0;
   // Messages, records or segments given up, by name.
   virtual void on_drop(Drop drop, uint64_t count) = 0;
   // A round trip measured by a ping.
   virtual void on_rtt(Duration sample) = 0;
-  // The state changed. `dead` does not end a session by itself unless `close_when_dead` is set.
+  // The peer was found dead, or is alive again (never `waiting`). Being dead does not end a session by
+  // itself unless `close_when_dead` is set.
   virtual void on_liveness(Liveness liveness) = 0;
   // Exactly once, whatever ends the session; nothing else is called afterwards. What pull() still
   // gives (a refusal, a close record) should be written before the carrier closes.

@@ -48,7 +48,7 @@ class Initiator final : public SessionMachine {
   void read_hello(const MessageHeader& header, ByteView message, Time now);
   void read_response(const MessageHeader& header, ByteView message, Time now);
   void begin(std::span<const uint8_t, 32> binding, Time now);
-  void accept(const ResponsePayload& payload, bool rekey, KeyMaterial&& material, Time now);
+  void accept(const ResponsePayload& payload, KeyMaterial&& material, Time now);
   void apply(const SessionParameters& parameters) noexcept;
   Time rekey_at() const noexcept;
   Time give_up_at() const noexcept;
@@ -61,7 +61,8 @@ class Initiator final : public SessionMachine {
   std::unique_ptr<Pending> pending_;
   SessionParameters parameters_;
   Time step_deadline_ = kNever;
-  Time first_attempt_{}, last_attempt_{};  // of a rekey; meaningful while one is pending
+  Time first_attempt_{}, last_attempt_{};  // meaningful while rekeying_
+  bool rekeying_ = false;
   State state_ = State::idle;
 };
 

@@ -2,8 +2,6 @@
 // record acts. Stateless, no allocation. docs/PROTOCOL.md, "Records".
 #pragma once
 
-#include <array>
-
 #include "base/bytes.hpp"
 
 namespace smartvpn::session {
@@ -39,15 +37,28 @@ struct RecordPolicy {
   bool configuration = false;  // we are the client
 };
 
-struct RecordList {
-  std::array<Record, kMaxRecords> records;  // the first `size` are valid
-  size_t size = 0;
+// What one look over the whole message found.
+struct RecordSummary {
+  size_t records = 0;
+  bool has_configuration = false;
+  ByteView configuration;  // views into the plaintext
 };
 
-// Fills `out` with the records before any padding; views into `plaintext`. False when anything is
-// malformed: a length past the end, an empty packet, a body of the wrong size, more than kMaxRecords,
-// a second configuration or close, or a kind the policy excludes. Unknown kinds are well formed.
-bool parse_records(ByteView plaintext, const RecordPolicy& policy, RecordList& out) noexcept;
+// Looks at every record before any padding. False when anything is malformed: a length past the end,
+// an empty packet, a body of the wrong size, more than kMaxRecords, a second configuration or close,
+// or a kind the policy excludes. Unknown kinds are well formed.
+bool check_records(ByteView plaintext, const RecordPolicy& policy, RecordSummary& out) noexcept;
+
+// Walks over a plaintext that check_records() accepted.
+class RecordReader {
+ public:
+  explicit RecordReader(ByteView plaintext) noexcept : rest_(plaintext) {}
+  // False at the end, or where the padding begins.
+  bool next(Record& out) noexcept;
+
+ private:
+  ByteView rest_;
+};
 
 // Writes the 4 bytes of a record header. `length` below 2^24.
 void write_record_header(uint8_t* out, RecordKind kind, size_t length) noexcept;

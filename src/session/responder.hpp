@@ -55,9 +55,11 @@ class Responder final : public SessionMachine {
   Time role_deadline() const noexcept override;
   void role_tick(Time now) override;
 
-  bool may_rekey(Time now) noexcept;
+  bool may_rekey(Time now) const noexcept;
   Reason read_initiation(const MessageHeader& header, ByteView message);
-  bool answer(const IdentityVerdict& verdict, bool rekey, Time now);
+  std::optional<PublicKey> read_static(Pending& pending, ByteView message);
+  void ask_owner(Time now);
+  void answer(const IdentityVerdict& verdict, Time now);
   SessionParameters make_parameters(const Grant& grant, const InitiationPayload& payload) const;
 
   ResponderHandler& responder_handler_;

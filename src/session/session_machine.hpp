@@ -33,8 +33,9 @@ class SessionMachine {
   // One complete message from the carrier; its bytes are overwritten.
   void receive(ByteSpan message, Time now) noexcept;
 
-  // Queues an inner packet for the peer. `none`, or why this packet was given up (on_drop is then not
-  // called for it); others that had to make room are reported by on_drop.
+  // Queues an inner packet for the peer. `none`: taken; what had to make room (perhaps this one) is
+  // reported by on_drop. Otherwise why not, and on_drop is not called: session_not_ready,
+  // malformed_packet (empty), bad_super_packet (the peer takes none), too_big for the peer.
   Drop send(Packet&& packet, Time now) noexcept;
 
   // The next complete message for the carrier, sealed now: handshakes, then control, then data; an
@@ -86,21 +87,26 @@ class SessionMachine {
   virtual void role_tick(Time now) = 0;
 
   // Puts a handshake message in front of everything.
-  void queue_handshake(ByteView message) noexcept;
-  [[nodiscard]] bool install_keys(KeyMaterial&& material, Time now) noexcept;
+  void queue_handshake(ByteView message, Time now) noexcept;
+  [[nodiscard]] bool install_keys(KeyMaterial&& material) noexcept;
   void set_peer(uint32_t capabilities, uint32_t max_plaintext, uint16_t mtu) noexcept;
+  void set_mtu(uint16_t mtu) noexcept { mtu_ = mtu; }
   uint32_t fresh_index() noexcept;
   // The carrier byte and everything else that goes into Noise's prologue; `binding` is the challenge
   // or the previous handshake's hash.
-  std::array<uint8_t, 43> prologue(std::span<const uint8_t, 32> binding) const noexcept;
+  using Prologue = std::array<uint8_t, 43>;
+  Prologue prologue(std::span<const uint8_t, 32> binding) const noexcept;
   // The end. `tell`: with a close record, if there are keys for it.
-  void finish(CloseInfo info, bool tell, Time now) noexcept;
-  // The end of somebody unknown, or of a handshake: nothing is said.
+  void finish(const CloseInfo& info, bool tell, Time now) noexcept;
+  // The end of somebody unknown, or of a handshake: nothing is said, and nothing unsent is sent.
   void fail(Reason reason, Time now) noexcept;
   // Something that cannot happen by accident on an ordered carrier.
   void violation(Drop drop, Time now) noexcept;
   void mark_authenticated() noexcept { authenticated_ = true; }
   void mark_established(Time now) noexcept;
+  // Something opened: a sign of life.
+  void heard(Time now);
+  size_t peer_max_plaintext() const noexcept { return peer_max_plaintext_; }
 
   const SessionConfig config_;
   SessionHandler& handler_;
@@ -114,16 +120,13 @@ class SessionMachine {
  private:
   static constexpr uint32_t kMaxUnknownFromStranger = 4;
   void receive_data(const MessageHeader& header, ByteSpan message, Time now);
-  void act_on(const RecordList& list, Time now);
-  void act_on_control(const Record& record, bool* answered, Time now);
-  void heard(Time now);
-  void check_liveness_change(Liveness before);
-  Packet seal(Packet&& message) noexcept;
-  WriterLimits writer_limits() const noexcept;
+  void act_on(ByteView plaintext, Time now);
+  void closed_by_peer(ByteView body, Time now) noexcept;
+  void keepalive_tick(Time now);
 
   SendQueue queue_;
   MessageWriter writer_;
-  std::array<Packet, 2> outbox_;
+  Packet outbox_;  // a handshake message; a newer one replaces an unsent one
   PacketPool& pool_;
   const bool is_initiator_;
   uint64_t handshakes_ = 0;
@@ -131,7 +134,7 @@ class SessionMachine {
   uint32_t unknown_from_stranger_ = 0;
   uint16_t mtu_ = 0;
   bool peer_super_packets_ = false, authenticated_ = false, established_ = false;
-  CloseInfo close_info_;
+  Reason close_reason_ = Reason::none;
 };
 
 }  // namespace smartvpn::session

@@ -53,6 +53,7 @@ class Event {
   // As set(), but leaves the key out when the text is empty.
   Event& set_if(std::string_view key, std::string_view text) { return text.empty() ? *this : set(key, text); }
   Event& set_list(std::string_view key, const std::vector<std::string>& items);
+  // A name that comes again gets "#2", "#3" behind it.
   Event& set_object(std::string_view key, const std::vector<std::pair<std::string, std::string>>& items);
 
   EventType type() const noexcept { return type_; }
