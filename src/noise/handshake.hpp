@@ -55,7 +55,8 @@ class Handshake {
   bool mix_dh(const SecretKey& secret, const PublicKey& theirs) noexcept;
   void mix_ephemeral(const PublicKey& key) noexcept;
   bool mix_psk() noexcept;
-  bool fail() noexcept;  // false
+  bool finish() noexcept;  // true
+  bool fail() noexcept;    // false
 
   Rng* rng_;
   const crypto::KeyPair* own_;

@@ -41,8 +41,8 @@ class AddressPool {
  public:
   // `subnets`: several of one family are used one after the other. Overlaps are INVALID with
   // `path`/<index>. `remembered` bounds the past leases kept per subnet. No subnet: empty leases.
-  static Result<AddressPool> create(const std::vector<inet::Cidr>& subnets, const std::string& path = "/network/subnets",
-                                    size_t remembered = 65536);
+  static Result<AddressPool> create(const std::vector<inet::Cidr>& subnets,
+                                    const std::string& path = "/network/subnets", size_t remembered = 65536);
 
   std::vector<inet::IpAddress> gateways() const;  // one a subnet, in their order
   bool is_gateway(const inet::IpAddress& ip) const;

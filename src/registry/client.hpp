@@ -25,12 +25,12 @@ struct ClientSecurity {
 };
 
 struct ClientSpec {
-  std::string id;                              // 1..64 characters of [A-Za-z0-9._@-]
-  std::optional<PublicKey> noise_public_key;   // absent: a key pair is made
+  std::string id;                             // 1..64 characters of [A-Za-z0-9._@-]
+  std::optional<PublicKey> noise_public_key;  // absent: a key pair is made
   bool enabled = true;
-  int64_t expires_at_ms = 0;                   // wall clock; 0: never
-  std::vector<inet::IpAddress> addresses;      // fixed, at most one a family; families not named are leased
-  uint32_t max_sessions = 1;                   // 1..1024; above 1 only without fixed addresses
+  int64_t expires_at_ms = 0;               // wall clock; 0: never
+  std::vector<inet::IpAddress> addresses;  // fixed, at most one a family; families not named are leased
+  uint32_t max_sessions = 1;               // 1..1024; above 1 only without fixed addresses
   std::string description;
   std::vector<std::string> tags;
   ClientSecurity security;

@@ -64,8 +64,8 @@ class SubnetPool {
   inet::IpAddress next_;     // at and above it nothing was handed out by walking
   bool walked_all_ = false;  // next_ has passed last_
   size_t remembered_limit_;
-  AddressSet in_use_;    // value unused
-  AddressSet reserved_;  // value unused
+  AddressSet in_use_;                    // value unused
+  AddressSet reserved_;                  // value unused
   std::set<inet::IpAddress> available_;  // below next_, free, nobody's memory
   PastList past_;
   std::unordered_map<inet::IpAddress, PastList::iterator, inet::IpAddressHash> past_by_address_;
