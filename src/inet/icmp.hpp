@@ -32,7 +32,7 @@ class IcmpLimiter {
 
  private:
   Duration interval_, capacity_;
-  Time empty_at_{};  // when the bucket counts as full again is capacity_ behind this
+  Time busy_until_{};  // every answer books one interval; at most capacity_ ahead of now
 };
 
 }  // namespace smartvpn::inet

@@ -40,10 +40,11 @@ struct InnerPacket {
   uint8_t tcp_flags = 0;
   uint8_t icmp_type = 0, icmp_code = 0;
   uint16_t src_port = 0, dst_port = 0;
-  uint16_t transport_offset = 0;  // where the upper-layer header (or a later fragment's data) begins
-  uint16_t payload_offset = 0;    // behind the TCP/UDP/ICMP header; transport_offset for other protocols
-  uint32_t total_length = 0;      // what the IP header says; never more than the bytes given
-  uint16_t fragment_offset = 0;   // in bytes, of the data at transport_offset
+  uint16_t transport_offset = 0;      // where the upper-layer header (or a later fragment's data) begins
+  uint16_t payload_offset = 0;        // behind the TCP/UDP/ICMP header; transport_offset for other protocols
+  uint32_t total_length = 0;          // what the IP header says; never more than the bytes given
+  uint16_t fragment_offset = 0;       // in bytes, of the data at fragment_data_offset
+  uint16_t fragment_data_offset = 0;  // behind the IPv4 header or the IPv6 fragment header
   uint32_t fragment_id = 0;
   IpAddress src, dst;  // never mapped, never ::/96 (but `src` may be `::` itself)
   QuotedPacket quoted;

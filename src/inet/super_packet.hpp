@@ -32,15 +32,15 @@ constexpr uint16_t kMinSegmentV4 = 536, kMinSegmentV6 = 1220;
 // at least one payload byte. One segment is fine here. bad_super_packet otherwise.
 [[nodiscard]] Drop parse_super(ByteView packet, uint16_t segment_size, SuperInfo& out) noexcept;
 
-// All a receiver demands of a peer's super-packet, and so what a sender checks before it sends one
-// whole. parse_super() and: 2 to kMaxSegments segments; segment size (for TCP: with the TCP options,
-// as an MSS counts) at least kMinSegmentV4/V6; header + segment size <= session_mtu; no SYN, RST or
-// URG; IPv4 header checksum right; the checksum field holds the partial sum; ordinary addresses only
-// as far as classify() is also called. bad_super_packet otherwise.
+// All a receiver demands of a peer's super-packet beyond classify(), and so what a sender checks
+// before it sends one whole. parse_super() and: 2 to kMaxSegments segments; segment size (for TCP:
+// with the TCP options, as an MSS counts) at least kMinSegmentV4/V6; header + segment size <=
+// session_mtu; no SYN, RST or URG; IPv4 header checksum right; the checksum field holds the partial
+// sum. bad_super_packet otherwise.
 [[nodiscard]] Drop inspect(ByteView packet, uint16_t segment_size, uint16_t session_mtu, SuperInfo& out) noexcept;
 
 // Stores the partial checksum and (IPv4) the header checksum, which makes the form above out of any
-// packet parse_super() took.
+// packet parse_super() took. Touches the headers only: `packet` may end behind info.header_length.
 void prepare_partial(ByteSpan packet, const SuperInfo& info) noexcept;
 
 // Completes the checksum of a packet from the kernel with VIRTIO_NET_HDR_F_NEEDS_CSUM. False, and

@@ -21,6 +21,8 @@ class HostMap {
     }
   }
 
+  T* find(const inet::IpAddress& ip) noexcept { return const_cast<T*>(std::as_const(*this).find(ip)); }
+
   void set(const inet::IpAddress& ip, const T& value) {
     if ((size_ + 1) * 2 > slots_.size()) grow();
     size_t i = home(ip);

@@ -26,6 +26,7 @@ enum class RouteKind : uint8_t {
 struct RouteEntry {
   RouteKind kind = RouteKind::none;
   bool registered = false;  // stays when its session goes
+  uint8_t prefix = 0;       // length of the matching prefix
   uint64_t session = 0;     // 0: not live
   uint64_t client = 0;      // the caller's number for the registry entry, 0 if it has none
 };
@@ -63,7 +64,7 @@ class RouteTable {
   size_t size() const noexcept { return hosts_.size() + subnets_.size(); }
 
  private:
-  const RouteEntry* find(const inet::Cidr& prefix) const noexcept;
+  RouteEntry* find(const inet::Cidr& prefix) noexcept;
   void store(const inet::Cidr& prefix, const RouteEntry& entry);
   void erase(const inet::Cidr& prefix);
 

@@ -32,14 +32,15 @@ struct RouterOptions {
   std::vector<inet::Cidr> nat64_prefixes;  // besides 64:ff9b::/96, for the IPv4 inside
 };
 
-// drop == none: exactly one of `session` (deliver to it) and `to_engine` is set; `to_host` marks an
-// engine packet that is addressed to this machine itself.
+// drop == none: exactly one of `session` (deliver to it), `to_engine` and `to_all` is set; `to_host`
+// marks an engine packet that is addressed to this machine itself.
 struct Verdict {
   Drop drop = Drop::none;
   uint64_t session = 0;
   uint64_t client = 0;  // of `session`
   bool to_engine = false;
   bool to_host = false;
+  bool to_all = false;  // from the engine, to a group that is enabled: a copy for every session
 };
 
 class Router {
@@ -59,17 +60,25 @@ class Router {
   // without a session, link-local destination, the sender itself), bad_fragment.
   Verdict from_client(uint64_t session, const inet::InnerPacket& packet, Time now) noexcept;
 
+  // A later rule (a list that names ports) refused this first fragment after from_client() had passed
+  // it: its later fragments follow.
+  void refuse_fragments(uint64_t session, const inet::InnerPacket& packet, Drop drop, Time now) noexcept;
+
   // A packet that the engine delivered. Drops: neighbour_noise (the device's own), multicast,
   // broadcast, no_route, client_to_client (a hairpin: it claims to come from a client or the pool),
   // bad_fragment.
   Verdict from_engine(const inet::InnerPacket& packet, Time now) noexcept;
 
  private:
+  Verdict fragment_from_client(uint64_t session, const inet::InnerPacket& packet, const RouteEntry& dst,
+                               Time now) noexcept;
   Verdict to_destination(uint64_t session, const inet::InnerPacket& packet, const RouteEntry& dst) const noexcept;
+  Verdict to_client(uint64_t session, const RouteEntry& dst) const noexcept;
+  Drop beyond(const inet::IpAddress& dst) const noexcept;
+  Drop hidden_ipv4(const inet::IpAddress& ip) const noexcept;
   Drop to_this_machine(const inet::InnerPacket& packet, RouteKind kind) const noexcept;
-  Drop embedded_destination(const inet::InnerPacket& packet) const noexcept;
   bool service_open(const inet::IpAddress& address, RouteKind kind, uint8_t protocol, uint16_t port) const noexcept;
-  Drop group_destination(const inet::InnerPacket& packet, const RouteEntry& dst) const noexcept;
+  bool is_group(const inet::InnerPacket& packet, const RouteEntry& dst, Drop& refusal) const noexcept;
 
   RouterOptions options_;
   RouteTable table_;
