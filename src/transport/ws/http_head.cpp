@@ -1,6 +1,6 @@
 // llhttp does the grammar; this file bounds what is kept, stops right behind the empty line, and
-// refuses two liberties llhttp takes: lines that end in a bare LF, and folded header lines. Both are
-// classic ways for two HTTP readers to see two different messages.
+// refuses the liberties llhttp takes: lines that end in a bare LF, folded header lines, names that
+// are no tokens. They are the classic ways for two HTTP readers to see two different messages.
 #include "transport/ws/http_head.hpp"
 
 #include <new>
@@ -63,7 +63,7 @@ HttpHead::Outcome HttpHead::feed(ByteView in, size_t& consumed) {
   if (error == HPE_PAUSED_UPGRADE) {
     consumed = static_cast<size_t>(llhttp_get_error_pos(parser_.get()) - begin);
     seen_ += consumed;
-    return outcome_ = too_many_ ? Outcome::too_large : Outcome::done;
+    return outcome_ = !is_http1() ? Outcome::malformed : too_many_ ? Outcome::too_large : Outcome::done;
   }
   consumed = strict;
   seen_ += strict;
@@ -77,6 +77,12 @@ std::string_view HttpHead::method() const noexcept {
   return llhttp_method_name(static_cast<llhttp_method_t>(llhttp_get_method(parser_.get())));
 }
 uint16_t HttpHead::status() const noexcept { return parser_->status_code; }
+
+// The last two liberties: HTTP/0.9 and field names that are no tokens.
+bool HttpHead::is_http1() const noexcept {
+  return parser_->http_major == 1 &&
+         std::all_of(fields_.begin(), fields_.end(), [this](const Field& f) { return is_token(name_of(f)); });
+}
 bool HttpHead::is_http11() const noexcept { return parser_->http_major == 1 && parser_->http_minor == 1; }
 
 #else  // without the transport nothing calls these; the class stays whole so that the room links

@@ -55,6 +55,7 @@ class HttpHead {
   std::string_view name_of(const Field& field) const noexcept;
   std::string_view value_of(const Field& field) const noexcept;
   size_t strict_prefix(ByteView in) noexcept;
+  bool is_http1() const noexcept;
   bool keep(const char* at, size_t size);
   bool add_name(const char* at, size_t size);
   bool add_value(const char* at, size_t size);
