@@ -16,9 +16,10 @@
  *     smartvpn_error *err = NULL;
  *
  *     smartvpn_key_generate(key, sizeof key, NULL, NULL);
- *     snprintf(json, sizeof json, "{\"keys\": {\"noise_private_key\": \"%s\"}, \"forwarding\": {\"mode\": \"testing\"},"
- *              " \"listen\": [{\"transport\": \"websocket\", \"address\": \"127.0.0.1\", \"port\": 0}],"
- *              " \"network\": {\"subnets\": [\"10.8.0.0/24\"]}}", key);
+ *     snprintf(json, sizeof json,
+ *              "{\"listen\": [{\"transport\": \"websocket\", \"address\": \"127.0.0.1\", \"port\": 0}],"
+ *              " \"keys\": {\"noise_private_key\": \"%s\"}, \"network\": {\"subnets\": [\"10.8.0.0/24\"]},"
+ *              " \"forwarding\": {\"mode\": \"testing\"}}", key);
  *     if (smartvpn_config_from_json(SMARTVPN_CONFIG_SERVER, json, SMARTVPN_NUL_TERMINATED, &config, &err) < 0 ||
  *         smartvpn_server_create(config, &server, &err) < 0 ||
  *         smartvpn_events_open(server, SMARTVPN_EVENTS_ALL, 1024, &events, &err) < 0 ||
@@ -142,7 +143,7 @@ SMARTVPN_API uint32_t smartvpn_abi_version(void);
  * name this version has never heard of. So compare with 1. What is absent also answers SMARTVPN_UNSUPPORTED where it
  * is used; neither this header nor the exported symbols change with build switches.
  * Names: tls websocket quic wireguard tunnel tun host testing nat bridge relay proxy_protocol authorize reconfigure
- *        rotate patch transactions export memory_store cli */
+ *        rotate patch transactions export memory_store */
 SMARTVPN_API int32_t smartvpn_has(const char *feature);
 
 /* [immediate] "INVALID", and "UNKNOWN" for a number that is not in section 4; static. */
@@ -313,17 +314,19 @@ SMARTVPN_API smartvpn_status smartvpn_server_set_callbacks(smartvpn_server *serv
  *
  * A subscription is a bounded queue of the events that its mask names. Several live side by side, and no reader,
  * however slow, holds the server up: what does not fit is counted, and a `lost` event stands in its place. Rejections
- * and logs have a lane of their own, so a flood of strangers never pushes out a session_down. An event is a type and keys; skip
- * types and keys that you do not know. Every event has `type` (text) and `time` (number); then, as they apply:
+ * and logs have a lane of their own, so a flood of strangers never pushes out a session_down. An event is a type and
+ * keys; skip types and keys that you do not know. Every event has `type` (text) and `time` (number); then, as they
+ * apply:
  *
  *   listening             listener, transport, address
  *   connection_accepted   listener, transport, peer_addr, remote_addr, tlvs
  *   connection_rejected   the same, with reason, detail, count (so many since the last report)
- *   session_up            session_id, client_id, transport, remote_addr, peer_addr, addresses
- *   session_down          the same, with reason and detail
- *   health_changed        session_id, client_id, health ("good", "fair", "poor", "dead")
+ *   session_up            session_id, client_id, listener, transport, peer_addr, remote_addr, addresses, tlvs
+ *   session_down          session_id, client_id, listener, transport, peer_addr, remote_addr, reason, detail,
+ *                         duration_ms, bytes_in, bytes_out
+ *   health_changed        session_id, client_id, health ("good", "fair", "poor", "dead"), rtt_us
  *   client_changed        client_id, change ("created", "enabled", "disabled", "removed")
- *   log                   level, message
+ *   log                   level ("debug", "info", "warning", "error"), message
  *   lost                  count, lane
  *
  * `remote_addr` is the client's real address and absent if unknown; `peer_addr` the socket's, which may be a proxy.
