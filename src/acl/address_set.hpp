@@ -2,7 +2,6 @@
 // made of. Both families, always; IPv4-mapped texts and addresses are IPv4.
 #pragma once
 
-#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -31,7 +30,11 @@ class AddressSet {
   bool empty() const noexcept { return v4_.empty() && v6_.empty() && masks_.empty(); }
 
  private:
-  friend class AddressSetBuilder;
+  // Null when the entry is one, else what is wrong with it.
+  const char* add(std::string_view entry);
+  const char* add_wildcard(std::string_view entry);
+  void seal();
+
   // Entries with a '*' before a number: octets rearranged, fixed ones first, they are ranges again.
   struct MaskGroup {
     uint8_t fixed = 0;  // bit 3 for the first octet .. bit 0 for the last: the octet is given

@@ -46,9 +46,8 @@ class RangeTable {
   uint32_t upper_bound(Key key) const noexcept;
 
   std::vector<Range> ranges_;
-  std::vector<Node> nodes_;
-  std::vector<Slot> slots_;
-  bool has_root_ = false;
+  std::vector<Node> nodes_;  // the first holds everything; none when there is no crowd
+  std::vector<Slot> slots_;  // of all nodes, each with one more as its end
 };
 
 extern template class RangeTable<uint32_t>;

@@ -9,18 +9,19 @@
 
 namespace smartvpn::acl {
 
+// What a policy answers on a hit; phase 1 passes ip_block_list.
+struct SourceReasons {
+  Reason blocked = Reason::client_ip_block_list;
+  Reason not_allowed = Reason::client_ip_not_allowed;
+};
+
 class SourcePolicy {
  public:
-  // What judge() answers on a hit; phase 1 passes ip_block_list.
-  struct Reasons {
-    Reason blocked = Reason::client_ip_block_list;
-    Reason not_allowed = Reason::client_ip_not_allowed;
-  };
   SourcePolicy() = default;  // everybody may come
 
   static Result<SourcePolicy> compile(std::span<const std::string> block, std::string_view block_path,
                                       std::span<const std::string> allow, std::string_view allow_path,
-                                      Reasons reasons = Reasons());
+                                      SourceReasons reasons = {});
 
   // Reason::none: may come. The block list wins; an allow list without entries allows everybody. No
   // address (an address-less PROXY header) is in no list, so any allow list refuses it.
@@ -29,7 +30,7 @@ class SourcePolicy {
 
  private:
   AddressSet block_, allow_;
-  Reasons reasons_;
+  SourceReasons reasons_;
 };
 
 }  // namespace smartvpn::acl

@@ -28,7 +28,8 @@ class Resolver {
   Resolver& operator=(const Resolver&) = delete;
 
   // `host` is a name or an address (an address needs no look-up and passes the queue by). `done` runs
-  // later on the loop's thread. An id for cancel(); 0 when kMaxWaiting look-ups wait.
+  // later on the loop's thread. An id for cancel(); 0 when kMaxWaiting look-ups are
+  // under way, cancelled ones included until the thread has passed them.
   uint64_t resolve(std::string host, uint16_t port, Done done);
   // `done` will not be called. An id that is done already is ignored.
   void cancel(uint64_t id) noexcept;

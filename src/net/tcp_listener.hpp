@@ -52,6 +52,7 @@ class TcpListener final : private FdHandler {
   void on_readable() override;
   void on_fd_error() override;
   void on_out_of_memory() noexcept override;
+  void accepted(Fd fd);
   void press(int error);
   void update_watch() noexcept;
 
@@ -61,7 +62,7 @@ class TcpListener final : private FdHandler {
   inet::Endpoint local_;
   Timer pressure_over_;
   bool paused_ = false, pressed_ = false;
-  bool* gone_ = nullptr;  // set while accepting, so that a callback may destroy the listener
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // expires with the listener
   std::unique_ptr<FdWatcher> watcher_;
 };
 

@@ -48,6 +48,7 @@ class TlsMachine {
   // Queues close_notify, once.
   void close() noexcept;
 
+  // Valid until the next call of feed, write, close or consume.
   ByteView pending() const noexcept;
   void consume(size_t sent) noexcept;  // the first `sent` bytes of pending() are on their way
 

@@ -29,6 +29,9 @@ enum class Command : uint8_t { local = 0, proxy = 1 };
 enum class Family : uint8_t { unspec = 0, inet4 = 1, inet6 = 2, unix_socket = 3 };  // the wire's nibble
 enum class Transport : uint8_t { unspec = 0, stream = 1, dgram = 2 };               // the wire's nibble
 
+constexpr size_t kV1MaxSize = 107;   // the longest v1 line, with CRLF
+constexpr size_t kV2FixedSize = 16;  // v2: signature, command, family, length; the block follows
+
 // One type-length-value of a v2 header, as it came. Any bytes, also NUL; at most 65535.
 struct Tlv {
   uint8_t type = 0;

@@ -15,9 +15,6 @@ struct Limits {
 
 enum class ParseResult : uint8_t { done, need_more, malformed, refused };
 
-constexpr size_t kV1MaxSize = 107;   // the longest line, with CRLF
-constexpr size_t kV2FixedSize = 16;  // signature, command, family, length
-
 class Parser {
  public:
   explicit Parser(Mode mode, Limits limits = {}) noexcept;
@@ -37,10 +34,10 @@ class Parser {
   bool started() const noexcept { return started_; }  // at least one byte came
 
  private:
-  ParseResult step(ByteView in, size_t& consumed);
+  ParseResult choose_version(uint8_t first) noexcept;
   ParseResult step_v1(ByteView in, size_t& consumed);
   ParseResult step_v2(ByteView in, size_t& consumed);
-  ParseResult check_v2_fixed();
+  ParseResult finish_v2_fixed() noexcept;
   ParseResult fail(const char* error, ParseResult result = ParseResult::malformed) noexcept;
 
   Mode mode_;

@@ -42,7 +42,7 @@ struct SslView {
   bool cert_on_connection() const noexcept { return client & kClientCertConn; }
   bool cert_in_session() const noexcept { return client & kClientCertSess; }
   // A certificate was shown and the proxy verified it; verify alone is 0 also without one.
-  bool verified() const noexcept { return cert_in_session() && verify == 0; }
+  bool verified() const noexcept { return (client & (kClientCertConn | kClientCertSess)) != 0 && verify == 0; }
 };
 
 // Splits a TLV area. False when it does not end exactly at a TLV's end.

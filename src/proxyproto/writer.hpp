@@ -12,14 +12,14 @@ Header relayed(const std::optional<inet::Endpoint>& source, const std::optional<
 // A header for a connection of our own, a health check for example.
 Header local_header();
 
-// The v1 line with CRLF, at most 107 bytes. TCP4 for two IPv4 addresses, TCP6 otherwise, with the
-// IPv4 one of a mixed pair in mapped form; `PROXY UNKNOWN` when the header has no addresses, is
-// LOCAL, or is not of a stream: v1 has no words for those.
+// The v1 line with CRLF, at most 107 bytes. TCP4 for two IPv4 addresses unless `family` says inet6,
+// TCP6 otherwise, IPv4 then in mapped form and hex; `PROXY UNKNOWN` when the header has no addresses,
+// is LOCAL, or is not of a stream: v1 has no words for those.
 std::string write_v1(const Header& header);
 
 // The v2 header. TLVs go out in order but for CRC32C, whose value would be wrong: with `crc32c` a
 // fresh one is written first, as HAProxy does. Two IPv4 addresses go out as IPv4 unless `family` says
-// inet6; a mixed pair goes out as IPv6. `size`, `version` and `crc32c_verified` are not looked at.
+// inet6; a mixed pair goes out as IPv6; transport unspec as UNSPEC, without addresses. `size`, `version` and `crc32c_verified` are not looked at.
 // Nothing when it cannot be sent: block or value above 65535 bytes, UNIX path above 108, only one endpoint.
 std::optional<Bytes> write_v2(const Header& header, bool crc32c = false);
 

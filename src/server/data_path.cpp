@@ -1,5 +1,6 @@
 #include "server/data_path.hpp"
 
+#include "forward/cut.hpp"
 #include "inet/fragment.hpp"
 #include "inet/mss.hpp"
 #include "inet/super_packet.hpp"
@@ -104,17 +105,11 @@ void DataPath::to_session(LiveSession& session, Packet&& packet) {
 
 void DataPath::send_whole_or_cut(LiveSession& session, Packet&& packet) {
   uint16_t mtu = session.link->mtu();
-  if (session.link->takes_super_packets() &&
-      inet::inspect(packet.bytes(), packet.segment_size, mtu, super_) == Drop::none)
-    return send(session, std::move(packet));
-  if (inet::parse_super(packet.bytes(), packet.segment_size, super_) != Drop::none) {
-    session.counters.drop(Drop::bad_super_packet, packet.segments);
-    return;
-  }
-  if (super_.header_length + super_.segment_size > mtu) return too_big(session, packet, mtu);
-  size_t cut = inet::segment(packet.bytes(), super_, parts_.pool,
-                             [&](Packet&& piece) { send(session, std::move(piece)); });
-  if (cut < super_.segments) session.counters.drop(Drop::queue_full, super_.segments - cut);
+  bool sent = forward::send_whole_or_cut(
+      std::move(packet), session.link->takes_super_packets(), mtu, parts_.pool,
+      [&](Packet&& piece) { send(session, std::move(piece)); },
+      [&](Drop drop, uint64_t packets) { session.counters.drop(drop, packets); });
+  if (!sent) too_big(session, packet, mtu);
 }
 
 void DataPath::send(LiveSession& session, Packet&& packet) {
@@ -130,10 +125,10 @@ void DataPath::send(LiveSession& session, Packet&& packet) {
 
 // What is larger than the session's MTU is fragmented where IPv4 allows it, otherwise its sender is told.
 void DataPath::too_big(LiveSession& session, const Packet& packet, uint16_t mtu) {
-  if (info_.version == 4 && !info_.dont_fragment && packet.segment_size == 0) {
-    bool done = inet::fragment_ipv4(packet.bytes(), info_, mtu, parts_.pool,
-                                    [&](Packet&& piece) { send(session, std::move(piece)); });
-    if (done) return;
+  inet::FragmentPlan plan;
+  if (packet.segment_size == 0 && inet::plan_fragments(packet.bytes(), mtu, plan) == Drop::none) {
+    inet::fragment(packet.bytes(), plan, parts_.pool, [&](Packet&& piece) { send(session, std::move(piece)); });
+    return;
   }
   session.counters.drop(Drop::too_big, packet.segments);
   if (!engine_ || engine_failed_ || !session.icmp.allow(parts_.loop.now())) return;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "forward/engine.hpp"
+#include "inet/super_packet.hpp"
 #include "net/loop.hpp"
 #include "router/router.hpp"
 #include "server/reporter.hpp"

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "server/event_hub.hpp"
+#include "telemetry/event_hub.hpp"
 #include "server/session_table.hpp"
 #include "telemetry/rejection_throttle.hpp"
 #include "telemetry/stats.hpp"
@@ -16,7 +16,7 @@ enum class LogLevel { debug = 0, info = 1, warning = 2, error = 3 };
 
 class Reporter {
  public:
-  Reporter(EventHub& hub, size_t listeners) : hub_(hub), scopes_(listeners) {}
+  Reporter(telemetry::EventHub& hub, size_t listeners) : hub_(hub), scopes_(listeners) {}
 
   void listening(uint32_t listener, session::Transport transport, const inet::Endpoint& address);
   void accepted(const session::Connection& connection);
@@ -37,7 +37,7 @@ class Reporter {
   telemetry::SessionCounters& unowned() { return unowned_; }
 
  private:
-  EventHub& hub_;
+  telemetry::EventHub& hub_;
   std::vector<telemetry::ScopeStats> scopes_;
   telemetry::SessionCounters unowned_;
   telemetry::RejectionThrottle throttle_;

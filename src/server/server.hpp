@@ -17,6 +17,7 @@
 #include "registry/client.hpp"
 #include "session/admission.hpp"
 #include "telemetry/event_queue.hpp"
+#include "telemetry/link_quality.hpp"
 #include "telemetry/stats.hpp"
 
 namespace smartvpn::server {

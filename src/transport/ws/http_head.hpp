@@ -54,18 +54,22 @@ class HttpHead {
   struct Field { uint16_t name_at, name_size, value_at, value_size; };
   std::string_view name_of(const Field& field) const noexcept;
   std::string_view value_of(const Field& field) const noexcept;
-  bool lines_are_strict(ByteView in) noexcept;
-  Outcome finish(Outcome outcome) noexcept;
+  size_t strict_prefix(ByteView in) noexcept;
+  bool is_http1() const noexcept;
+  bool keep(const char* at, size_t size);
+  bool add_name(const char* at, size_t size);
+  bool add_value(const char* at, size_t size);
 
   std::unique_ptr<llhttp__internal_s> parser_;
   HttpHeadLimits limits_;
   Outcome outcome_ = Outcome::need_more;
-  size_t seen_ = 0;         // bytes of the head so far
-  bool after_cr_ = false;   // the last byte was CR
-  bool after_crlf_ = true;  // the last two ended a line (the start counts as one)
-  bool field_open_ = false;
-  bool too_many_fields_ = false;
-  std::string text_;  // target, then names and values, one behind the other
+  size_t seen_ = 0;          // bytes of the head so far
+  uint8_t last_ = 0;         // the byte before
+  bool line_start_ = true;   // it ended a line
+  bool ending_ = false;      // inside the empty line
+  bool in_value_ = false;    // the last field has its name
+  bool too_many_ = false;    // fields over the limit, not kept
+  std::string text_;         // target, then names and values, one behind the other
   size_t target_size_ = 0;
   std::vector<Field> fields_;
 };

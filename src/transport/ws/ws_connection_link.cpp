@@ -160,7 +160,8 @@ void ServerConnection::read_upgrade(ByteSpan& bytes) {
 void ServerConnection::start_session() {
   stage_ = Stage::open;
   upgrade_.reset();
-  responder_ = std::make_unique<session::Responder>(listener_.options_.responder, *this, around_.aead, around_.pool,
+  session::ResponderHandler& self = *this;
+  responder_ = std::make_unique<session::Responder>(listener_.options_.responder, self, around_.aead, around_.pool,
                                                     around_.rng);
   machine_ = std::make_unique<Machine>(Machine::Role::server, message_limits(*responder_), around_.rng);
   responder_->start(now());

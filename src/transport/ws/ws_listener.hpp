@@ -10,6 +10,7 @@
 
 #include "net/tcp_listener.hpp"
 #include "net/timer.hpp"
+#include "net/tls_context.hpp"
 #include "proxyproto/parser.hpp"
 #include "session/link.hpp"
 #include "session/responder.hpp"

@@ -1,11 +1,11 @@
-#include "server/event_hub.hpp"
+#include "telemetry/event_hub.hpp"
 
 #include <algorithm>
 
-namespace smartvpn::server {
+namespace smartvpn::telemetry {
 
-Result<std::shared_ptr<telemetry::EventQueue>> EventHub::subscribe(uint64_t type_mask, size_t capacity) {
-  auto queue = telemetry::EventQueue::create(type_mask, capacity);
+Result<std::shared_ptr<EventQueue>> EventHub::subscribe(uint64_t type_mask, size_t capacity) {
+  auto queue = EventQueue::create(type_mask, capacity);
   if (!queue) return queue;
   std::lock_guard lock(mutex_);
   sweep_locked();
@@ -15,9 +15,9 @@ Result<std::shared_ptr<telemetry::EventQueue>> EventHub::subscribe(uint64_t type
   return queue;
 }
 
-void EventHub::publish(telemetry::Event event) {
+void EventHub::publish(Event event) {
   if (!wanted(event.type())) return;
-  auto shared = std::make_shared<const telemetry::Event>(std::move(event));
+  auto shared = std::make_shared<const Event>(std::move(event));
   std::lock_guard lock(mutex_);
   for (auto& weak : queues_)
     if (auto queue = weak.lock(); queue && queue->wants(shared->type())) queue->push(shared);
@@ -47,4 +47,4 @@ void EventHub::sweep_locked() {
   queues_.erase(std::remove_if(queues_.begin(), queues_.end(), [](auto& weak) { return weak.expired(); }), queues_.end());
 }
 
-}  // namespace smartvpn::server
+}  // namespace smartvpn::telemetry

@@ -10,17 +10,17 @@
 #include "base/result.hpp"
 #include "telemetry/event_queue.hpp"
 
-namespace smartvpn::server {
+namespace smartvpn::telemetry {
 
 class EventHub {
  public:
   // The queue is the caller's to keep; the hub forgets it once nobody else holds it.
-  Result<std::shared_ptr<telemetry::EventQueue>> subscribe(uint64_t type_mask, size_t capacity);
+  Result<std::shared_ptr<EventQueue>> subscribe(uint64_t type_mask, size_t capacity);
   // Whether an event of this type would reach anybody: ask before building one.
-  bool wanted(telemetry::EventType type) const noexcept {
-    return (wanted_.load(std::memory_order_relaxed) & telemetry::event_bit(type)) != 0;
+  bool wanted(EventType type) const noexcept {
+    return (wanted_.load(std::memory_order_relaxed) & event_bit(type)) != 0;
   }
-  void publish(telemetry::Event event);
+  void publish(Event event);
   // Subscriptions give what they still hold, then CLOSED. Later ones are born closed.
   void close();
   uint64_t lost() const;  // events that living subscriptions had no room for
@@ -30,9 +30,9 @@ class EventHub {
   void sweep_locked();
 
   mutable std::mutex mutex_;
-  std::vector<std::weak_ptr<telemetry::EventQueue>> queues_;
+  std::vector<std::weak_ptr<EventQueue>> queues_;
   std::atomic<uint64_t> wanted_{0};
   bool closed_ = false;
 };
 
-}  // namespace smartvpn::server
+}  // namespace smartvpn::telemetry
