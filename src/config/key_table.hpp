@@ -15,8 +15,8 @@ enum class Kind : uint8_t { server, tunnel };
 
 enum class Type : uint8_t {
   object,
-  array,  // elements at "<path>/*"
-  boolean,
+  array,         // elements at "<path>/*"
+  boolean,       //
   integer,       // min..max
   text,          // min..max bytes, no control characters
   choice,        // one of `values`
@@ -36,15 +36,25 @@ enum class Type : uint8_t {
 };
 
 struct KeySpec {
-  std::string_view path;  // JSON Pointer pattern, '*' for any array index: "/listen/*/port"
+  // JSON Pointer pattern, '*' for any array index: "/listen/*/port".
+  std::string_view path = {};
   Type type = Type::text;
-  int64_t min = 0, max = 0;      // integers: value; texts: bytes; arrays: elements
-  std::string_view fallback;     // the default as JSON text; "" : none
-  std::string_view doc;          // one line
-  std::string_view values;       // choices, separated by '|'
-  std::string_view unsupported;  // choices that exist but are not built, separated by '|'; "*" : the whole key
+  // Integers: the value. Texts: bytes. Arrays: elements.
+  int64_t min = 0;
+  int64_t max = 0;
+  // The default as JSON text; "" for none.
+  std::string_view fallback = {};
+  // One line of Markdown.
+  std::string_view doc = {};
+  // Choices, separated by '|'.
+  std::string_view values = {};
+  // Choices that this build has not, separated by '|'; "*" for any value but the default.
+  std::string_view unsupported = {};
+  // Integers: values above it are in the model but not in this build.
+  int64_t built_max = INT64_MAX;
   bool secret = false;
-  bool required = false;  // inside its parent, where the parent is present
+  // In its parent, where the parent is present.
+  bool required = false;
 };
 
 std::span<const KeySpec> key_table(Kind kind) noexcept;
