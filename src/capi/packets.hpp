@@ -2,9 +2,11 @@
 // size, and the core's. Servers and tunnels share it.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <span>
 
+#include "base/bytes.hpp"
 #include "capi/arguments.hpp"
 #include "forward/host/host_packet.hpp"
 

@@ -3,7 +3,7 @@
 #include "capi/call.hpp"
 #include "capi/json.hpp"
 #include "capi/server_object.hpp"
-#include "config/client_config.hpp"
+#include "server/plan.hpp"
 
 namespace smartvpn::capi {
 namespace {
@@ -19,6 +19,15 @@ class CredentialsObject final : public Object {
   }
   std::string client, private_key, config;  // not changed once given out
 };
+
+// A client's JSON without a key asks for a key pair.
+Result<registry::ClientSpec> parse_spec(std::string_view json) {
+  auto client = config::parse_client_config(json);
+  if (!client) return std::move(client).error();
+  registry::ClientSpec spec = server::to_spec(*client);
+  if (client->noise_public_key == PublicKey{}) spec.noise_public_key.reset();
+  return spec;
+}
 
 smartvpn_status set_enabled(smartvpn_server* server, const char* id, bool enabled, smartvpn_error** err) {
   return call<ServerObject>(server, err, [&](ServerObject& object) -> Result<void> {
@@ -39,14 +48,15 @@ smartvpn_status smartvpn_client_create(smartvpn_server* server, const char* json
     if (!out) return null_argument("out");
     auto text = json_argument(json, json_len);
     if (!text) return std::move(text).error();
-    auto spec = client_spec_from_json(*text);
+    auto spec = parse_spec(*text);
     if (!spec) return std::move(spec).error();
     auto credentials = std::make_unique<CredentialsObject>();
-    auto created = object.server->client_create(*spec);
-    if (!created) return std::move(created).error();
-    credentials->client = to_json(created->client);
-    if (!created->noise_private_key.is_zero()) credentials->private_key = format_key(created->noise_private_key.view());
-    credentials->config = std::move(created->config);
+    auto made = object.server->client_create(*spec);
+    if (!made) return std::move(made).error();
+    credentials->client = to_json(made->created.client);
+    const SecretKey& key = made->created.noise_private_key;
+    if (!key.is_zero()) credentials->private_key = format_key(key.view());
+    credentials->config.swap(made->config_json);
     give(out, std::move(credentials));
     return {};
   });
