@@ -30,7 +30,7 @@ struct Offer {
 };
 
 struct Commit {
-  bool ok = false;        // false: no such lease, or its addresses went to another client meanwhile
+  bool ok = false;        // false: no such lease, or a newer session of the client has its addresses
   LeaseId displaced = 0;  // the older committed lease of the same client that lost its addresses here
 };
 
@@ -69,13 +69,35 @@ class AddressPool {
   size_t leases() const noexcept { return leases_.size(); }
 
  private:
-  struct Set;
-  struct Lease;
+  // One address a family, held by a client as long as any lease, tentative or not, is on it.
+  struct Set {
+    std::string client;
+    std::vector<inet::IpAddress> addresses;
+    LeaseId owner = 0;       // committed; 0: only half-open connections
+    uint64_t committed = 0;  // sequence number of the owner's offer
+    size_t leases = 0;
+    bool forgotten = false;  // the client was removed meanwhile
+  };
+  struct Lease {
+    Set* set = nullptr;
+    uint64_t sequence = 0;  // later offers are newer sessions
+    bool displaced = false;
+  };
+
   AddressPool() = default;
+  SubnetPool* subnet_of(const inet::IpAddress& ip);
+  Set* shareable(const LeaseRequest& request);
+  Set* allocate(const LeaseRequest& request);
+  bool configured(inet::Family family) const;
+  bool can_take(inet::Family family, const LeaseRequest& request);
+  inet::IpAddress take(inet::Family family, const LeaseRequest& request);
+  void destroy(Set* set);
+
   std::vector<SubnetPool> subnets_;
   SlotMap<Lease> leases_;
-  std::unordered_map<std::string, std::vector<std::unique_ptr<Set>>> sets_;
+  std::unordered_map<std::string, std::vector<std::unique_ptr<Set>>> sets_;  // by client
   std::unordered_map<inet::IpAddress, Set*, inet::IpAddressHash> set_of_;
+  uint64_t sequence_ = 0;
 };
 
 }  // namespace smartvpn::registry

@@ -24,22 +24,19 @@ class Registry {
   Result<CreatedClient> create(const ClientSpec& spec);
   Result<Client> get(const std::string& id) const;  // NOT_FOUND
   std::vector<Client> list() const;                 // in order of id
-  // The entry as it is then. NOT_FOUND; CONFLICT if another server changed it: refresh() and try again.
+  // The entry as it is then. NOT_FOUND; CONFLICT if another server on the same store changed it meanwhile.
   Result<Client> set_enabled(const std::string& id, bool enabled);
-  // The entry as it was. Its sessions, its leases and their end are the caller's business.
+  // The entry as it was; errors as above. Its past leases are forgotten, its fixed addresses free once
+  // no session has them. Ending those sessions is the caller's business.
   Result<Client> remove(const std::string& id);
 
-  // Null if unknown. Constant time in the number of clients.
+  // Null if unknown. By key in constant time, whatever the number of clients.
   const Client* find(const std::string& id) const;
   const Client* find_by_key(const PublicKey& key) const;
 
   size_t size() const noexcept { return clients_.size(); }
   // The store's revision that this copy shows.
   uint64_t revision() const noexcept { return revision_; }
-
-  // Takes over what other servers changed in a shared store, and says which entries those were, so
-  // that the caller can act on live sessions.
-  Result<std::vector<Change>> refresh();
 
  private:
   // Seeded, so that nobody who may choose keys can choose collisions.
@@ -50,10 +47,9 @@ class Registry {
 
   Registry(std::unique_ptr<Store> store, AddressPool& pool, Rng& rng);
   Result<void> check_free(const ClientSpec& spec, const PublicKey& key) const;
-  Result<void> adopt(Client client);
-  void drop(const std::string& id);
-  Result<Client> replace(Client client);
-  Result<std::vector<Change>> reload();
+  // Into the maps; never fails, the caller has checked.
+  void index(Client client);
+  Result<void> load();
 
   std::unique_ptr<Store> store_;
   AddressPool* pool_;

@@ -31,10 +31,11 @@ class Store {
   virtual Result<std::vector<Client>> load() = 0;
   // NOT_FOUND if there is none.
   virtual Result<Client> get(const std::string& id) = 0;
-  // The new revision, which the entry then carries. EXISTS if the id or the key is taken.
+  // The new revision, which the entry then carries. EXISTS if the id, the key or a fixed address is
+  // taken; paths as in the client's object.
   virtual Result<uint64_t> insert(Client client) = 0;
   // The entry's `revision` says which state it was made from: CONFLICT if somebody changed it since,
-  // NOT_FOUND if it is gone. The key may change, but not to another entry's: EXISTS.
+  // NOT_FOUND if it is gone. EXISTS if the key or an address would become another entry's.
   virtual Result<uint64_t> replace(Client client) = 0;
   // CONFLICT and NOT_FOUND as above.
   virtual Result<uint64_t> remove(const std::string& id, uint64_t expected_revision) = 0;
@@ -57,12 +58,16 @@ class MemoryStore final : public Store {
 
  private:
   Result<Client*> find(const std::string& id, uint64_t expected_revision);
+  Result<void> check_free(const Client& client) const;
+  void claim(const Client& client);
+  void unclaim(const Client& client);
   uint64_t record(const std::string& id, bool removed);
 
   const size_t feed_size_;
   uint64_t revision_ = 0;
   std::map<std::string, Client> clients_;
-  std::map<PublicKey, std::string> ids_by_key_;
+  std::map<PublicKey, std::string> id_of_key_;
+  std::map<inet::IpAddress, std::string> id_of_address_;
   std::deque<Change> feed_;
 };
 

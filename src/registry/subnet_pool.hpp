@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "base/result.hpp"
@@ -21,6 +22,11 @@ class SubnetPool {
   // /8../30, IPv6 outside /16../126, multicast, loopback, link-local or unspecified bases, host bits.
   static Result<SubnetPool> create(const inet::Cidr& subnet, size_t remembered, const std::string& path);
 
+  SubnetPool(SubnetPool&&) noexcept = default;
+  SubnetPool& operator=(SubnetPool&&) noexcept = default;
+  SubnetPool(const SubnetPool&) = delete;  // the tables point into each other
+  SubnetPool& operator=(const SubnetPool&) = delete;
+
   const inet::Cidr& subnet() const noexcept { return subnet_; }
   const inet::IpAddress& gateway() const noexcept { return gateway_; }
   // An address a client can have at all.
@@ -28,7 +34,8 @@ class SubnetPool {
   bool in_use(const inet::IpAddress& ip) const { return in_use_.count(ip) != 0; }
   bool reserved(const inet::IpAddress& ip) const { return reserved_.count(ip) != 0; }
 
-  // Fixed addresses are never leased. False if already reserved, not assignable, or in use.
+  // Fixed addresses are never leased; one in use stays so until given back. False if already reserved
+  // or not assignable.
   bool reserve(const inet::IpAddress& ip);
   void unreserve(const inet::IpAddress& ip);
 
@@ -38,6 +45,8 @@ class SubnetPool {
   std::optional<inet::IpAddress> take_remembered(const std::string& client);
   // Any free one: the lowest never given out or forgotten, then the one given back longest ago.
   std::optional<inet::IpAddress> take_any();
+  // Whether take_any() would give one. Not const: it walks on to the next free address.
+  bool has_free() { return find_any().has_value(); }
   // Gives a taken address back; `client` (if not empty) may find it again.
   void give_back(const inet::IpAddress& ip, const std::string& client);
   void forget(const std::string& client);
@@ -51,21 +60,25 @@ class SubnetPool {
     std::string client;
   };
   using PastList = std::list<Past>;  // longest ago first
-  using AddressSet = std::unordered_map<inet::IpAddress, bool, inet::IpAddressHash>;
+  using AddressSet = std::unordered_set<inet::IpAddress, inet::IpAddressHash>;
 
   SubnetPool(const inet::Cidr& subnet, size_t remembered);
   void drop_memory_of(const inet::IpAddress& ip);
+  void remember(const inet::IpAddress& ip, const std::string& client);
   // A free, unremembered address becomes findable again.
   void make_available(const inet::IpAddress& ip);
-  std::optional<inet::IpAddress> take_never_given();
+  void occupy(const inet::IpAddress& ip);
+  std::optional<inet::IpAddress> find_any();
+  // Moves next_ up to the lowest free address that nobody remembers, and leaves it there.
+  std::optional<inet::IpAddress> walk();
 
   inet::Cidr subnet_;
   inet::IpAddress gateway_, last_;
-  inet::IpAddress next_;     // at and above it nothing was handed out by walking
+  inet::IpAddress next_;     // free addresses above it are found by walking
   bool walked_all_ = false;  // next_ has passed last_
   size_t remembered_limit_;
-  AddressSet in_use_;                    // value unused
-  AddressSet reserved_;                  // value unused
+  AddressSet in_use_;
+  AddressSet reserved_;
   std::set<inet::IpAddress> available_;  // below next_, free, nobody's memory
   PastList past_;
   std::unordered_map<inet::IpAddress, PastList::iterator, inet::IpAddressHash> past_by_address_;
