@@ -155,4 +155,13 @@ Result<ServerConfig> parse_server_config(std::string_view text) {
   return build_server_config(tree.json());
 }
 
+Result<ClientConfig> parse_client_config(std::string_view text) {
+  Json json;
+  if (auto parsed = parse_json(text, {}, json); !parsed) return std::move(parsed).error();
+  const KeyNode& client = *key_tree(Kind::server).child("clients")->element();
+  if (auto checked = check_structure(client, json, {}, false); !checked) return std::move(checked).error();
+  if (!json.contains("id")) return make_error(Status::INVALID, "is required", "/id");
+  return read_client(Reader(json));
+}
+
 }  // namespace smartvpn::config

@@ -133,4 +133,8 @@ struct ServerConfig {
 // in the model but not in this build. The error's path is a JSON Pointer; its text never holds a secret.
 Result<ServerConfig> parse_server_config(std::string_view json);
 
+// One client, as in `clients`; paths of errors are relative to it. The public key may be missing, and
+// is then all zero: whoever creates the client makes one.
+Result<ClientConfig> parse_client_config(std::string_view json);
+
 }  // namespace smartvpn::config
