@@ -1,7 +1,8 @@
 // The one interface through which a transport asks whether somebody may come in. `server/`
 // implements it over the lists, the registry and the limits, so phase 1 and phase 2 are the same
 // code whatever the carrier. A transport calls, in this order, on its shard's thread:
-//   on_accept -> on_real_address -> on_identity -> on_confirmed, and on_closed exactly once at the end.
+//   on_accept -> on_real_address -> knows_key -> on_identity -> Host::on_confirmed (link.hpp), and
+//   on_closed exactly once at the end.
 #pragma once
 
 #include <cstdint>
@@ -55,6 +56,8 @@ struct IdentityVerdict {
 struct Identity {
   PublicKey static_key{};
   std::vector<inet::IpAddress> wanted_addresses;  // what the client had before, a wish
+  uint16_t wanted_mtu = 0;                        // 0: no wish; the session clamps the grant by itself
+  uint32_t capabilities = 0;                      // session/payloads.hpp, kCap...
   bool rekey = false;
 };
 
@@ -67,12 +70,11 @@ class Admission {
   virtual Reason on_real_address(const Connection& connection) = 0;
   // An asymmetric operation is about to be paid for. False: later (the loop turn's share is used up).
   virtual bool may_start_handshake(const Connection& connection) = 0;
-  // Phase 2. `none` with a grant, a refusal, or nothing: the answer comes later through
-  // `IdentitySink::on_verdict` with the same connection id.
+  // A key that somebody claims and has not proven yet: is it registered? Quick, and without effect.
+  virtual bool knows_key(const PublicKey& key) = 0;
+  // Phase 2, and the limits. A grant, or a refusal; nothing: the answer comes later, to the transport's
+  // `deliver_verdict` with the same connection id.
   virtual std::optional<IdentityVerdict> on_identity(const Connection& connection, const Identity& identity) = 0;
-  // The first data message opened: the lease is committed, an older session replaced. Gives the
-  // session id; 0 when the grant no longer holds (the connection must close with `*why`).
-  virtual uint64_t on_confirmed(const Connection& connection, Reason* why) = 0;
   // The connection ended, whatever stage it had reached; `reason` says why.
   virtual void on_closed(const Connection& connection, Reason reason, const std::string& detail) = 0;
 };

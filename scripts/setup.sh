@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that are missing, and nothing when none is. Other scripts call it.
+#   scripts/setup.sh          what building, testing and the demo need
+#   scripts/setup.sh build    only what building the library and the command needs
+set -euo pipefail
+
+build=(build-essential cmake ninja-build pkg-config ccache
+       libuv1-dev libsodium-dev libssl-dev nlohmann-json3-dev libfmt-dev libcli11-dev node-llhttp)
+demo=(haproxy iproute2 iputils-ping iperf3 jq procps python3)
+test=(libgtest-dev libgmock-dev libcmocka-dev swig clang clang-format clang-tidy libclang-rt-14-dev
+      python3-dev python3-websockets python3-dissononce golang-go nodejs
+      nginx-light libnginx-mod-stream openssl curl binutils ethtool nftables abigail-tools)
+
+case "${1:-all}" in
+  build) wanted=("${build[@]}") ;;
+  demo) wanted=("${build[@]}" "${demo[@]}") ;;
+  all) wanted=("${build[@]}" "${demo[@]}" "${test[@]}") ;;
+  *) echo "usage: scripts/setup.sh [build|demo|all]" >&2; exit 2 ;;
+esac
+
+installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+# A toolchain that is already there under another name or from another source counts.
+satisfied() {
+  case "$1" in
+    golang-go) command -v go >/dev/null ;;
+    nodejs) command -v node >/dev/null && command -v npm >/dev/null ;;
+    *) false ;;
+  esac || installed "$1"
+}
+
+missing=()
+for package in "${wanted[@]}"; do satisfied "$package" || missing+=("$package"); done
+if [ ${#missing[@]} -gt 0 ]; then
+  case " ${missing[*]} " in *" nodejs "*) missing+=(npm) ;; esac
+  echo "installing: ${missing[*]}"
+  run=(); [ "$(id -u)" = 0 ] || run=(sudo)
+  log=$(mktemp)
+  trap 'rm -f "$log"' EXIT
+  if ! { "${run[@]}" apt-get update -q &&
+         "${run[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+    tail -n 30 "$log" >&2
+    echo "setup failed: install by hand: ${missing[*]}" >&2
+    exit 1
+  fi
+fi
+# Debian starts haproxy and nginx on installation where an init runs; the tests start their own.
+exit 0

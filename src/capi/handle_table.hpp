@@ -1,0 +1,70 @@
+// Handles of the C ABI. A handle is no address: slot and generation are encoded in the pointer value
+// and looked up here before anything is read, so a stale, twice-freed or wrong-kind handle is always
+// found out. One table a process, made on first use and never destroyed.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+
+#include "base/status.hpp"
+
+namespace smartvpn::capi {
+
+enum class Kind : uint8_t { none, error, config, server, events, event, credentials, stats, tunnel };
+
+// What stands behind a handle.
+class Object {
+ public:
+  Object() = default;
+  Object(const Object&) = delete;
+  Object& operator=(const Object&) = delete;
+  virtual ~Object() = default;
+  // The handle was freed: calls that wait in this object return, now and from now on.
+  virtual void wake() noexcept {}
+  // In a forked child: closes descriptors, touches nothing shared. Nothing else follows, no destructor either.
+  virtual void abandon() noexcept {}
+};
+
+class HandleTable {
+ public:
+  // Throws std::bad_alloc when there is no memory for the first one.
+  static HandleTable& instance();
+
+  // The new handle's value. Throws std::bad_alloc, also when every slot is taken.
+  uintptr_t insert(Kind kind, std::unique_ptr<Object> object);
+
+  // OK and a reference that release() gives back; BAD_HANDLE; FORKED.
+  Status acquire(uintptr_t handle, Kind kind, Object** object) noexcept;
+  void release(uintptr_t handle) noexcept;
+
+  // Dead for new calls at once; wakes and waits for running ones; destroys. OK or BAD_HANDLE. A handle
+  // of the parent process is forgotten, its object left alone.
+  Status free(uintptr_t handle, Kind kind) noexcept;
+
+ private:
+  struct Slot {
+    Object* object = nullptr;
+    uint32_t references = 0;
+    uint64_t generation = 1;
+    Kind kind = Kind::none;
+    bool dying = false;   // free() waits for `references`
+    bool forked = false;  // belongs to the parent process
+  };
+
+  HandleTable() = default;
+  static void before_fork() noexcept;
+  static void after_fork_in_parent() noexcept;
+  static void after_fork_in_child() noexcept;
+  Slot* find_locked(uintptr_t handle, Kind kind) noexcept;
+  void retire_locked(uint32_t index) noexcept;
+
+  std::mutex mutex_;
+  std::condition_variable released_;
+  std::deque<Slot> slots_;        // grows only; a slot stays where it is
+  std::deque<uint32_t> unused_;   // longest unused first, so that a value comes again as late as possible
+};
+
+}  // namespace smartvpn::capi

@@ -1,0 +1,18 @@
+// From an accepted tree to the plain structs, and the rules that need the whole picture. Inside
+// config/ only.
+#pragma once
+
+#include "config/json_tree.hpp"
+#include "config/server_config.hpp"
+#include "config/tunnel_config.hpp"
+
+namespace smartvpn::config {
+
+// The tree has passed check_structure(complete).
+Result<ServerConfig> build_server_config(const Json& json);
+Result<TunnelConfig> build_tunnel_config(const Json& json);
+
+// Contradictions between keys.
+Result<void> check_server_rules(const ServerConfig& config);
+
+}  // namespace smartvpn::config

@@ -1,0 +1,128 @@
+// The table of the server's configuration keys. A key that the model has but this version has not is
+// listed all the same, so that it answers UNSUPPORTED and never "unknown key".
+#include "config/key_table.hpp"
+
+namespace smartvpn::config {
+namespace {
+
+constexpr int64_t kMaxExact = int64_t{1} << 53;  // what every JSON reader keeps
+constexpr int64_t kMaxEntries = 1000000;         // of a list of addresses
+constexpr int64_t kMaxPath = 4096;
+
+#if SMARTVPN_WITH_WEBSOCKET
+constexpr std::string_view kTransportsNotBuilt = "quic|wireguard";
+#else
+constexpr std::string_view kTransportsNotBuilt = "websocket|quic|wireguard";
+#endif
+#if SMARTVPN_WITH_TLS
+constexpr std::string_view kTlsNotBuilt = "";
+#else
+constexpr std::string_view kTlsNotBuilt = "*";
+#endif
+#if SMARTVPN_WITH_TUN
+constexpr std::string_view kEnginesNotBuilt = "nat|bridge";
+#else
+constexpr std::string_view kEnginesNotBuilt = "tun|nat|bridge";
+#endif
+
+// clang-format off
+constexpr KeySpec kKeys[] = {
+  {.path = "/listen", .type = Type::array, .min = 1, .max = 64, .doc = "Where the server listens; at least one entry.", .required = true},
+  {.path = "/listen/*", .type = Type::object, .doc = "One listener."},
+  {.path = "/listen/*/transport", .type = Type::choice, .doc = "The carrier.", .values = "websocket|quic|wireguard", .unsupported = kTransportsNotBuilt, .required = true},
+  {.path = "/listen/*/address", .type = Type::bind_address, .fallback = "\"::\"", .doc = "IP address to bind, alone or as `address:port`; `::` takes both families."},
+  {.path = "/listen/*/port", .type = Type::integer, .min = 0, .max = 65535, .doc = "Port to bind; 0 lets the kernel choose. Required unless `address` holds it or `fd` is set."},
+  {.path = "/listen/*/fd", .type = Type::integer, .min = 0, .max = INT32_MAX, .doc = "A listening socket the host has opened; it is duplicated. Excludes `address` and `port`."},
+  {.path = "/listen/*/path", .type = Type::url_path, .min = 1, .max = 256, .fallback = "\"/tunnel\"", .doc = "HTTP path of the WebSocket upgrade."},
+  {.path = "/listen/*/public_url", .type = Type::url, .min = 1, .max = 1024, .doc = "What clients dial (behind a proxy or NAT); written into their configurations."},
+  {.path = "/listen/*/tls", .type = Type::object, .doc = "TLS in process; without it the listener speaks plain WebSocket.", .unsupported = kTlsNotBuilt},
+  {.path = "/listen/*/tls/certificate", .type = Type::pem, .min = 1, .max = 1 << 20, .doc = "Certificate chain: path of a PEM file, or PEM text.", .required = true},
+  {.path = "/listen/*/tls/key", .type = Type::pem, .min = 1, .max = 1 << 20, .doc = "Its private key: path of a PEM file, or PEM text (then a secret).", .secret = true, .required = true},
+  {.path = "/listen/*/proxy_protocol", .type = Type::object, .doc = "PROXY protocol in front of the connection. Either every connection has a header or none."},
+  {.path = "/listen/*/proxy_protocol/mode", .type = Type::choice, .fallback = "\"off\"", .doc = "Which versions are taken.", .values = "off|v1|v2|any"},
+  {.path = "/listen/*/proxy_protocol/trusted_proxies", .type = Type::array, .min = 0, .max = 10000, .doc = "Who may send a header; anybody else is refused before a byte is read. Required unless the mode is `off`."},
+  {.path = "/listen/*/proxy_protocol/trusted_proxies/*", .type = Type::acl_entry, .doc = "Address or prefix."},
+  {.path = "/listen/*/proxy_protocol/header_timeout_ms", .type = Type::integer, .min = 3000, .max = 60000, .fallback = "5000", .doc = "How long a connection may take to send its header."},
+  {.path = "/listen/*/proxy_protocol/local", .type = Type::choice, .fallback = "\"close\"", .doc = "A LOCAL header: close, or allow `GET /healthz` only.", .values = "close|health"},
+  {.path = "/listen/*/proxy_protocol/addressless", .type = Type::choice, .fallback = "\"accept\"", .doc = "A header without an address (UNKNOWN, UNSPEC, UNIX): accept without a real address, or refuse.", .values = "accept|refuse"},
+  {.path = "/listen/*/proxy_protocol/max_header_bytes", .type = Type::integer, .min = 232, .max = 65551, .fallback = "4096", .doc = "Longest v2 header taken, TLVs included."},
+  {.path = "/listen/*/real_ip_header", .type = Type::text, .min = 1, .max = 64, .fallback = "\"off\"", .doc = "HTTP header in which a trusted HTTP proxy names the client.", .unsupported = "*"},
+
+  {.path = "/keys", .type = Type::object, .doc = "The server's keys."},
+  {.path = "/keys/noise_private_key", .type = Type::private_key, .doc = "X25519 private key of the native protocol, base64. Required by WebSocket listeners.", .secret = true},
+  {.path = "/keys/noise_next_private_key", .type = Type::private_key, .doc = "The key to change to: accepted beside the present one.", .secret = true},
+  {.path = "/keys/wireguard_private_key", .type = Type::private_key, .doc = "X25519 private key of WireGuard listeners, base64.", .unsupported = "*", .secret = true},
+
+  {.path = "/network", .type = Type::object, .doc = "The network inside the tunnels."},
+  {.path = "/network/subnets", .type = Type::array, .min = 1, .max = 16, .fallback = "[\"10.8.0.0/24\",\"fd00:8::/64\"]", .doc = "Inner subnets, at most one of each family (IPv4 /8 to /30, IPv6 /32 to /126). The first address of each is the server's own."},
+  {.path = "/network/subnets/*", .type = Type::cidr, .doc = "A prefix without host bits."},
+  {.path = "/network/mtu", .type = Type::integer, .min = 576, .max = 9000, .fallback = "1420", .doc = "Largest inner packet, bytes; at least 1280 with an IPv6 subnet."},
+  {.path = "/network/dns", .type = Type::array, .min = 0, .max = 8, .fallback = "[]", .doc = "DNS servers told to clients."},
+  {.path = "/network/dns/*", .type = Type::address, .doc = "An IP address."},
+  {.path = "/network/routes", .type = Type::array, .min = 0, .max = 256, .doc = "Prefixes that clients send into the tunnel; the subnets if not set."},
+  {.path = "/network/routes/*", .type = Type::cidr, .doc = "A prefix without host bits; `0.0.0.0/0` and `::/0` send everything."},
+  {.path = "/network/client_to_client", .type = Type::boolean, .fallback = "false", .doc = "Whether clients reach each other."},
+  {.path = "/network/host_services", .type = Type::array, .min = 0, .max = 8, .fallback = "[\"dns\",\"icmp_echo\"]", .doc = "What clients reach on the server's own inner addresses."},
+  {.path = "/network/host_services/*", .type = Type::choice, .doc = "A service.", .values = "dns|icmp_echo"},
+  {.path = "/network/multicast", .type = Type::boolean, .fallback = "false", .doc = "Whether multicast and broadcast packets pass."},
+
+  {.path = "/forwarding", .type = Type::object, .doc = "What stands behind the tunnels."},
+  {.path = "/forwarding/mode", .type = Type::choice, .fallback = "\"tun\"", .doc = "`tun`: a kernel device; `host`: packets to the embedding program; `testing`: nothing but answers to ping.", .values = "testing|host|tun|nat|bridge", .unsupported = kEnginesNotBuilt},
+  {.path = "/tun", .type = Type::object, .doc = "The kernel device of forwarding mode `tun`."},
+  {.path = "/tun/name", .type = Type::text, .min = 0, .max = 15, .fallback = "\"\"", .doc = "Interface name; empty: the kernel chooses. An existing device of that name is used."},
+  {.path = "/tun/fd", .type = Type::integer, .min = 0, .max = INT32_MAX, .doc = "A tun device the host has opened.", .unsupported = "*"},
+
+  {.path = "/security", .type = Type::object, .doc = "Who may connect, and how often."},
+  {.path = "/security/connection_ip_block_list", .type = Type::array, .min = 0, .max = kMaxEntries, .fallback = "[]", .doc = "Real addresses refused before anything else."},
+  {.path = "/security/connection_ip_block_list/*", .type = Type::acl_entry, .doc = "Address, prefix, range `a-b`, or wildcard `10.0.*.*`."},
+  {.path = "/security/max_connections_per_ip", .type = Type::integer, .min = 1, .max = 1000000, .fallback = "100", .doc = "Open connections per real address (IPv6: per /64)."},
+  {.path = "/security/new_connections_per_ip_per_minute", .type = Type::integer, .min = 1, .max = 1000000, .fallback = "300", .doc = "New connections per real address and minute (IPv6: per /64)."},
+  {.path = "/security/max_handshakes_in_progress", .type = Type::integer, .min = 1, .max = 1000000, .fallback = "1000", .doc = "Connections without a session at one time."},
+  {.path = "/security/upgrade_timeout_ms", .type = Type::integer, .min = 1000, .max = 60000, .fallback = "10000", .doc = "How long TLS, upgrade and handshake may take together."},
+  {.path = "/security/authorize", .type = Type::choice, .fallback = "\"off\"", .doc = "Whether the embedding program is asked before a session begins.", .values = "off|required", .unsupported = "required"},
+  {.path = "/security/authorize_timeout_ms", .type = Type::integer, .min = 100, .max = 60000, .fallback = "5000", .doc = "How long it may take to answer.", .unsupported = "*"},
+
+  {.path = "/session", .type = Type::object, .doc = "Sessions of the native protocol."},
+  {.path = "/session/keepalive_interval_ms", .type = Type::integer, .min = 1000, .max = 600000, .fallback = "30000", .doc = "Silence after which a ping goes out. Not set: 20000 on listeners behind proxies, 30000 on others."},
+
+  {.path = "/registry", .type = Type::object, .doc = "Where registered clients are kept."},
+  {.path = "/registry/store", .type = Type::choice, .fallback = "\"memory\"", .doc = "`memory`: gone when the server stops.", .values = "memory|sqlite", .unsupported = "sqlite"},
+  {.path = "/registry/path", .type = Type::text, .min = 1, .max = kMaxPath, .doc = "File of the sqlite store.", .unsupported = "*"},
+  {.path = "/registry/keep_private_keys", .type = Type::boolean, .fallback = "false", .doc = "Whether generated private keys can be exported again later."},
+
+  {.path = "/limits", .type = Type::object, .doc = "What the server may take."},
+  {.path = "/limits/threads", .type = Type::integer, .min = 1, .max = 1024, .fallback = "1", .doc = "Data threads.", .built_max = 1},
+  {.path = "/limits/memory_bytes", .type = Type::integer, .min = 0, .max = kMaxExact, .fallback = "0", .doc = "Ceiling for buffers, queues and sessions; 0: none."},
+  {.path = "/limits/sessions", .type = Type::integer, .min = 0, .max = 1000000, .fallback = "0", .doc = "Ceiling for live sessions; 0: none."},
+  {.path = "/limits/event_queue", .type = Type::integer, .min = 16, .max = 1 << 20, .fallback = "4096", .doc = "Events a subscription holds in each lane unless it asks otherwise."},
+
+  {.path = "/clients", .type = Type::array, .min = 0, .max = 1000000, .fallback = "[]", .doc = "Clients created at start if they are missing; existing ones are never changed."},
+  {.path = "/clients/*", .type = Type::object, .doc = "One client."},
+  {.path = "/clients/*/id", .type = Type::text, .min = 1, .max = 128, .doc = "The host's name for it; unique.", .required = true},
+  {.path = "/clients/*/noise_public_key", .type = Type::public_key, .doc = "Its X25519 public key, base64; unique.", .required = true},
+  {.path = "/clients/*/enabled", .type = Type::boolean, .fallback = "true", .doc = "Whether it may connect."},
+  {.path = "/clients/*/expires_at", .type = Type::time, .min = 0, .max = kMaxExact, .doc = "After this it may not connect: RFC 3339 text, or milliseconds since 1970."},
+  {.path = "/clients/*/addresses", .type = Type::array, .min = 0, .max = 8, .fallback = "[]", .doc = "Fixed inner addresses, at most one a family; empty: leased from the subnets."},
+  {.path = "/clients/*/addresses/*", .type = Type::address, .doc = "An IP address inside `network.subnets`."},
+  {.path = "/clients/*/max_sessions", .type = Type::integer, .min = 1, .max = 1000, .fallback = "1", .doc = "Sessions at one time; more than 1 needs leased addresses."},
+  {.path = "/clients/*/description", .type = Type::text, .min = 0, .max = 1024, .fallback = "\"\"", .doc = "For people."},
+  {.path = "/clients/*/tags", .type = Type::array, .min = 0, .max = 64, .fallback = "[]", .doc = "For programs."},
+  {.path = "/clients/*/tags/*", .type = Type::text, .min = 1, .max = 128, .doc = "A tag."},
+  {.path = "/clients/*/security", .type = Type::object, .doc = "From where it may connect."},
+  {.path = "/clients/*/security/ip_allow_list", .type = Type::array, .min = 0, .max = kMaxEntries, .fallback = "[]", .doc = "Real addresses it may come from; empty: any."},
+  {.path = "/clients/*/security/ip_allow_list/*", .type = Type::acl_entry, .doc = "Address, prefix, range `a-b`, or wildcard `10.0.*.*`."},
+  {.path = "/clients/*/security/ip_block_list", .type = Type::array, .min = 0, .max = kMaxEntries, .fallback = "[]", .doc = "Real addresses it may not come from; goes before the allow list."},
+  {.path = "/clients/*/security/ip_block_list/*", .type = Type::acl_entry, .doc = "Address, prefix, range `a-b`, or wildcard `10.0.*.*`."},
+  {.path = "/clients/*/wireguard_public_key", .type = Type::public_key, .doc = "Its WireGuard key.", .unsupported = "*"},
+  {.path = "/clients/*/wireguard_preshared_key", .type = Type::private_key, .doc = "Its WireGuard preshared key.", .unsupported = "*", .secret = true},
+  {.path = "/clients/*/subnets", .type = Type::array, .min = 0, .max = 256, .doc = "Networks behind it.", .unsupported = "*"},
+  {.path = "/clients/*/allow_overlap", .type = Type::boolean, .fallback = "false", .doc = "Whether those may overlap others.", .unsupported = "*"},
+  {.path = "/clients/*/transports", .type = Type::array, .min = 0, .max = 8, .doc = "Carriers it may use.", .unsupported = "*"},
+};
+// clang-format on
+
+}  // namespace
+
+std::span<const KeySpec> server_key_table() noexcept { return kKeys; }
+
+}  // namespace smartvpn::config

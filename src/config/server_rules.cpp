@@ -1,0 +1,135 @@
+// Contradictions between a server's keys. Each error names the key to change.
+#include <algorithm>
+#include <unordered_map>
+
+#include "config/build.hpp"
+
+namespace smartvpn::config {
+namespace {
+
+constexpr uint16_t kMinMtuIpv6 = 1280;  // RFC 8200 section 5
+
+Error invalid(std::string path, std::string text) {
+  return make_error(Status::INVALID, std::move(text), std::move(path));
+}
+
+std::string element(std::string_view list, size_t index, std::string_view key = {}) {
+  return std::string(list) + "/" + std::to_string(index) + std::string(key);
+}
+
+Result<void> check_listener(const ListenConfig& listener, const std::string& path) {
+  const auto& proxy = listener.proxy_protocol;
+  bool off = proxy.mode == ProxyProtocolConfig::Mode::off;
+  if (!off && proxy.trusted_proxies.empty())
+    return invalid(path + "/proxy_protocol/trusted_proxies", "is required: nobody could send a PROXY header");
+  if (off && !proxy.trusted_proxies.empty())
+    return invalid(path + "/proxy_protocol/mode", "is off, but trusted_proxies is set");
+  if (listener.tls && listener.public_url.rfind("ws://", 0) == 0)
+    return invalid(path + "/public_url", "must begin with wss://, because the listener speaks TLS");
+  return {};
+}
+
+Result<void> check_listeners(const ServerConfig& config) {
+  for (size_t i = 0; i < config.listen.size(); ++i) {
+    const auto& listener = config.listen[i];
+    if (auto checked = check_listener(listener, element("/listen", i)); !checked) return checked;
+    for (size_t k = 0; k < i; ++k) {
+      const auto& other = config.listen[k];
+      if (listener.fd >= 0 && listener.fd == other.fd)
+        return invalid(element("/listen", i, "/fd"), "is that of " + element("/listen", k));
+      if (listener.fd < 0 && listener.address.port != 0 && listener.address == other.address)
+        return invalid(element("/listen", i, "/port"), "is taken by " + element("/listen", k));
+    }
+    if (listener.transport == Transport::websocket && !config.keys.noise_private_key)
+      return invalid("/keys/noise_private_key", "is required by WebSocket listeners");
+  }
+  const auto& keys = config.keys;
+  if (keys.noise_next_private_key && keys.noise_private_key && *keys.noise_next_private_key == *keys.noise_private_key)
+    return invalid("/keys/noise_next_private_key", "is the present key");
+  return {};
+}
+
+bool usable_size(const inet::Cidr& subnet) {
+  return subnet.base.is_v4() ? subnet.prefix >= 8 && subnet.prefix <= 30 : subnet.prefix >= 32 && subnet.prefix <= 126;
+}
+
+bool usable_range(const inet::Cidr& subnet) {
+  static constexpr const char* kReserved[] = {"0.0.0.0/8",    "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "::/16",
+                                              "64:ff9b::/32", "2002::/16",   "fe80::/10",      "ff00::/8"};
+  return std::none_of(std::begin(kReserved), std::end(kReserved),
+                      [&](const char* text) { return inet::Cidr::parse(text)->overlaps(subnet); });
+}
+
+Result<void> check_network(const NetworkConfig& network) {
+  const auto& subnets = network.subnets;
+  for (size_t i = 0; i < subnets.size(); ++i) {
+    std::string path = element("/network/subnets", i);
+    if (!usable_size(subnets[i])) return invalid(path, "must be from /8 to /30 (IPv4) or from /32 to /126 (IPv6)");
+    if (!usable_range(subnets[i])) return invalid(path, "is in a range with a meaning of its own");
+    for (size_t k = 0; k < i; ++k) {
+      if (subnets[k].overlaps(subnets[i])) return invalid(path, "overlaps " + element("/network/subnets", k));
+      if (subnets[k].base.family() == subnets[i].base.family())
+        return make_error(Status::UNSUPPORTED, "is a second subnet of its family, which this build has not", path);
+    }
+    if (subnets[i].base.is_v6() && network.mtu < kMinMtuIpv6)
+      return invalid("/network/mtu", "must be at least 1280 with an IPv6 subnet");
+  }
+  return {};
+}
+
+// An address that a client may own: inside a subnet, and not the subnet's, the server's or broadcast.
+bool assignable(const NetworkConfig& network, const inet::IpAddress& ip) {
+  return std::any_of(network.subnets.begin(), network.subnets.end(), [&](const inet::Cidr& subnet) {
+    bool broadcast = ip.is_v4() && ip == subnet.last();
+    return subnet.contains(ip) && ip != subnet.base && ip != gateway_of(subnet) && !broadcast;
+  });
+}
+
+class ClientRules {
+ public:
+  explicit ClientRules(const NetworkConfig& network) : network_(network) {}
+
+  Result<void> check(const ClientConfig& client, size_t index) {
+    if (auto [at, fresh] = ids_.emplace(client.id, index); !fresh)
+      return invalid(element("/clients", index, "/id"), "is that of " + element("/clients", at->second));
+    std::string key(client.noise_public_key.begin(), client.noise_public_key.end());
+    if (auto [at, fresh] = keys_.emplace(std::move(key), index); !fresh)
+      return invalid(element("/clients", index, "/noise_public_key"), "is that of " + element("/clients", at->second));
+    if (client.max_sessions > 1 && !client.addresses.empty())
+      return invalid(element("/clients", index, "/max_sessions"), "above 1 needs leased addresses, one a session");
+    for (size_t i = 0; i < client.addresses.size(); ++i)
+      if (auto checked = check_address(client, index, i); !checked) return checked;
+    return {};
+  }
+
+ private:
+  Result<void> check_address(const ClientConfig& client, size_t index, size_t i) {
+    const auto& ip = client.addresses[i];
+    std::string path = element(element("/clients", index, "/addresses"), i);
+    if (!assignable(network_, ip)) return invalid(path, "is not an address for clients in network.subnets");
+    if (auto [at, fresh] = addresses_.emplace(ip, index); !fresh)
+      return invalid(path, "is that of " + element("/clients", at->second));
+    for (size_t k = 0; k < i; ++k)
+      if (client.addresses[k].family() == ip.family()) return invalid(path, "is the second of its family");
+    return {};
+  }
+
+  const NetworkConfig& network_;
+  std::unordered_map<std::string, size_t> ids_, keys_;
+  std::unordered_map<inet::IpAddress, size_t, inet::IpAddressHash> addresses_;
+};
+
+}  // namespace
+
+Result<void> check_server_rules(const ServerConfig& config) {
+  if (auto checked = check_listeners(config); !checked) return checked;
+  if (auto checked = check_network(config.network); !checked) return checked;
+  if (!config.tun.name.empty() && config.forwarding.mode != ForwardingConfig::Mode::tun)
+    return invalid("/tun/name", "is set, but forwarding.mode is not tun");
+  ClientRules clients(config.network);
+  for (size_t i = 0; i < config.clients.size(); ++i)
+    if (auto checked = clients.check(config.clients[i], i); !checked) return checked;
+  return {};
+}
+
+}  // namespace smartvpn::config

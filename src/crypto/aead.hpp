@@ -1,0 +1,82 @@
+// ChaCha20-Poly1305 (RFC 8439) for the data path, a batch at a time and in place. A shard owns one
+// engine with two reusable OpenSSL contexts; a session owns only 32-byte keys, so an idle session
+// costs no context. One-shots for handshakes and cookies are in `aead_oneshot.hpp`.
+#pragma once
+
+#include <memory>
+
+#include "base/secret.hpp"
+
+namespace smartvpn::crypto {
+
+constexpr size_t kTagSize = 16;
+constexpr size_t kNonceSize = 12;
+// The counter Noise keeps for itself; never used on the wire.
+constexpr uint64_t kReservedCounter = ~uint64_t{0};
+
+// The nonce of Noise and WireGuard: four zero bytes, then the counter little-endian.
+std::array<uint8_t, kNonceSize> counter_nonce(uint64_t counter) noexcept;
+
+// Key material and nothing else. Move-only, wiped. A default key is all zero and must not be used.
+class AeadKey {
+ public:
+  AeadKey() noexcept = default;
+  explicit AeadKey(SecretKey key) noexcept : key_(std::move(key)) {}
+  std::span<const uint8_t, 32> view() const noexcept { return key_.view(); }
+  bool is_zero() const noexcept { return key_.is_zero(); }
+  void clear() noexcept { key_.clear(); }
+
+ private:
+  SecretKey key_;
+};
+
+// `data[0, size)` is replaced by the ciphertext and the tag goes to `data[size, size + 16)`, so there
+// must be that much room. `ad` may lie right in front of `data` but must not overlap it.
+struct SealJob {
+  uint64_t counter = 0;
+  ByteView ad;
+  uint8_t* data = nullptr;
+  size_t size = 0;
+};
+
+// `size` includes the tag. With `ok` set by open(), `data[0, size - 16)` is the plaintext; without,
+// those bytes are zero and nothing unauthenticated can be read.
+struct OpenJob {
+  uint64_t counter = 0;
+  ByteView ad;
+  uint8_t* data = nullptr;
+  size_t size = 0;
+  bool ok = false;
+};
+
+// One per shard: not thread-safe. Where libcrypto cannot give the cipher, libsodium does the work.
+class AeadEngine {
+ public:
+  enum class Backend : uint8_t { automatic, openssl, sodium };
+
+  // `openssl` and `sodium` exist for tests and benchmarks; `openssl` falls back like `automatic`.
+  explicit AeadEngine(Backend backend = Backend::automatic) noexcept;
+  ~AeadEngine();
+  AeadEngine(AeadEngine&&) noexcept;
+  AeadEngine& operator=(AeadEngine&&) noexcept;
+
+  Backend backend() const noexcept;  // openssl or sodium
+
+  // Cannot fail. A job with kReservedCounter is a caller's bug: its bytes and tag become zero, which
+  // no peer will open.
+  void seal(const AeadKey& key, std::span<SealJob> jobs) noexcept;
+  // The number of jobs with `ok`. Jobs shorter than a tag or with kReservedCounter are not ok.
+  size_t open(const AeadKey& key, std::span<OpenJob> jobs) noexcept;
+
+  // The same with a whole nonce, for test vectors and protocols with nonces of another form.
+  void seal_with_nonce(const AeadKey& key, std::span<const uint8_t, kNonceSize> nonce, ByteView ad, uint8_t* data,
+                       size_t size) noexcept;
+  [[nodiscard]] bool open_with_nonce(const AeadKey& key, std::span<const uint8_t, kNonceSize> nonce, ByteView ad,
+                                     uint8_t* data, size_t size) noexcept;
+
+ private:
+  struct Contexts;
+  std::unique_ptr<Contexts> contexts_;  // null: libsodium
+};
+
+}  // namespace smartvpn::crypto

@@ -1,0 +1,89 @@
+// A kernel tun device with offloads: one read can be a 64 KiB super-packet, and so can one write. Serves the
+// server's tun engine and the dialling end, which sets addresses and routes once it knows them.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/packet.hpp"
+#include "base/reason.hpp"
+#include "base/result.hpp"
+#include "inet/address.hpp"
+#include "net/fd_watcher.hpp"
+
+namespace smartvpn::forward {
+
+struct TunOptions {
+  std::string name;       // "": the kernel chooses; "vpn%d" gives the first free number
+  int fd = -1;            // a tun device that the host opened and attached; duplicated, nothing is deleted
+  bool offload = true;    // false: no virtio header, single packets only
+  std::string path;       // configuration path for errors
+};
+
+struct InterfaceAddress {
+  inet::IpAddress ip;
+  uint8_t prefix = 0;
+  friend bool operator==(const InterfaceAddress&, const InterfaceAddress&) = default;
+};
+
+struct TunSettings {
+  std::vector<InterfaceAddress> addresses;  // IPv6 without duplicate address detection
+  std::vector<inet::Cidr> routes;           // through the device; a default route becomes two halves, so
+                                            // that it outranks the host's own instead of replacing it
+  uint16_t mtu = 1420;
+  friend bool operator==(const TunSettings&, const TunSettings&) = default;
+};
+
+// Called on the loop's thread. The device may be destroyed inside on_tun_failed only.
+class TunHandler {
+ public:
+  virtual ~TunHandler() = default;
+  // What the kernel sends into the tunnel, up to kReadsPerTurn at once. Move out what you keep.
+  virtual void on_tun_packets(std::span<Packet> batch) = 0;
+  virtual void on_tun_drop(Drop drop, uint64_t packets) = 0;
+  // The device is gone or broken. Once; nothing is read afterwards, and writes are drops.
+  virtual void on_tun_failed(const Error& error) = 0;
+};
+
+class TunDevice final : private net::FdHandler {
+ public:
+  static constexpr int kReadsPerTurn = 64;
+
+  // Creates (or adopts) the device; it carries nothing before apply(). The handler and the pool outlive it.
+  // SYSTEM with EPERM without CAP_NET_ADMIN.
+  static Result<std::unique_ptr<TunDevice>> open(net::Loop& loop, const TunOptions& options, PacketPool& pool,
+                                                 TunHandler& handler);
+  // Takes back the routes and addresses set on an adopted device; a device of ours vanishes with all it had.
+  ~TunDevice() override;
+
+  // Sets addresses, MTU and routes, brings the device up and begins to read; later calls change what differs.
+  // On failure what this call had added is taken back.
+  Result<void> apply(const TunSettings& settings);
+
+  // Packets to the kernel that have passed inet::classify(), and super-packets that have passed inspect().
+  // Runs of TCP packets of one batch go over as one, after their checksums were verified. Views are valid
+  // during the call only. Drops are told by name, before it returns.
+  void write(std::span<const PacketView> batch);
+
+  const std::string& name() const noexcept { return name_; }
+  int index() const noexcept { return index_; }
+  bool has_offload() const noexcept;      // super-packets both ways; otherwise they are cut here
+  bool has_udp_offload() const noexcept;  // the kernel takes UDP ones too
+
+  struct Impl;
+
+ private:
+  TunDevice();
+  void on_readable() override;
+  void on_fd_error() override;
+  void on_out_of_memory() noexcept override;
+
+  std::string name_;
+  int index_ = 0;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace smartvpn::forward

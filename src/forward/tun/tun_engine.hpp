@@ -1,0 +1,37 @@
+// Forwarding through the host's kernel: every subnet's gateway address sits on a tun device.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "forward/engine.hpp"
+#include "forward/tun/tun_device.hpp"
+
+namespace smartvpn::forward {
+
+class TunEngine final : public Engine, private TunHandler {
+ public:
+  TunEngine(net::Loop& loop, TunOptions options);
+  ~TunEngine() override;
+
+  // UNSUPPORTED in a build without tun; SYSTEM when the kernel refuses.
+  Result<void> start(const EngineNetwork& network, EngineSink& sink) override;
+  void write(std::span<const PacketView> batch) override;
+  bool takes_super_packets() const override;
+  void stop() override;
+  std::string device_name() const override { return name_; }
+
+ private:
+  void on_tun_packets(std::span<Packet> batch) override;
+  void on_tun_drop(Drop drop, uint64_t packets) override;
+  void on_tun_failed(const Error& error) override;
+
+  net::Loop& loop_;
+  const TunOptions options_;
+  EngineSink* sink_ = nullptr;
+  std::string name_;
+  std::unique_ptr<TunDevice> device_;
+};
+
+}  // namespace smartvpn::forward

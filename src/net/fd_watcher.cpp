@@ -1,0 +1,103 @@
+// See fd_watcher.hpp.
+#include "net/fd_watcher.hpp"
+
+#include "net/loop_impl.hpp"
+
+namespace smartvpn::net {
+
+// Lives until libuv has let go of the handle, so that a watcher may die inside its own callback.
+struct FdWatcher::Node {
+  uv_poll_t handle{};
+  FdHandler* handler = nullptr;  // null once the watcher is gone
+  Loop::Impl* loop = nullptr;
+  Fd fd;
+  uint32_t slot = 0;
+  int events = 0;
+
+  static void on_poll(uv_poll_t* handle, int status, int events) noexcept;
+  template <class Fn>
+  void call(Fn&& fn) noexcept;
+};
+
+void FdHandler::on_out_of_memory() noexcept {
+  try {
+    on_fd_error();
+  } catch (...) {
+    return;  // still no memory: the handler learns of it by its own timers
+  }
+}
+
+template <class Fn>
+void FdWatcher::Node::call(Fn&& fn) noexcept {
+  if (!handler) return;
+  try {
+    fn(*handler);
+  } catch (const std::bad_alloc& e) {
+    loop->told(e.what());
+    if (handler) handler->on_out_of_memory();
+  } catch (const std::exception& e) {
+    loop->told(e.what());
+  } catch (...) {
+    loop->told("unknown exception");
+  }
+}
+
+void FdWatcher::Node::on_poll(uv_poll_t* handle, int status, int events) noexcept {
+  auto* self = static_cast<Node*>(handle->data);
+  if (status < 0) {
+    self->events = 0;  // libuv has stopped the handle
+    return self->call([](FdHandler& h) { h.on_fd_error(); });
+  }
+  if (events & UV_READABLE) self->call([](FdHandler& h) { h.on_readable(); });
+  // The first callback may have destroyed the watcher or lost interest in writing.
+  if ((events & UV_WRITABLE) && (self->events & UV_WRITABLE)) self->call([](FdHandler& h) { h.on_writable(); });
+}
+
+Result<std::unique_ptr<FdWatcher>> FdWatcher::create(Loop& loop, Fd fd, FdHandler& handler) {
+  auto node = std::make_unique<Node>();
+  auto& impl = loop.impl();
+  node->slot = impl.descriptors.add(fd.get());
+  if (int rc = uv_poll_init(&impl.uv, &node->handle, fd.get()); rc != 0) {
+    impl.descriptors.remove(node->slot);
+    return system_error(-rc, "cannot watch a descriptor");
+  }
+  node->handle.data = node.get();
+  node->handler = &handler;
+  node->loop = &impl;
+  node->fd = std::move(fd);
+  return std::unique_ptr<FdWatcher>(new FdWatcher(node.release()));
+}
+
+FdWatcher::~FdWatcher() {
+  node_->handler = nullptr;
+  node_->events = 0;
+  uv_close(reinterpret_cast<uv_handle_t*>(&node_->handle),
+           [](uv_handle_t* handle) { delete static_cast<Node*>(handle->data); });
+  // uv_close() has taken the descriptor out of epoll, so it may go at once.
+  if (node_->fd) {
+    node_->loop->descriptors.remove(node_->slot);
+    node_->fd.reset();
+  }
+}
+
+void FdWatcher::watch(bool readable, bool writable) noexcept {
+  int events = (readable ? UV_READABLE : 0) | (writable ? UV_WRITABLE : 0);
+  if (events == node_->events || !node_->fd) return;
+  node_->events = events;
+  if (events == 0) {
+    uv_poll_stop(&node_->handle);
+  } else {
+    uv_poll_start(&node_->handle, events, &Node::on_poll);
+  }
+}
+
+int FdWatcher::fd() const noexcept { return node_->fd.get(); }
+
+Fd FdWatcher::release() noexcept {
+  watch(false, false);
+  uv_poll_stop(&node_->handle);
+  node_->loop->descriptors.remove(node_->slot);
+  return std::move(node_->fd);
+}
+
+}  // namespace smartvpn::net

@@ -1,0 +1,46 @@
+// Readiness of one descriptor: what streams, listeners and the kernel device are built on. uv_poll under
+// it, so that every read and write is our own system call with our own flags (no SIGPIPE, virtio headers).
+#pragma once
+
+#include <memory>
+
+#include "base/result.hpp"
+#include "net/fd.hpp"
+#include "net/loop.hpp"
+
+namespace smartvpn::net {
+
+class FdHandler {
+ public:
+  virtual ~FdHandler() = default;
+  virtual void on_readable() = 0;
+  virtual void on_writable() {}
+  // The kernel reports an error state; watching has stopped. The descriptor is still open.
+  virtual void on_fd_error() = 0;
+  // A callback of this handler ran out of memory. Default: as an error state.
+  virtual void on_out_of_memory() noexcept;
+};
+
+// Owns the descriptor. May be destroyed inside any callback of its handler.
+class FdWatcher {
+ public:
+  // The descriptor becomes non-blocking. The handler outlives the watcher. Watches nothing yet.
+  static Result<std::unique_ptr<FdWatcher>> create(Loop& loop, Fd fd, FdHandler& handler);
+  ~FdWatcher();
+  FdWatcher(const FdWatcher&) = delete;
+  FdWatcher& operator=(const FdWatcher&) = delete;
+
+  // Level-triggered. Both false stops watching. Cheap when nothing changes.
+  void watch(bool readable, bool writable) noexcept;
+  int fd() const noexcept;
+  // Stops watching and hands the descriptor over.
+  Fd release() noexcept;
+
+  struct Node;
+
+ private:
+  explicit FdWatcher(Node* node) : node_(node) {}
+  Node* node_;
+};
+
+}  // namespace smartvpn::net

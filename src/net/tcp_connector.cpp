@@ -1,0 +1,78 @@
+// See tcp_connector.hpp.
+#include "net/tcp_connector.hpp"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "net/sockaddr.hpp"
+
+namespace smartvpn::net {
+
+// The timer does the first attempt too, so that `done` never runs inside the constructor.
+TcpConnector::TcpConnector(Loop& loop, ConnectOptions options, Done done)
+    : loop_(loop),
+      options_(std::move(options)),
+      done_(std::move(done)),
+      give_up_(loop.now() + options_.timeout),
+      last_error_(make_error(Status::INVALID, "no address to connect to")),
+      timer_(loop, [this] { on_attempt_timeout(); }) {
+  timer_.start_at(loop.now());
+}
+
+TcpConnector::~TcpConnector() = default;
+
+void TcpConnector::on_attempt_timeout() {
+  if (watcher_)
+    last_error_ = make_error(Status::TIMEOUT, "no answer from " + options_.addresses[index_ - 1].text());
+  next();
+}
+
+void TcpConnector::next() {
+  watcher_.reset();
+  while (index_ < options_.addresses.size() && loop_.now() < give_up_) {
+    const auto& to = options_.addresses[index_++];
+    auto address = to_socket_address(to);
+    Fd fd(::socket(to.ip.is_v4() ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (!fd || (::connect(fd.get(), address.get(), address.size) != 0 && errno != EINPROGRESS)) {
+      last_error_ = system_error(errno, "cannot connect to " + to.text());
+      continue;
+    }
+    auto watcher = FdWatcher::create(loop_, std::move(fd), *this);
+    if (!watcher) {
+      last_error_ = watcher.error();
+      continue;
+    }
+    watcher_ = std::move(*watcher);
+    watcher_->watch(false, true);
+    timer_.start_at(std::min(loop_.now() + options_.attempt_timeout, give_up_));
+    return;
+  }
+  finish(std::move(last_error_));
+}
+
+void TcpConnector::on_writable() {
+  int error = 0;
+  socklen_t size = sizeof error;
+  if (getsockopt(watcher_->fd(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
+  if (error != 0) return fail(system_error(error, "cannot connect to " + options_.addresses[index_ - 1].text()));
+  Fd fd = watcher_->release();
+  watcher_.reset();
+  finish(TcpStream::adopt(loop_, std::move(fd)));
+}
+
+void TcpConnector::on_fd_error() { on_writable(); }
+
+void TcpConnector::fail(Error error) {
+  last_error_ = std::move(error);
+  next();
+}
+
+void TcpConnector::finish(Result<std::unique_ptr<TcpStream>> result) {
+  timer_.stop();
+  Done done = std::move(done_);  // the callback may destroy us
+  done(std::move(result));
+}
+
+}  // namespace smartvpn::net

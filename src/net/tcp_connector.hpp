@@ -1,0 +1,49 @@
+// Dials: tries the addresses of a server in turn until one answers.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "base/result.hpp"
+#include "inet/address.hpp"
+#include "net/fd_watcher.hpp"
+#include "net/tcp_stream.hpp"
+#include "net/timer.hpp"
+
+namespace smartvpn::net {
+
+struct ConnectOptions {
+  std::vector<inet::Endpoint> addresses;  // tried in this order
+  Duration attempt_timeout = seconds(5);  // for one address
+  Duration timeout = seconds(15);         // for all together
+};
+
+// Destroying it cancels, without a call back. `done` is called once, from the loop, never from the
+// constructor, and may destroy the connector. The error is the last address's: TIMEOUT, or SYSTEM with errno.
+class TcpConnector final : private FdHandler {
+ public:
+  using Done = std::function<void(Result<std::unique_ptr<TcpStream>>)>;
+  TcpConnector(Loop& loop, ConnectOptions options, Done done);
+  ~TcpConnector() override;
+
+ private:
+  void on_readable() override {}
+  void on_writable() override;
+  void on_fd_error() override;
+  void on_attempt_timeout();
+  void next();
+  void fail(Error error);
+  void finish(Result<std::unique_ptr<TcpStream>> result);
+
+  Loop& loop_;
+  ConnectOptions options_;
+  Done done_;
+  size_t index_ = 0;
+  Time give_up_;
+  Error last_error_;
+  std::unique_ptr<FdWatcher> watcher_;
+  Timer timer_;
+};
+
+}  // namespace smartvpn::net

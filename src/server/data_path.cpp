@@ -1,0 +1,153 @@
+#include "server/data_path.hpp"
+
+#include "forward/cut.hpp"
+#include "inet/fragment.hpp"
+#include "inet/mss.hpp"
+#include "inet/super_packet.hpp"
+
+namespace smartvpn::server {
+
+DataPath::DataPath(const Parts& parts) : parts_(parts) {
+  batch_.reserve(kBatch);
+  own_.reserve(kBatch);
+}
+
+Drop DataPath::judge(const LiveSession& session, const PacketView& packet, router::Verdict& verdict) {
+  super_.segments = 1;
+  if (packet.segment_size != 0) {
+    if (Drop drop = inet::inspect(packet.bytes, packet.segment_size, session.link->mtu(), super_); drop != Drop::none) {
+      super_.segments = 1;
+      return drop;
+    }
+  }
+  if (Drop drop = inet::classify(packet.bytes, info_); drop != Drop::none) return drop;
+  verdict = parts_.router.from_client(session.id, info_, parts_.loop.now());
+  return verdict.drop;
+}
+
+void DataPath::from_session(LiveSession& session, std::span<const PacketView> batch) {
+  for (const PacketView& packet : batch) {
+    router::Verdict verdict;
+    if (Drop drop = judge(session, packet, verdict); drop != Drop::none) {
+      session.counters.drop(drop, super_.segments);
+      continue;
+    }
+    session.counters.inner_packets_in += super_.segments;
+    session.counters.inner_bytes_in += packet.bytes.size();
+    if (verdict.to_engine) {
+      to_engine(session, packet);
+    } else if (LiveSession* peer = parts_.sessions.find(verdict.session)) {
+      Packet copy = parts_.pool.copy_of(packet.bytes);
+      copy.segment_size = packet.segment_size;
+      copy.segments = super_.segments;
+      if (copy) to_session(*peer, std::move(copy));
+    }
+  }
+  hand_over();
+}
+
+void DataPath::to_engine(const LiveSession& session, const PacketView& packet) {
+  if (!engine_ || engine_failed_) {
+    parts_.reporter.unowned().drop(Drop::engine_failed, super_.segments);
+    return;
+  }
+  if (batch_.size() + super_.segments > kBatch) hand_over();
+  if (packet.segment_size != 0 && !engine_->takes_super_packets()) {
+    size_t cut = inet::segment(packet.bytes, super_, parts_.pool, [&](Packet&& piece) {
+      batch_.push_back({piece.bytes(), 0, session.id});
+      own_.push_back(std::move(piece));
+    });
+    if (cut < super_.segments) parts_.reporter.unowned().drop(Drop::queue_full, super_.segments - cut);
+    return;
+  }
+  if (inet::wants_mss_clamp(info_)) {
+    if (Packet copy = parts_.pool.copy_of(packet.bytes)) {
+      inet::clamp_mss(copy.bytes(), info_, session.link->mtu());
+      batch_.push_back({copy.bytes(), 0, session.id});
+      own_.push_back(std::move(copy));
+      return;
+    }
+  }
+  batch_.push_back({packet.bytes, packet.segment_size, session.id});
+}
+
+void DataPath::hand_over() {
+  if (!batch_.empty()) engine_->write(batch_);
+  batch_.clear();
+  own_.clear();
+}
+
+void DataPath::on_engine_packets(std::span<Packet> batch) {
+  for (Packet& packet : batch) {
+    Drop drop = inet::classify(packet.bytes(), info_);
+    router::Verdict verdict;
+    if (drop == Drop::none) {
+      verdict = parts_.router.from_engine(info_, parts_.loop.now());
+      drop = verdict.drop;
+    }
+    LiveSession* session = drop == Drop::none ? parts_.sessions.find(verdict.session) : nullptr;
+    if (!session) {
+      parts_.reporter.unowned().drop(drop == Drop::none ? Drop::no_route : drop, packet.segments);
+      continue;
+    }
+    to_session(*session, std::move(packet));
+  }
+}
+
+// `info_` describes the packet.
+void DataPath::to_session(LiveSession& session, Packet&& packet) {
+  uint16_t mtu = session.link->mtu();
+  if (inet::wants_mss_clamp(info_)) inet::clamp_mss(packet.bytes(), info_, mtu);
+  if (packet.segment_size != 0) return send_whole_or_cut(session, std::move(packet));
+  if (packet.size() > mtu) return too_big(session, packet, mtu);
+  send(session, std::move(packet));
+}
+
+void DataPath::send_whole_or_cut(LiveSession& session, Packet&& packet) {
+  uint16_t mtu = session.link->mtu();
+  bool sent = forward::send_whole_or_cut(
+      std::move(packet), session.link->takes_super_packets(), mtu, parts_.pool,
+      [&](Packet&& piece) { send(session, std::move(piece)); },
+      [&](Drop drop, uint64_t packets) { session.counters.drop(drop, packets); });
+  if (!sent) too_big(session, packet, mtu);
+}
+
+void DataPath::send(LiveSession& session, Packet&& packet) {
+  uint64_t segments = packet.segments, bytes = packet.size();
+  Drop drop = session.link->send(std::move(packet));
+  if (drop != Drop::none) {
+    session.counters.drop(drop, segments);
+    return;
+  }
+  session.counters.inner_packets_out += segments;
+  session.counters.inner_bytes_out += bytes;
+}
+
+// What is larger than the session's MTU is fragmented where IPv4 allows it, otherwise its sender is told.
+void DataPath::too_big(LiveSession& session, const Packet& packet, uint16_t mtu) {
+  inet::FragmentPlan plan;
+  if (packet.segment_size == 0 && inet::plan_fragments(packet.bytes(), mtu, plan) == Drop::none) {
+    inet::fragment(packet.bytes(), plan, parts_.pool, [&](Packet&& piece) { send(session, std::move(piece)); });
+    return;
+  }
+  session.counters.drop(Drop::too_big, packet.segments);
+  if (!engine_ || engine_failed_ || !session.icmp.allow(parts_.loop.now())) return;
+  std::array<uint8_t, inet::kMaxIcmpError> answer;
+  for (const auto& gateway : parts_.gateways) {
+    if (gateway.is_v4() != (info_.version == 4)) continue;
+    size_t size = inet::write_too_big(packet.bytes(), info_, mtu, gateway, answer);
+    if (size == 0) return;
+    PacketView view{ByteView(answer.data(), size), 0, 0};
+    engine_->write({&view, 1});
+    return;
+  }
+}
+
+void DataPath::on_engine_drop(Drop drop, uint64_t packets) { parts_.reporter.unowned().drop(drop, packets); }
+
+void DataPath::on_engine_failed(const Error& error) {
+  engine_failed_ = true;
+  parts_.reporter.log(LogLevel::error, "forwarding has failed: " + error.text);
+}
+
+}  // namespace smartvpn::server

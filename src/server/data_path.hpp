@@ -1,0 +1,57 @@
+// Inner packets between sessions and the engine: classified, routed, counted, and cut or answered
+// where they do not fit. One pass a packet or super-packet, no allocation, every drop under its name.
+#pragma once
+
+#include <array>
+#include <vector>
+
+#include "forward/engine.hpp"
+#include "inet/super_packet.hpp"
+#include "net/loop.hpp"
+#include "router/router.hpp"
+#include "server/reporter.hpp"
+
+namespace smartvpn::server {
+
+class DataPath final : public forward::EngineSink {
+ public:
+  struct Parts {
+    SessionTable& sessions;
+    router::Router& router;
+    Reporter& reporter;
+    PacketPool& pool;
+    net::Loop& loop;
+    std::vector<inet::IpAddress> gateways;
+  };
+  explicit DataPath(const Parts& parts);
+
+  // The engine that takes what sessions send; null before start and after stop.
+  void set_engine(forward::Engine* engine) { engine_ = engine; }
+  void from_session(LiveSession& session, std::span<const PacketView> batch);
+  bool engine_failed() const { return engine_failed_; }
+
+  void on_engine_packets(std::span<Packet> batch) override;
+  void on_engine_drop(Drop drop, uint64_t packets) override;
+  void on_engine_failed(const Error& error) override;
+  PacketPool& engine_pool() override { return parts_.pool; }
+
+ private:
+  Drop judge(const LiveSession& session, const PacketView& packet, router::Verdict& verdict);
+  void to_engine(const LiveSession& session, const PacketView& packet);
+  void hand_over();
+  void to_session(LiveSession& session, Packet&& packet);
+  void send(LiveSession& session, Packet&& packet);
+  void send_whole_or_cut(LiveSession& session, Packet&& packet);
+  void too_big(LiveSession& session, const Packet& packet, uint16_t mtu);
+
+  static constexpr size_t kBatch = 256;
+  Parts parts_;
+  forward::Engine* engine_ = nullptr;
+  bool engine_failed_ = false;
+  inet::InnerPacket info_;     // of the packet at hand
+  inet::SuperInfo super_;      // likewise, if it is a super-packet
+  std::vector<PacketView> batch_;   // for the engine
+  std::vector<Packet> own_;         // what of the batch had to be copied: cut segments, clamped SYNs
+};
+
+}  // namespace smartvpn::server

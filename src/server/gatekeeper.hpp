@@ -1,0 +1,85 @@
+// Who may come in: the one implementation of session::Admission, over the lists, the limits, the
+// registry and the address pool. Phase 1 (before any crypto) judges the real address, phase 2 the
+// identity; nothing that costs another client anything happens before a session is confirmed.
+#pragma once
+
+#include <functional>
+#include <unordered_map>
+
+#include "acl/rate_limiter.hpp"
+#include "net/loop.hpp"
+#include "registry/address_pool.hpp"
+#include "server/client_directory.hpp"
+#include "server/plan.hpp"
+#include "server/reporter.hpp"
+#include "session/admission.hpp"
+
+namespace smartvpn::server {
+
+class Gatekeeper final : public session::Admission {
+ public:
+  struct Parts {
+    const Plan& plan;
+    ClientDirectory& clients;
+    registry::AddressPool& pool;
+    SessionTable& sessions;
+    Reporter& reporter;
+    net::Loop& loop;  // for the time of the turn
+  };
+  // What a confirmed connection becomes a session with.
+  struct Admitted {
+    std::string client_id;
+    uint64_t client_number = 0;
+    uint64_t lease = 0;
+    std::vector<inet::IpAddress> addresses;
+    int64_t expires_at_ms = 0;
+  };
+
+  explicit Gatekeeper(const Parts& parts);
+
+  // Every turn of the loop may pay for a few handshakes again.
+  void begin_turn() noexcept { handshakes_left_ = kHandshakesPerTurn; }
+
+  Reason on_accept(const session::Connection& connection) override;
+  Reason on_real_address(const session::Connection& connection) override;
+  bool may_start_handshake(const session::Connection& connection) override;
+  bool knows_key(const PublicKey& key) override { return parts_.clients.find_by_key(key).client != nullptr; }
+  std::optional<session::IdentityVerdict> on_identity(const session::Connection& connection,
+                                                      const session::Identity& identity) override;
+  void on_closed(const session::Connection& connection, Reason reason, const std::string& detail) override;
+
+  // Key confirmation: commits the lease. `displaced` is the lease of an older session that has to go.
+  // Null with `*why` when the grant no longer holds.
+  const Admitted* confirm(const session::Connection& connection, uint64_t* displaced, Reason* why);
+  // Called by on_closed for connections that had become sessions; set by the shard.
+  void on_session_end(std::function<void(uint64_t connection, Reason, const std::string&)> callback) {
+    session_end_ = std::move(callback);
+  }
+  void tick() { limiter_.tick(parts_.loop.now()); }
+  uint32_t handshakes_in_progress() const noexcept { return handshakes_.count(); }
+
+ private:
+  static constexpr int kHandshakesPerTurn = 4;
+  enum class Stage : uint8_t { header, stranger, session };
+  struct Entry {
+    Stage stage = Stage::header;
+    inet::IpAddress counted;  // whom the open connection counts against; none: nobody
+    bool in_handshake = false;
+    bool offered = false;
+    Admitted admitted;
+  };
+
+  Reason judge(const session::Connection& connection, const ClientDirectory::Found& found) const;
+  void leave_header_stage(const session::Connection& connection, Entry& entry);
+
+  Parts parts_;
+  acl::RateLimiter limiter_;
+  acl::HandshakeGate handshakes_;
+  std::unordered_map<uint64_t, Entry> entries_;
+  // Connections whose PROXY header is awaited, by proxy. Only trusted proxies have a place here.
+  std::unordered_map<inet::IpAddress, uint32_t, inet::IpAddressHash> awaiting_header_;
+  std::function<void(uint64_t, Reason, const std::string&)> session_end_;
+  int handshakes_left_ = kHandshakesPerTurn;
+};
+
+}  // namespace smartvpn::server

@@ -1,0 +1,87 @@
+#include "server/plan.hpp"
+
+namespace smartvpn::server {
+namespace {
+
+Result<void> check_build(const config::ServerConfig& config) {
+  if (config.limits.memory_bytes != 0)
+    return make_error(Status::UNSUPPORTED, "no memory ceiling in this version", "/limits/memory_bytes");
+  if (config.registry.keep_private_keys)
+    return make_error(Status::UNSUPPORTED, "private keys are never kept in this version", "/registry/keep_private_keys");
+  if (!SMARTVPN_WITH_TUN && config.forwarding.mode == config::ForwardingConfig::Mode::tun)
+    return make_error(Status::UNSUPPORTED, "this build has no tun engine", "/forwarding/mode");
+  for (size_t i = 0; i < config.listen.size(); ++i) {
+    std::string path = "/listen/" + std::to_string(i);
+    if (!SMARTVPN_WITH_WEBSOCKET && config.listen[i].transport == config::Transport::websocket)
+      return make_error(Status::UNSUPPORTED, "this build has no WebSocket transport", path + "/transport");
+    if (!SMARTVPN_WITH_TLS && config.listen[i].tls)
+      return make_error(Status::UNSUPPORTED, "this build has no TLS", path + "/tls");
+  }
+  return {};
+}
+
+Result<ListenerPlan> make_listener(const config::ListenConfig& config, const std::string& path) {
+  ListenerPlan plan;
+  plan.config = config;
+  if (config.proxy_protocol.mode != config::ProxyProtocolConfig::Mode::off) {
+    auto trusted = acl::TrustedProxies::compile(config.proxy_protocol.trusted_proxies,
+                                                path + "/proxy_protocol/trusted_proxies");
+    if (!trusted) return trusted.error();
+    plan.trusted = std::move(*trusted);
+  }
+  if (config.tls) {
+    net::TlsServerOptions options;
+    options.certificate = config.tls->certificate;
+    options.key = config.tls->key;
+    options.path = path + "/tls";
+    auto context = net::TlsContext::server(options);
+    if (!context) return context.error();
+    plan.tls = *context;
+  }
+  return plan;
+}
+
+}  // namespace
+
+Result<Plan> make_plan(config::ServerConfig config) {
+  if (auto ok = check_build(config); !ok) return ok.error();
+  Plan plan;
+  for (size_t i = 0; i < config.listen.size(); ++i) {
+    auto listener = make_listener(config.listen[i], "/listen/" + std::to_string(i));
+    if (!listener) return listener.error();
+    plan.listeners.push_back(std::move(*listener));
+  }
+  auto policy = acl::SourcePolicy::compile(config.security.connection_ip_block_list,
+                                           "/security/connection_ip_block_list", {}, "",
+                                           {Reason::ip_block_list, Reason::ip_block_list});
+  if (!policy) return policy.error();
+  plan.connection_policy = std::move(*policy);
+  for (size_t i = 0; i < config.clients.size(); ++i) {
+    auto client = compile_client_policy(to_spec(config.clients[i]).security, "/clients/" + std::to_string(i));
+    if (!client) return client.error();
+  }
+  plan.config = std::move(config);
+  return plan;
+}
+
+registry::ClientSpec to_spec(const config::ClientConfig& client) {
+  registry::ClientSpec spec;
+  spec.id = client.id;
+  spec.noise_public_key = client.noise_public_key;
+  spec.enabled = client.enabled;
+  spec.expires_at_ms = client.expires_at_ms.value_or(0);
+  spec.addresses = client.addresses;
+  spec.max_sessions = client.max_sessions;
+  spec.description = client.description;
+  spec.tags = client.tags;
+  spec.security.ip_allow_list = client.security.ip_allow_list;
+  spec.security.ip_block_list = client.security.ip_block_list;
+  return spec;
+}
+
+Result<acl::SourcePolicy> compile_client_policy(const registry::ClientSecurity& security, const std::string& path) {
+  return acl::SourcePolicy::compile(security.ip_block_list, path + "/security/ip_block_list", security.ip_allow_list,
+                                    path + "/security/ip_allow_list");
+}
+
+}  // namespace smartvpn::server

@@ -1,0 +1,38 @@
+// A configuration made ready to run: everything that can be compiled or refused without touching the
+// system is, before the first socket is opened.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "acl/source_policy.hpp"
+#include "acl/trusted_proxies.hpp"
+#include "config/server_config.hpp"
+#include "net/tls_context.hpp"
+#include "registry/client.hpp"
+
+namespace smartvpn::server {
+
+struct ListenerPlan {
+  config::ListenConfig config;
+  acl::TrustedProxies trusted;                     // trusts nobody when PROXY is off
+  std::shared_ptr<const net::TlsContext> tls;      // null: plain
+};
+
+struct Plan {
+  config::ServerConfig config;
+  std::vector<ListenerPlan> listeners;
+  acl::SourcePolicy connection_policy;             // phase 1
+};
+
+// UNSUPPORTED for what this build leaves out, INVALID for lists that do not compile, SYSTEM for
+// certificate files that cannot be read; each with the path.
+Result<Plan> make_plan(config::ServerConfig config);
+
+// The registry's form of a client that the configuration declares.
+registry::ClientSpec to_spec(const config::ClientConfig& client);
+
+// Phase 2 lists of a client. `path` is that of the client's object.
+Result<acl::SourcePolicy> compile_client_policy(const registry::ClientSecurity& security, const std::string& path);
+
+}  // namespace smartvpn::server

@@ -1,0 +1,255 @@
+#include "server/server.hpp"
+
+#include <condition_variable>
+#include <future>
+#include <mutex>
+
+#include "server/dispatcher.hpp"
+#include "server/shard.hpp"
+
+namespace smartvpn::server {
+namespace {
+
+constexpr size_t kCallbackQueue = 4096;
+
+Error not_running() { return make_error(Status::BAD_STATE, "the server is not running"); }
+
+}  // namespace
+
+// Lifecycle. `mutex_` guards the state and who joins the thread; it is never held while a command or
+// the host's code runs.
+class Server::Impl {
+ public:
+  Impl() = default;
+
+  Result<void> start();
+  void request_stop(Duration drain);
+  Result<void> wait_stopped(int32_t timeout_ms);
+  void join_locked(std::unique_lock<std::mutex>& lock);
+
+  // Runs `fn` on the shard's thread and gives its result.
+  template <class Fn>
+  auto command(Fn fn) -> decltype(fn()) {
+    auto promise = std::make_shared<std::promise<decltype(fn())>>();
+    auto future = promise->get_future();
+    {
+      std::lock_guard lock(mutex_);
+      if (state_ != State::running && state_ != State::draining) return not_running();
+      if (!shard_->loop().post([promise, fn = std::move(fn)]() mutable { promise->set_value(fn()); }))
+        return make_error(Status::LIMIT, "too many commands are waiting");
+    }
+    try {
+      return future.get();
+    } catch (const std::future_error&) {
+      return not_running();  // the server stopped before the command's turn came
+    }
+  }
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  State state_ = State::created;
+  bool thread_done_ = false, joining_ = false;
+  telemetry::EventHub hub_;
+  Callbacks callbacks_;
+  std::unique_ptr<Dispatcher> dispatcher_;
+  std::unique_ptr<Shard> shard_;
+  std::unique_ptr<net::Thread> thread_;
+  std::vector<BoundEndpoint> endpoints_;
+  std::shared_ptr<forward::HostChannel> host_channel_;
+};
+
+Result<void> Server::Impl::start() {
+  std::lock_guard lock(mutex_);
+  if (state_ != State::created) return make_error(Status::BAD_STATE, "a server is started once");
+  auto fail = [&](const Error& error) -> Result<void> {
+    state_ = State::stopped;
+    shard_.reset();
+    hub_.close();
+    return error;
+  };
+  if (callbacks_.event) {
+    auto queue = hub_.subscribe(telemetry::kAllEvents, kCallbackQueue);
+    if (!queue) return fail(queue.error());
+    auto dispatcher = Dispatcher::start(*queue, callbacks_.event, [this] {
+      telemetry::Event event(telemetry::EventType::log, wall_clock_ms());
+      event.set("level", "error").set("message", "an exception left the event callback");
+      hub_.publish(std::move(event));
+    });
+    if (!dispatcher) return fail(dispatcher.error());
+    dispatcher_ = std::move(*dispatcher);
+  }
+  if (auto ok = shard_->open(); !ok) return fail(ok.error());
+  auto thread = net::Thread::start("svpn-shard0", [this] {
+    shard_->run();
+    std::lock_guard done(mutex_);
+    thread_done_ = true;
+    changed_.notify_all();
+  });
+  if (!thread) return fail(thread.error());
+  endpoints_ = shard_->endpoints();
+  host_channel_ = shard_->host_channel();
+  thread_ = std::move(*thread);
+  state_ = State::running;
+  return {};
+}
+
+void Server::Impl::request_stop(Duration drain) {
+  std::lock_guard lock(mutex_);
+  if (state_ == State::created) {
+    state_ = State::stopped;
+    thread_done_ = true;
+    shard_.reset();
+    hub_.close();
+    changed_.notify_all();
+  } else if (state_ == State::running) {
+    state_ = State::draining;
+    // The queue of commands may be full of waiting ones; it empties at the loop's pace.
+    while (!shard_->loop().post([this, drain] { shard_->begin_drain(drain); })) {
+      if (shard_->loop().stopped()) break;
+    }
+  }
+}
+
+void Server::Impl::join_locked(std::unique_lock<std::mutex>& lock) {
+  joining_ = true;
+  auto thread = std::move(thread_);
+  lock.unlock();
+  thread.reset();  // joins
+  lock.lock();
+  shard_.reset();
+  hub_.close();
+  state_ = State::stopped;
+  changed_.notify_all();
+}
+
+Result<void> Server::Impl::wait_stopped(int32_t timeout_ms) {
+  std::unique_lock lock(mutex_);
+  auto over = [&] { return state_ == State::stopped || (thread_done_ && !joining_); };
+  if (timeout_ms < 0) {
+    changed_.wait(lock, over);
+  } else if (!changed_.wait_for(lock, milliseconds(timeout_ms), over)) {
+    return make_error(Status::TIMEOUT, "the server is still stopping");
+  }
+  if (state_ != State::stopped) join_locked(lock);
+  return {};
+}
+
+Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Server::~Server() {
+  if (!impl_) return;
+  impl_->request_stop(Duration::zero());
+  (void)impl_->wait_stopped(-1).ok();
+}
+
+Result<std::unique_ptr<Server>> Server::create(config::ServerConfig config) {
+  auto plan = make_plan(std::move(config));
+  if (!plan) return plan.error();
+  auto impl = std::make_unique<Impl>();
+  auto shard = Shard::create(std::move(*plan), impl->hub_);
+  if (!shard) return shard.error();
+  impl->shard_ = std::move(*shard);
+  return std::unique_ptr<Server>(new Server(std::move(impl)));
+}
+
+Result<void> Server::start() { return impl_->start(); }
+
+Result<void> Server::stop(int32_t drain_ms, int32_t timeout_ms) {
+  impl_->request_stop(milliseconds(std::max(0, drain_ms)));
+  if (in_callback()) return make_error(Status::AGAIN, "stopping; it ends after this callback");
+  return impl_->wait_stopped(timeout_ms);
+}
+
+State Server::state() const {
+  std::lock_guard lock(impl_->mutex_);
+  return impl_->state_;
+}
+
+std::vector<BoundEndpoint> Server::endpoints() const {
+  std::lock_guard lock(impl_->mutex_);
+  return impl_->endpoints_;
+}
+
+Result<std::shared_ptr<telemetry::EventQueue>> Server::subscribe(uint64_t type_mask, size_t capacity) {
+  return impl_->hub_.subscribe(type_mask, capacity);
+}
+
+Result<void> Server::set_callbacks(Callbacks callbacks) {
+  std::lock_guard lock(impl_->mutex_);
+  if (impl_->state_ != State::created) return make_error(Status::BAD_STATE, "callbacks are set before start");
+  impl_->callbacks_ = std::move(callbacks);
+  return {};
+}
+
+bool Server::in_callback() const { return impl_->dispatcher_ && impl_->dispatcher_->is_current(); }
+
+Result<NewClient> Server::client_create(const registry::ClientSpec& spec) {
+  return impl_->command([this, spec] { return impl_->shard_->client_create(spec); });
+}
+Result<registry::Client> Server::client_get(const std::string& id) {
+  return impl_->command([this, id] { return impl_->shard_->clients().get(id); });
+}
+Result<std::vector<registry::Client>> Server::client_list() {
+  return impl_->command([this]() -> Result<std::vector<registry::Client>> { return impl_->shard_->clients().list(); });
+}
+Result<void> Server::client_set_enabled(const std::string& id, bool enabled) {
+  return impl_->command([this, id, enabled] { return impl_->shard_->client_set_enabled(id, enabled); });
+}
+Result<void> Server::client_remove(const std::string& id) {
+  return impl_->command([this, id] { return impl_->shard_->client_remove(id); });
+}
+Result<std::vector<SessionInfo>> Server::sessions() {
+  return impl_->command([this]() -> Result<std::vector<SessionInfo>> { return impl_->shard_->sessions(); });
+}
+Result<SessionInfo> Server::session(uint64_t id) {
+  return impl_->command([this, id] { return impl_->shard_->session(id); });
+}
+Result<void> Server::disconnect(uint64_t session_id, Reason reason) {
+  return impl_->command([this, session_id, reason] { return impl_->shard_->disconnect(session_id, reason); });
+}
+Result<telemetry::StatsSnapshot> Server::stats() {
+  return impl_->command([this]() -> Result<telemetry::StatsSnapshot> { return impl_->shard_->stats(); });
+}
+Result<void> Server::reload_certificates() {
+  return impl_->command([this] { return impl_->shard_->reload_certificates(); });
+}
+
+namespace {
+
+Error no_host_engine() { return make_error(Status::BAD_STATE, "packets need forwarding.mode \"host\" and a started server"); }
+
+}  // namespace
+
+Result<size_t> Server::packets_read(ByteSpan arena, std::span<forward::HostPacket> meta, int32_t timeout_ms) {
+  std::shared_ptr<forward::HostChannel> channel;
+  {
+    std::lock_guard lock(impl_->mutex_);
+    channel = impl_->host_channel_;
+  }
+  return channel ? channel->read(arena, meta, timeout_ms) : no_host_engine();
+}
+
+Result<size_t> Server::packets_write(ByteView arena, std::span<const forward::HostPacket> meta) {
+  std::shared_ptr<forward::HostChannel> channel;
+  {
+    std::lock_guard lock(impl_->mutex_);
+    channel = impl_->host_channel_;
+  }
+  return channel ? channel->write(arena, meta) : no_host_engine();
+}
+
+Result<int> Server::packets_fd() const {
+  std::lock_guard lock(impl_->mutex_);
+  if (!impl_->host_channel_) return no_host_engine();
+  return impl_->host_channel_->fd();
+}
+
+void Server::abandon_after_fork() noexcept {
+  Impl* impl = impl_.release();  // leaked: its threads do not exist here
+  impl->hub_.abandon_after_fork();
+  if (impl->shard_) impl->shard_->abandon_after_fork();
+  if (impl->thread_) impl->thread_->abandon_after_fork();
+  if (impl->dispatcher_) impl->dispatcher_->abandon_after_fork();
+}
+
+}  // namespace smartvpn::server

@@ -1,0 +1,107 @@
+// The composition root: a validated configuration becomes shards, listeners, sessions and an engine.
+// Every public member may be called from any thread unless it says otherwise. "Command" members wait
+// for the control shard, which itself never waits for the host, DNS or disk.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/reason.hpp"
+#include "base/result.hpp"
+#include "config/server_config.hpp"
+#include "forward/host/host_packet.hpp"
+#include "registry/client.hpp"
+#include "session/admission.hpp"
+#include "telemetry/event_queue.hpp"
+#include "telemetry/link_quality.hpp"
+#include "telemetry/stats.hpp"
+
+namespace smartvpn::server {
+
+enum class State : int32_t { created = 0, running = 1, draining = 2, stopped = 3 };
+
+struct BoundEndpoint {
+  uint32_t listener = 0;
+  session::Transport transport = session::Transport::websocket;
+  inet::Endpoint address;  // the port the kernel gave, if the configuration said 0
+};
+
+struct SessionInfo {
+  uint64_t id = 0;
+  std::string client_id;
+  uint32_t listener = 0;
+  session::Transport transport = session::Transport::websocket;
+  std::optional<inet::Endpoint> remote_addr;  // real
+  inet::Endpoint peer_addr;                   // the proxy, or the client itself
+  std::vector<inet::IpAddress> addresses;
+  int64_t since_ms = 0;      // wall clock
+  int64_t last_seen_ms = 0;  // wall clock
+  telemetry::SessionCounters counters;
+  telemetry::LinkQuality quality;
+};
+
+// A client just made, and the only time its private key is seen.
+struct NewClient {
+  registry::CreatedClient created;
+  std::string config_json;  // a complete tunnel configuration; holds the private key: wipe it after use
+};
+
+struct Callbacks {
+  std::function<void(const telemetry::Event&)> event;  // runs on the dispatcher thread
+};
+
+class Server {
+ public:
+  static Result<std::unique_ptr<Server>> create(config::ServerConfig config);
+  ~Server();
+
+  // created -> running. Waiting. On failure nothing is left behind and the state is stopped.
+  Result<void> start();
+  // -> draining -> stopped. Sessions are told and get up to `drain_ms` to leave. All callers wait for
+  // the same end, up to `timeout_ms` (-1 for ever): TIMEOUT means it goes on in the background. Inside a
+  // callback it only begins: AGAIN. OK when stopped already; a server never started is then stopped.
+  Result<void> stop(int32_t drain_ms, int32_t timeout_ms);
+  State state() const;
+  std::vector<BoundEndpoint> endpoints() const;  // immediate
+
+  // Immediate. Several subscriptions live side by side; type_mask bit n is EventType n.
+  Result<std::shared_ptr<telemetry::EventQueue>> subscribe(uint64_t type_mask, size_t capacity);
+  // Immediate, before start() only.
+  Result<void> set_callbacks(Callbacks callbacks);
+  // True on the dispatcher thread: where a callback runs and waiting would wait for itself.
+  bool in_callback() const;
+
+  // Command; BAD_STATE unless running. Registry; changes act on live sessions at once.
+  Result<NewClient> client_create(const registry::ClientSpec& spec);
+  Result<registry::Client> client_get(const std::string& id);
+  Result<std::vector<registry::Client>> client_list();
+  Result<void> client_set_enabled(const std::string& id, bool enabled);
+  Result<void> client_remove(const std::string& id);
+
+  // Command; BAD_STATE before start() and after stop().
+  Result<std::vector<SessionInfo>> sessions();
+  Result<SessionInfo> session(uint64_t id);
+  Result<void> disconnect(uint64_t session_id, Reason reason);
+  Result<telemetry::StatsSnapshot> stats();
+  // Reads certificate and key files again; live sessions keep theirs.
+  Result<void> reload_certificates();
+
+  // The `host` engine, as forward::HostChannel; BAD_STATE with any other engine.
+  Result<size_t> packets_read(ByteSpan arena, std::span<forward::HostPacket> meta, int32_t timeout_ms);
+  Result<size_t> packets_write(ByteView arena, std::span<const forward::HostPacket> meta);
+  Result<int> packets_fd() const;
+
+  // In a forked child: closes descriptors, touches nothing shared.
+  void abandon_after_fork() noexcept;
+
+ private:
+  class Impl;
+  explicit Server(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace smartvpn::server

@@ -1,0 +1,42 @@
+#include "server/session_table.hpp"
+
+namespace smartvpn::server {
+
+LiveSession* SessionTable::add(std::unique_ptr<LiveSession> session) {
+  uint64_t id = sessions_.next_id();
+  if (id == 0) return nullptr;
+  session->id = id;
+  by_lease_[session->lease] = id;
+  by_client_.emplace(session->client_id, id);
+  LiveSession* added = session.get();
+  sessions_.insert(std::move(session));
+  return added;
+}
+
+LiveSession* SessionTable::find_by_lease(uint64_t lease) const {
+  auto it = by_lease_.find(lease);
+  return it == by_lease_.end() ? nullptr : sessions_.find(it->second);
+}
+
+std::unique_ptr<LiveSession> SessionTable::remove(uint64_t id) {
+  auto session = sessions_.remove(id);
+  if (!session) return nullptr;
+  by_lease_.erase(session->lease);
+  auto [begin, end] = by_client_.equal_range(session->client_id);
+  for (auto it = begin; it != end; ++it) {
+    if (it->second == id) {
+      by_client_.erase(it);
+      break;
+    }
+  }
+  return session;
+}
+
+std::vector<uint64_t> SessionTable::of_client(const std::string& client_id) const {
+  std::vector<uint64_t> ids;
+  auto [begin, end] = by_client_.equal_range(client_id);
+  for (auto it = begin; it != end; ++it) ids.push_back(it->second);
+  return ids;
+}
+
+}  // namespace smartvpn::server

@@ -1,0 +1,55 @@
+// The live sessions of a shard: who they are, where their packets go, and what they have done so far.
+#pragma once
+
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/slot_map.hpp"
+#include "inet/icmp.hpp"
+#include "session/link.hpp"
+#include "telemetry/counters.hpp"
+#include "telemetry/link_quality.hpp"
+
+namespace smartvpn::server {
+
+struct LiveSession {
+  uint64_t id = 0;
+  uint64_t connection = 0;           // Connection::id
+  uint64_t lease = 0;                // registry::LeaseId
+  session::Connection peer;          // a copy: addresses, listener, transport
+  std::string client_id;
+  std::vector<inet::IpAddress> addresses;
+  session::Link* link = nullptr;     // valid until the session is removed
+  int64_t since_ms = 0;              // wall clock
+  Time since{};
+  int64_t expires_at_ms = 0;         // of the client's entry; 0: never
+  Reason ending = Reason::none;      // set once its end was asked for
+  telemetry::SessionCounters counters;
+  telemetry::LinkEstimator quality;
+  inet::IcmpLimiter icmp;
+};
+
+class SessionTable {
+ public:
+  // The session knows its id afterwards. Null when every slot is taken.
+  LiveSession* add(std::unique_ptr<LiveSession> session);
+  LiveSession* find(uint64_t id) const { return sessions_.find(id); }
+  LiveSession* find_by_lease(uint64_t lease) const;
+  std::unique_ptr<LiveSession> remove(uint64_t id);
+  size_t size() const { return sessions_.size(); }
+
+  template <class Fn>
+  void for_each(Fn&& fn) {
+    sessions_.for_each([&](uint64_t, LiveSession& session) { fn(session); });
+  }
+  // Ids of a client's sessions; a copy, because acting on them changes the table.
+  std::vector<uint64_t> of_client(const std::string& client_id) const;
+
+ private:
+  SlotMap<LiveSession> sessions_;
+  std::unordered_map<uint64_t, uint64_t> by_lease_;
+  std::unordered_multimap<std::string, uint64_t> by_client_;
+};
+
+}  // namespace smartvpn::server

@@ -1,0 +1,236 @@
+#include "server/shard.hpp"
+
+#include "crypto/x25519.hpp"
+#include "forward/testing_engine.hpp"
+#include "forward/tun/tun_engine.hpp"
+
+namespace smartvpn::server {
+namespace {
+
+constexpr Duration kTick = seconds(1);
+constexpr Duration kDrainStep = milliseconds(20);
+constexpr Duration kCloseLimit = milliseconds(1500);  // what closing connections may take to say goodbye
+
+using ForwardMode = config::ForwardingConfig::Mode;
+using ProxyMode = config::ProxyProtocolConfig::Mode;
+
+router::RouterOptions router_options(const config::NetworkConfig& network) {
+  router::RouterOptions options;
+  options.client_to_client = network.client_to_client;
+  options.allow_multicast = options.allow_broadcast = network.multicast;
+  options.host_services.clear();
+  for (const auto& service : router::default_host_services()) {
+    bool is_dns = service.first_port == 53;
+    if (is_dns ? network.host_services.dns : network.host_services.icmp_echo) options.host_services.push_back(service);
+  }
+  return options;
+}
+
+std::shared_ptr<const session::StaticKeys> static_keys(const config::KeysConfig& config) {
+  auto keys = std::make_shared<session::StaticKeys>();
+  if (config.noise_private_key) {
+    keys->current.secret = config.noise_private_key->clone();
+    keys->current.pub = crypto::public_key_of(keys->current.secret);
+  }
+  if (config.noise_next_private_key) {
+    keys->next.emplace();
+    keys->next->secret = config.noise_next_private_key->clone();
+    keys->next->pub = crypto::public_key_of(keys->next->secret);
+  }
+  return keys;
+}
+
+proxyproto::Mode proxy_mode(ProxyMode mode) {
+  if (mode == ProxyMode::v1) return proxyproto::Mode::v1;
+  if (mode == ProxyMode::v2) return proxyproto::Mode::v2;
+  return proxyproto::Mode::any;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Shard>> Shard::create(Plan plan, telemetry::EventHub& hub) {
+  auto pool = registry::AddressPool::create(plan.config.network.subnets);
+  if (!pool) return pool.error();
+  auto loop = net::Loop::create();
+  if (!loop) return loop.error();
+  std::unique_ptr<Shard> shard(new Shard(std::move(plan), hub, std::move(*loop), std::move(*pool)));
+  auto directory = ClientDirectory::open(std::make_unique<registry::MemoryStore>(), shard->addresses_,
+                                         shard->router_.table());
+  if (!directory) return directory.error();
+  shard->clients_ = std::move(*directory);
+  shard->gatekeeper_ = std::make_unique<Gatekeeper>(Gatekeeper::Parts{
+      shard->plan_, *shard->clients_, shard->addresses_, shard->sessions_, shard->reporter_, *shard->loop_});
+  Shard* self = shard.get();
+  shard->gatekeeper_->on_session_end(
+      [self](uint64_t connection, Reason reason, const std::string& detail) { self->on_session_end(connection, reason, detail); });
+  if (auto ok = shard->declare_clients(); !ok) return ok.error();
+  return shard;
+}
+
+Shard::Shard(Plan plan, telemetry::EventHub& hub, std::unique_ptr<net::Loop> loop, registry::AddressPool pool)
+    : plan_(std::move(plan)),
+      hub_(hub),
+      loop_(std::move(loop)),
+      addresses_(std::move(pool)),
+      router_(router_options(plan_.config.network), system_rng().u64()),
+      reporter_(hub, plan_.listeners.size()),
+      data_path_({sessions_, router_, reporter_, packets_, *loop_, addresses_.gateways()}),
+      keys_(static_keys(plan_.config.keys)),
+      tick_(*loop_, [this] { tick(); }),
+      drain_timer_(*loop_, [this] { drain_step(); }) {
+  router::RouteNetwork network;
+  network.subnets = plan_.config.network.subnets;
+  network.gateways = addresses_.gateways();
+  router_.table().set_network(network);
+  loop_->set_turn_hook([this] {
+    if (engine_) engine_->flush();
+    gatekeeper_->begin_turn();
+  });
+}
+
+Shard::~Shard() { close_everything(); }
+
+Result<void> Shard::declare_clients() {
+  for (size_t i = 0; i < plan_.config.clients.size(); ++i) {
+    auto created = clients_->create(to_spec(plan_.config.clients[i]));
+    if (created) continue;
+    Error error = created.error();
+    error.path = "/clients/" + std::to_string(i) + error.path;
+    return error;
+  }
+  return {};
+}
+
+std::unique_ptr<forward::Engine> Shard::make_engine() {
+  switch (plan_.config.forwarding.mode) {
+    case ForwardMode::testing:
+      return std::make_unique<forward::TestingEngine>();
+    case ForwardMode::host: {
+      auto engine = std::make_unique<forward::HostEngine>(*loop_, forward::HostEngineOptions{});
+      host_channel_ = engine->channel();
+      return engine;
+    }
+    case ForwardMode::tun: {
+      forward::TunOptions options;
+      options.name = plan_.config.tun.name;
+      options.path = "/tun";
+      return std::make_unique<forward::TunEngine>(*loop_, std::move(options));
+    }
+  }
+  return nullptr;
+}
+
+Result<void> Shard::open_engine() {
+  forward::EngineNetwork network;
+  network.subnets = plan_.config.network.subnets;
+  network.gateways = addresses_.gateways();
+  network.mtu = plan_.config.network.mtu;
+  engine_ = make_engine();
+  if (auto ok = engine_->start(network, data_path_); !ok) {
+    engine_.reset();
+    return ok.error();
+  }
+  data_path_.set_engine(engine_.get());
+  return {};
+}
+
+ws::ListenerOptions Shard::listener_options(size_t index) const {
+  const config::ListenConfig& config = plan_.listeners[index].config;
+  const auto& proxy = config.proxy_protocol;
+  ws::ListenerOptions options;
+  options.listener = static_cast<uint32_t>(index);
+  options.address = config.address;
+  options.fd = config.fd;
+  options.proxy_header = proxy.mode != ProxyMode::off;
+  options.proxy_mode = proxy_mode(proxy.mode);
+  options.proxy_limits.v2_max = proxy.max_header_bytes - proxyproto::kV2FixedSize;
+  options.proxy_timeout = milliseconds(proxy.header_timeout_ms);
+  options.proxy_local_health = proxy.local == config::ProxyProtocolConfig::Local::health;
+  options.upgrade_timeout = milliseconds(plan_.config.security.upgrade_timeout_ms);
+  options.upgrade.path = config.path;
+  options.responder.keys = keys_;
+  options.responder.super_packets = true;
+  options.responder.timing.keepalive_interval = milliseconds(config.keepalive_interval_ms);
+  return options;
+}
+
+Result<void> Shard::open_listeners() {
+  ws::Surroundings around{*loop_, *this, aead_, packets_, system_rng(), next_connection_id_};
+  for (size_t i = 0; i < plan_.listeners.size(); ++i) {
+    auto listener = ws::WsListener::create(around, listener_options(i), plan_.listeners[i].tls);
+    if (!listener) return listener.error();
+    endpoints_.push_back({static_cast<uint32_t>(i), session::Transport::websocket, (*listener)->local()});
+    listeners_.push_back(std::move(*listener));
+  }
+  for (const auto& endpoint : endpoints_) reporter_.listening(endpoint.listener, endpoint.transport, endpoint.address);
+  return {};
+}
+
+Result<void> Shard::open() {
+  auto ok = open_engine();
+  if (ok) ok = open_listeners();
+  if (!ok) {
+    close_everything();
+    return ok;
+  }
+  started_ms_ = wall_clock_ms();
+  tick_.start_in(kTick);
+  return {};
+}
+
+void Shard::run() {
+  loop_->run();
+  close_everything();
+}
+
+void Shard::close_everything() {
+  tick_.stop();
+  drain_timer_.stop();
+  listeners_.clear();
+  data_path_.set_engine(nullptr);
+  if (engine_) engine_->stop();
+  engine_.reset();
+}
+
+void Shard::begin_drain(Duration drain) {
+  if (draining_) return;
+  draining_ = true;
+  drain_until_ = loop_->now() + drain;
+  drain_step();
+}
+
+void Shard::drain_step() {
+  Time now = loop_->now();
+  if (!closing_ && (now >= drain_until_ || sessions_.size() == 0)) {
+    closing_ = true;
+    close_until_ = now + kCloseLimit;
+    for (auto& listener : listeners_) listener->close_all(Reason::server_stopping);
+  }
+  size_t open = 0;
+  for (auto& listener : listeners_) open += listener->connections();
+  if (closing_ && (open == 0 || now >= close_until_)) {
+    loop_->stop();
+    return;
+  }
+  drain_timer_.start_in(kDrainStep);
+}
+
+void Shard::tick() {
+  Time now = loop_->now();
+  gatekeeper_->tick();
+  reporter_.tick(now);
+  int64_t wall = wall_clock_ms();
+  std::vector<uint64_t> expired;
+  sessions_.for_each([&](LiveSession& session) {
+    if (session.expires_at_ms != 0 && wall >= session.expires_at_ms) expired.push_back(session.id);
+  });
+  for (uint64_t id : expired) end_session(id, Reason::client_expired);
+  tick_.start_in(kTick);
+}
+
+void Shard::abandon_after_fork() noexcept {
+  loop_->abandon_after_fork();
+  if (host_channel_) host_channel_->abandon_after_fork();
+}
+
+}  // namespace smartvpn::server

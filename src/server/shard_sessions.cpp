@@ -1,0 +1,230 @@
+// The shard's sessions: their beginning, their packets, their end, and what the registry's changes and
+// the host's questions do to them.
+#include "server/shard.hpp"
+
+#include <algorithm>
+
+#include "config/tunnel_config.hpp"
+
+namespace smartvpn::server {
+namespace {
+
+inet::Cidr host_route(const inet::IpAddress& ip) { return {ip, static_cast<uint8_t>(ip.bits())}; }
+
+}  // namespace
+
+uint64_t Shard::on_confirmed(const session::Connection& connection, session::Link& link, Reason* why) {
+  if (closing_) {
+    *why = Reason::server_stopping;
+    return 0;
+  }
+  uint64_t displaced = 0;
+  const Gatekeeper::Admitted* admitted = gatekeeper_->confirm(connection, &displaced, why);
+  if (!admitted) return 0;
+  auto session = std::make_unique<LiveSession>();
+  session->connection = connection.id;
+  session->lease = admitted->lease;
+  session->peer = connection;
+  session->client_id = admitted->client_id;
+  session->addresses = admitted->addresses;
+  session->link = &link;
+  session->since_ms = wall_clock_ms();
+  session->since = loop_->now();
+  session->expires_at_ms = admitted->expires_at_ms;
+  LiveSession* live = sessions_.add(std::move(session));
+  if (!live) {
+    *why = Reason::too_many_sessions;
+    return 0;
+  }
+  session_of_connection_[connection.id] = live->id;
+  for (const auto& ip : live->addresses) router_.table().attach(host_route(ip), live->id, admitted->client_number);
+  reporter_.session_up(*live);
+  // The older session goes after the newer one has its addresses: they are never without an owner.
+  if (LiveSession* older = displaced ? sessions_.find_by_lease(displaced) : nullptr) {
+    uint64_t id = older->id;
+    loop_->post([this, id] { end_session(id, Reason::replaced); });
+  }
+  return live->id;
+}
+
+void Shard::on_session_end(uint64_t connection, Reason reason, const std::string& detail) {
+  auto it = session_of_connection_.find(connection);
+  if (it == session_of_connection_.end()) return;
+  auto session = sessions_.remove(it->second);
+  session_of_connection_.erase(it);
+  if (!session) return;
+  for (const auto& ip : session->addresses) router_.table().detach(host_route(ip), session->id);
+  auto figures = session->link->figures();
+  session->counters.outer_bytes_in = figures.outer_bytes_in;
+  session->counters.outer_bytes_out = figures.outer_bytes_out;
+  reporter_.scope(session->peer.listener).traffic.add(session->counters);
+  reporter_.session_down(*session, session->ending != Reason::none ? session->ending : reason, detail);
+}
+
+void Shard::on_packets(uint64_t session, std::span<const PacketView> batch) {
+  if (LiveSession* live = sessions_.find(session)) data_path_.from_session(*live, batch);
+}
+
+void Shard::on_drop(uint64_t session, Drop drop, uint64_t packets) {
+  LiveSession* live = sessions_.find(session);
+  (live ? live->counters : reporter_.unowned()).drop(drop, packets);
+}
+
+void Shard::on_rtt(uint64_t session, Duration rtt, Time now) {
+  LiveSession* live = sessions_.find(session);
+  if (!live) return;
+  live->quality.on_rtt(rtt, now);
+  if (live->quality.take_health_change()) reporter_.health_changed(*live);
+}
+
+void Shard::on_silence(uint64_t session, bool silent) {
+  LiveSession* live = sessions_.find(session);
+  if (!live) return;
+  silent ? live->quality.on_ping_unanswered() : live->quality.on_heard();
+  if (live->quality.take_health_change()) reporter_.health_changed(*live);
+}
+
+void Shard::on_log(int level, std::string text) { reporter_.log(static_cast<LogLevel>(level), std::move(text)); }
+
+void Shard::end_session(uint64_t id, Reason reason) {
+  LiveSession* live = sessions_.find(id);
+  if (!live || live->ending != Reason::none) return;
+  live->ending = reason;
+  live->link->close(reason);
+}
+
+void Shard::cut_client(const std::string& id, Reason reason) {
+  for (uint64_t session : sessions_.of_client(id)) end_session(session, reason);
+}
+
+std::string Shard::client_url() const {
+  for (const auto& endpoint : endpoints_) {
+    const config::ListenConfig& config = plan_.listeners[endpoint.listener].config;
+    if (!config.public_url.empty()) return config.public_url;
+    config::ServerUrl url;
+    url.tls = config.tls.has_value();
+    inet::IpAddress ip = endpoint.address.ip;
+    // A wildcard is nothing one can dial; the loopback address at least works on this machine.
+    url.host = !ip.is_unspecified() ? ip.text() : ip.is_v4() ? "127.0.0.1" : "::1";
+    url.port = endpoint.address.port;
+    url.path = config.path;
+    return url.text();
+  }
+  return {};
+}
+
+Result<NewClient> Shard::client_create(const registry::ClientSpec& spec) {
+  auto created = clients_->create(spec);
+  if (!created) return created.error();
+  reporter_.client_changed(spec.id, "created");
+  NewClient out;
+  config::TunnelConfigSpec tunnel;
+  tunnel.server = client_url();
+  tunnel.server_public_key = keys_->current.pub;
+  if (!created->noise_private_key.is_zero()) tunnel.noise_private_key = &created->noise_private_key;
+  out.config_json = config::make_tunnel_config_json(tunnel);
+  out.created = std::move(*created);
+  return out;
+}
+
+Result<void> Shard::client_set_enabled(const std::string& id, bool enabled) {
+  auto before = clients_->get(id);
+  if (!before) return before.error();
+  auto changed = clients_->set_enabled(id, enabled);
+  if (!changed) return changed.error();
+  if (before->enabled != enabled) reporter_.client_changed(id, enabled ? "enabled" : "disabled");
+  if (!enabled) cut_client(id, Reason::client_disabled);
+  return {};
+}
+
+Result<void> Shard::client_remove(const std::string& id) {
+  auto removed = clients_->remove(id);
+  if (!removed) return removed.error();
+  reporter_.client_changed(id, "removed");
+  cut_client(id, Reason::client_removed);
+  return {};
+}
+
+SessionInfo Shard::describe(const LiveSession& session) const {
+  SessionInfo info;
+  info.id = session.id;
+  info.client_id = session.client_id;
+  info.listener = session.peer.listener;
+  info.transport = session.peer.transport;
+  info.remote_addr = session.peer.real_addr;
+  info.peer_addr = session.peer.peer_addr;
+  info.addresses = session.addresses;
+  info.since_ms = session.since_ms;
+  auto figures = session.link->figures();
+  auto ago = std::chrono::duration_cast<milliseconds>(loop_->now() - std::max(figures.last_heard, session.since));
+  info.last_seen_ms = wall_clock_ms() - std::max<int64_t>(0, ago.count());
+  info.counters = session.counters;
+  info.counters.outer_bytes_in = figures.outer_bytes_in;
+  info.counters.outer_bytes_out = figures.outer_bytes_out;
+  info.quality = session.quality.quality();
+  return info;
+}
+
+std::vector<SessionInfo> Shard::sessions() {
+  std::vector<SessionInfo> all;
+  sessions_.for_each([&](LiveSession& session) { all.push_back(describe(session)); });
+  std::sort(all.begin(), all.end(), [](const SessionInfo& a, const SessionInfo& b) { return a.id < b.id; });
+  return all;
+}
+
+Result<SessionInfo> Shard::session(uint64_t id) {
+  LiveSession* live = sessions_.find(id);
+  if (!live) return make_error(Status::NOT_FOUND, "no live session has this id");
+  return describe(*live);
+}
+
+Result<void> Shard::disconnect(uint64_t session_id, Reason reason) {
+  if (!sessions_.find(session_id)) return make_error(Status::NOT_FOUND, "no live session has this id");
+  end_session(session_id, reason);
+  return {};
+}
+
+telemetry::StatsSnapshot Shard::stats() {
+  telemetry::StatsSnapshot out;
+  out.time_ms = wall_clock_ms();
+  out.started_ms = started_ms_;
+  out.clients = clients_->size();
+  out.memory_bytes = packets_.bytes_in_use();
+  out.events_lost = hub_.lost();
+  std::vector<telemetry::ScopeStats> scopes = reporter_.scopes();
+  sessions_.for_each([&](LiveSession& session) {
+    auto& scope = scopes[session.peer.listener];
+    scope.traffic.add(describe(session).counters);
+    ++scope.sessions_now;
+  });
+  telemetry::TransportStats websocket{session::transport_name(session::Transport::websocket), {}};
+  for (const auto& endpoint : endpoints_) {
+    out.listeners.push_back({endpoint.listener, session::transport_name(endpoint.transport), endpoint.address.text(),
+                             scopes[endpoint.listener]});
+    websocket.stats.add(scopes[endpoint.listener]);
+  }
+  out.total = websocket.stats;
+  out.total.handshakes_in_progress = gatekeeper_->handshakes_in_progress();
+  out.total.traffic.add(reporter_.unowned());
+  out.transports.push_back(std::move(websocket));
+  return out;
+}
+
+Result<void> Shard::reload_certificates() {
+  std::vector<std::shared_ptr<const net::TlsContext>> fresh;
+  for (auto& listener : plan_.listeners) {
+    fresh.emplace_back();
+    if (!listener.tls) continue;
+    auto context = listener.tls->reloaded();
+    if (!context) return context.error();
+    fresh.back() = *context;
+  }
+  for (size_t i = 0; i < fresh.size(); ++i) {
+    if (!fresh[i]) continue;
+    plan_.listeners[i].tls = fresh[i];
+    listeners_[i]->set_tls(fresh[i]);
+  }
+  return {};
+}
+
+}  // namespace smartvpn::server

@@ -1,0 +1,50 @@
+#include "telemetry/event_hub.hpp"
+
+#include <algorithm>
+
+namespace smartvpn::telemetry {
+
+Result<std::shared_ptr<EventQueue>> EventHub::subscribe(uint64_t type_mask, size_t capacity) {
+  auto queue = EventQueue::create(type_mask, capacity);
+  if (!queue) return queue;
+  std::lock_guard lock(mutex_);
+  sweep_locked();
+  if (closed_) (*queue)->close();
+  queues_.push_back(*queue);
+  wanted_.fetch_or(type_mask, std::memory_order_relaxed);
+  return queue;
+}
+
+void EventHub::publish(Event event) {
+  if (!wanted(event.type())) return;
+  auto shared = std::make_shared<const Event>(std::move(event));
+  std::lock_guard lock(mutex_);
+  for (auto& weak : queues_)
+    if (auto queue = weak.lock(); queue && queue->wants(shared->type())) queue->push(shared);
+}
+
+void EventHub::close() {
+  std::lock_guard lock(mutex_);
+  closed_ = true;
+  for (auto& weak : queues_)
+    if (auto queue = weak.lock()) queue->close();
+}
+
+uint64_t EventHub::lost() const {
+  std::lock_guard lock(mutex_);
+  uint64_t total = 0;
+  for (auto& weak : queues_)
+    if (auto queue = weak.lock()) total += queue->lost();
+  return total;
+}
+
+void EventHub::abandon_after_fork() noexcept {
+  for (auto& weak : queues_)
+    if (auto queue = weak.lock()) queue->abandon_after_fork();
+}
+
+void EventHub::sweep_locked() {
+  queues_.erase(std::remove_if(queues_.begin(), queues_.end(), [](auto& weak) { return weak.expired(); }), queues_.end());
+}
+
+}  // namespace smartvpn::telemetry

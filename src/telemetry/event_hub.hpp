@@ -1,0 +1,38 @@
+// Every subscription of a server and the way events reach them. Any thread; publishing never waits
+// for a reader, because each queue is bounded and counts what it loses.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "base/result.hpp"
+#include "telemetry/event_queue.hpp"
+
+namespace smartvpn::telemetry {
+
+class EventHub {
+ public:
+  // The queue is the caller's to keep; the hub forgets it once nobody else holds it.
+  Result<std::shared_ptr<EventQueue>> subscribe(uint64_t type_mask, size_t capacity);
+  // Whether an event of this type would reach anybody: ask before building one.
+  bool wanted(EventType type) const noexcept {
+    return (wanted_.load(std::memory_order_relaxed) & event_bit(type)) != 0;
+  }
+  void publish(Event event);
+  // Subscriptions give what they still hold, then CLOSED. Later ones are born closed.
+  void close();
+  uint64_t lost() const;  // events that living subscriptions had no room for
+  void abandon_after_fork() noexcept;
+
+ private:
+  void sweep_locked();
+
+  mutable std::mutex mutex_;
+  std::vector<std::weak_ptr<EventQueue>> queues_;
+  std::atomic<uint64_t> wanted_{0};
+  bool closed_ = false;
+};
+
+}  // namespace smartvpn::telemetry

@@ -1,0 +1,163 @@
+// Two bounded lanes merged by sequence number, and an eventfd kept readable while `next(0)` has an
+// answer. The descriptor is written and drained only when that changes, under the lock.
+#include "telemetry/event_queue.hpp"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+
+namespace smartvpn::telemetry {
+namespace {
+
+size_t lane_of(EventType type) { return type == EventType::connection_rejected || type == EventType::log ? 1 : 0; }
+
+}  // namespace
+
+Result<std::shared_ptr<EventQueue>> EventQueue::create(uint64_t type_mask, size_t capacity) {
+  int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (fd < 0) return system_error(errno, "eventfd");
+  capacity = std::clamp(capacity, kMinCapacity, kMaxCapacity);
+  return std::shared_ptr<EventQueue>(new EventQueue(type_mask, capacity, fd));
+}
+
+EventQueue::EventQueue(uint64_t mask, size_t capacity, int fd) : mask_(mask), capacity_(capacity), fd_(fd) {
+  lanes_[0].name = "events";
+  lanes_[1].name = "rejections_and_logs";
+}
+
+EventQueue::~EventQueue() { abandon_after_fork(); }
+
+void EventQueue::abandon_after_fork() noexcept {
+  if (fd_ >= 0) ::close(fd_);
+  fd_ = -1;
+}
+
+void EventQueue::push(EventPtr event) {
+  if (!event || !wants(event->type())) return;
+  std::lock_guard lock(mutex_);
+  if (closed_) return;
+  push_locked(std::move(event));
+  refresh_fd_locked();
+  arrived_.notify_one();
+}
+
+void EventQueue::push_locked(EventPtr event) {
+  Lane& lane = lanes_[lane_of(event->type())];
+  if (lane.events >= capacity_) {
+    if (lane.lost++ == 0) {
+      lane.lost_sequence = ++sequence_;
+      lane.lost_time_ms = event->time_ms();
+    }
+    ++lost_total_;
+    return;
+  }
+  if (lane.lost != 0) lane.entries.push_back(lost_entry(lane));
+  lane.entries.push_back({++sequence_, std::move(event)});
+  ++lane.events;
+}
+
+// Turns the count into an event and begins a new count. An event follows each marker in the lane, so
+// there are never more markers than events.
+EventQueue::Entry EventQueue::lost_entry(Lane& lane) {
+  Event event(EventType::lost, lane.lost_time_ms);
+  event.set("count", lane.lost).set("lane", lane.name);
+  lane.lost = 0;
+  return {lane.lost_sequence, std::make_shared<const Event>(std::move(event))};
+}
+
+uint64_t EventQueue::front_sequence(const Lane& lane) {
+  if (!lane.entries.empty()) return lane.entries.front().sequence;
+  return lane.lost != 0 ? lane.lost_sequence : UINT64_MAX;
+}
+
+bool EventQueue::has_events_locked() const {
+  return std::min(front_sequence(lanes_[0]), front_sequence(lanes_[1])) != UINT64_MAX;
+}
+
+EventPtr EventQueue::pop_locked() {
+  Lane& lane = front_sequence(lanes_[0]) < front_sequence(lanes_[1]) ? lanes_[0] : lanes_[1];
+  if (lane.entries.empty()) return lost_entry(lane).event;
+  EventPtr event = std::move(lane.entries.front().event);
+  lane.entries.pop_front();
+  if (event->type() != EventType::lost) --lane.events;
+  return event;
+}
+
+Result<EventPtr> EventQueue::next(int32_t timeout_ms) {
+  std::unique_lock lock(mutex_);
+  auto ready = [this] { return interrupted_ || closed_ || has_events_locked(); };
+  if (timeout_ms < 0)
+    arrived_.wait(lock, ready);
+  else if (timeout_ms > 0 && !arrived_.wait_for(lock, std::chrono::milliseconds(timeout_ms), ready))
+    return make_error(Status::TIMEOUT, "no event came in time");
+  if (interrupted_) {
+    interrupted_ = false;
+    refresh_fd_locked();
+    return make_error(Status::INTERRUPTED, "the wait for events was interrupted");
+  }
+  if (has_events_locked()) {
+    EventPtr event = pop_locked();
+    refresh_fd_locked();
+    return event;
+  }
+  if (closed_) return make_error(Status::CLOSED, "the subscription is closed");
+  return make_error(Status::AGAIN, "no event is waiting");
+}
+
+void EventQueue::interrupt() {
+  std::lock_guard lock(mutex_);
+  interrupted_ = true;
+  refresh_fd_locked();
+  arrived_.notify_one();
+}
+
+void EventQueue::close() {
+  std::lock_guard lock(mutex_);
+  closed_ = true;
+  refresh_fd_locked();
+  arrived_.notify_all();
+}
+
+void EventQueue::discard() {
+  std::lock_guard lock(mutex_);
+  closed_ = true;
+  interrupted_ = false;
+  for (auto& lane : lanes_) {
+    lane.entries.clear();
+    lane.events = 0;
+    lane.lost = 0;
+  }
+  refresh_fd_locked();
+  arrived_.notify_all();
+}
+
+bool EventQueue::closed() const {
+  std::lock_guard lock(mutex_);
+  return closed_;
+}
+
+uint64_t EventQueue::lost() const {
+  std::lock_guard lock(mutex_);
+  return lost_total_;
+}
+
+size_t EventQueue::size() const {
+  std::lock_guard lock(mutex_);
+  size_t size = 0;
+  for (const auto& lane : lanes_) size += lane.entries.size() + (lane.lost != 0 ? 1 : 0);
+  return size;
+}
+
+void EventQueue::refresh_fd_locked() noexcept {
+  bool readable = interrupted_ || closed_ || has_events_locked();
+  if (readable == readable_ || fd_ < 0) return;
+  readable_ = readable;
+  uint64_t value = 1;
+  // Neither can fail on a non-blocking eventfd whose counter is only ever 0 or 1.
+  [[maybe_unused]] ssize_t done = readable ? ::write(fd_, &value, sizeof value) : ::read(fd_, &value, sizeof value);
+}
+
+}  // namespace smartvpn::telemetry

@@ -1,0 +1,89 @@
+// One subscription: a bounded queue between the shards and a reader of the host's, with a descriptor
+// to poll. Rejections and logs have a lane of their own, so that a flood of strangers never pushes
+// out a `session_down`. Any thread. (This queue holds a lock and an eventfd; it is no socket.)
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+
+#include "base/result.hpp"
+#include "telemetry/event.hpp"
+
+namespace smartvpn::telemetry {
+
+class EventQueue {
+ public:
+  static constexpr size_t kMinCapacity = 2;
+  static constexpr size_t kMaxCapacity = 1u << 20;
+
+  // `capacity` is that of each lane, clamped to the limits above. SYSTEM when no descriptor is left.
+  static Result<std::shared_ptr<EventQueue>> create(uint64_t type_mask, size_t capacity);
+  ~EventQueue();
+  EventQueue(const EventQueue&) = delete;
+  EventQueue& operator=(const EventQueue&) = delete;
+
+  bool wants(EventType type) const noexcept { return (mask_ & event_bit(type)) != 0; }
+  // Never waits for a reader. Ignored when the type is not wanted or the queue is closed. Into a full
+  // lane: the new event is dropped and counted; a `lost` event (keys `count`, `lane`, time of the
+  // first one lost; delivered whatever the mask) stands in its place in the order.
+  void push(EventPtr event);
+  void push(Event event) { push(std::make_shared<const Event>(std::move(event))); }
+
+  // The oldest event over both lanes. `timeout_ms`: 0 does not wait (AGAIN), -1 for ever, else
+  // TIMEOUT. INTERRUPTED comes before events, CLOSED after them.
+  Result<EventPtr> next(int32_t timeout_ms);
+  // Makes exactly one `next`, waiting or to come, return INTERRUPTED; calls before that count as one.
+  void interrupt();
+  // No more events come in; what is there can still be read.
+  void close();
+  // close(), and what is there is gone: every `next` gives CLOSED.
+  void discard();
+  bool closed() const;
+
+  // Readable while `next(0)` would not give AGAIN: level-triggered, for polling only, ours to close,
+  // the same for the queue's life. After close it stays readable.
+  int fd() const noexcept { return fd_; }
+  uint64_t lost() const;  // events dropped since the beginning
+  size_t size() const;    // events waiting, `lost` ones included
+
+  // In a forked child: closes the descriptor, takes no lock. Only the destructor may follow.
+  void abandon_after_fork() noexcept;
+
+ private:
+  struct Entry {
+    uint64_t sequence = 0;
+    EventPtr event;
+  };
+  struct Lane {
+    const char* name = "";
+    std::deque<Entry> entries;
+    size_t events = 0;  // entries that are not `lost` markers
+    uint64_t lost = 0;  // dropped since the last marker
+    uint64_t lost_sequence = 0;
+    int64_t lost_time_ms = 0;
+  };
+  EventQueue(uint64_t mask, size_t capacity, int fd);
+  void push_locked(EventPtr event);
+  EventPtr pop_locked();
+  bool has_events_locked() const;
+  void refresh_fd_locked() noexcept;
+  static Entry lost_entry(Lane& lane);
+  static uint64_t front_sequence(const Lane& lane);
+
+  const uint64_t mask_;
+  const size_t capacity_;
+  int fd_;
+  mutable std::mutex mutex_;
+  std::condition_variable arrived_;
+  Lane lanes_[2];
+  uint64_t sequence_ = 0;
+  uint64_t lost_total_ = 0;
+  bool readable_ = false;
+  bool interrupted_ = false;
+  bool closed_ = false;
+};
+
+}  // namespace smartvpn::telemetry

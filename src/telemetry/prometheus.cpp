@@ -1,0 +1,114 @@
+// The Prometheus text of a snapshot (exposition format 0.0.4): one HELP and TYPE line a metric, all
+// its series together. Sums are left to queries, so a metric has either labels or a single series.
+#include "telemetry/json_text.hpp"
+#include "telemetry/stats.hpp"
+
+namespace smartvpn::telemetry {
+namespace {
+
+// Label values escape backslash, quote and line feed.
+std::string escaped(std::string_view value) {
+  std::string out;
+  for (char c : clean_utf8(value, 256)) {
+    if (c == '\\' || c == '"') out += '\\';
+    if (c == '\n')
+      out += "\\n";
+    else
+      out += c;
+  }
+  return out;
+}
+
+void label(std::string& labels, std::string_view name, std::string_view value) {
+  if (!labels.empty()) labels += ',';
+  labels += name;
+  labels += "=\"";
+  labels += escaped(value);
+  labels += '"';
+}
+
+std::string listener_labels(const ListenerStats& listener) {
+  std::string labels;
+  label(labels, "listener", std::to_string(listener.listener));
+  label(labels, "transport", listener.transport);
+  label(labels, "address", listener.address);
+  return labels;
+}
+
+class Writer {
+ public:
+  explicit Writer(std::string& out) : out_(out) {}
+  void begin(std::string_view metric, std::string_view type, std::string_view help) {
+    metric_ = "smartvpn_" + std::string(metric);
+    out_ += "# HELP " + metric_ + ' ';
+    out_ += help;
+    out_ += "\n# TYPE " + metric_ + ' ';
+    out_ += type;
+    out_ += '\n';
+  }
+  void series(const std::string& labels, const std::string& value) {
+    out_ += metric_;
+    if (!labels.empty()) out_ += '{' + labels + '}';
+    out_ += ' ' + value + '\n';
+  }
+  void series(const std::string& labels, uint64_t value) { series(labels, std::to_string(value)); }
+  void single(std::string_view metric, std::string_view type, std::string_view help, const std::string& value) {
+    begin(metric, type, help);
+    series({}, value);
+  }
+
+ private:
+  std::string& out_;
+  std::string metric_;
+};
+
+// Seconds with three digits, as Prometheus wants times.
+std::string seconds_text(int64_t ms) {
+  std::string fraction = std::to_string(1000 + (ms % 1000 + 1000) % 1000).substr(1);
+  int64_t whole = ms >= 0 ? ms / 1000 : 0;
+  return std::to_string(whole) + '.' + fraction;
+}
+
+template <size_t N, class Name>
+void write_by_reason(Writer& writer, const std::string& labels, const std::array<uint64_t, N>& values, Name name) {
+  for (size_t i = 1; i < N; ++i) {
+    std::string all = labels;
+    label(all, "reason", name(i));
+    writer.series(all, values[i]);
+  }
+}
+
+}  // namespace
+
+std::string StatsSnapshot::prometheus() const {
+  auto reason = [](size_t i) { return reason_name(static_cast<Reason>(i)); };
+  auto drop = [](size_t i) { return drop_name(static_cast<Drop>(i)); };
+  std::string out;
+  Writer writer(out);
+  writer.single("start_time_seconds", "gauge", "When the server started, in seconds since 1970",
+                seconds_text(started_ms));
+  writer.single("clients", "gauge", "Registered clients", std::to_string(clients));
+  writer.single("memory_bytes", "gauge", "Memory of buffers, queues and sessions", std::to_string(memory_bytes));
+  writer.single("events_lost_total", "counter", "Events dropped because a subscription was full",
+                std::to_string(events_lost));
+#define X(name, type, metric, help) \
+  writer.begin(metric, type, help); \
+  for (const auto& listener : listeners) writer.series(listener_labels(listener), listener.stats.name);
+  SMARTVPN_SCOPE_COUNTER_LIST(X)
+#undef X
+#define X(name, help)                            \
+  writer.begin(#name "_total", "counter", help); \
+  for (const auto& listener : listeners) writer.series(listener_labels(listener), listener.stats.traffic.name);
+  SMARTVPN_TRAFFIC_COUNTER_LIST(X)
+#undef X
+  writer.begin("connections_rejected_total", "counter", "Connections refused, by reason");
+  for (const auto& listener : listeners)
+    write_by_reason(writer, listener_labels(listener), listener.stats.rejections, reason);
+  writer.begin("sessions_ended_total", "counter", "Sessions ended, by reason");
+  write_by_reason(writer, {}, total.sessions_ended, reason);
+  writer.begin("packets_dropped_total", "counter", "Inner packets and messages dropped, by reason");
+  write_by_reason(writer, {}, total.traffic.drops, drop);
+  return out;
+}
+
+}  // namespace smartvpn::telemetry

@@ -1,0 +1,103 @@
+// One connection on the server's side, from accept to the last byte: PROXY header, phase 1, TLS,
+// upgrade, native handshake, session. Each step is a machine of its own; this file moves bytes
+// between them and keeps the deadlines. It is the session's `Link` towards the server.
+#pragma once
+
+#include "net/timer.hpp"
+#include "transport/ws/ws_listener.hpp"
+#include "transport/ws/ws_outlet_link.hpp"
+
+namespace smartvpn::ws {
+
+class ServerConnection final : public session::Link,
+                               private session::ResponderHandler,
+                               private net::TcpStream::Handler,
+                               private net::TlsMachine::Sink,
+                               private Handler {
+ public:
+  ServerConnection(WsListener& listener, uint64_t id, std::unique_ptr<net::TcpStream> stream);
+  ~ServerConnection() override;
+
+  const session::Connection& connection() const { return connection_; }
+  // Asks for admission and begins to read.
+  void begin();
+  // The budget allows the waiting handshake message to be opened.
+  void run_handshake();
+  void deliver_verdict(const session::IdentityVerdict& verdict);
+
+  // session::Link
+  Drop send(Packet&& packet) override;
+  bool takes_super_packets() const override { return responder_ && responder_->peer_takes_super_packets(); }
+  uint16_t mtu() const override { return responder_ ? responder_->mtu() : 0; }
+  void close(Reason reason) override;
+  session::LinkFigures figures() const override;
+
+ private:
+  enum class Stage : uint8_t {
+    proxy_header,
+    upgrade,    // TLS, if any, and the HTTP head
+    open,       // WebSocket: handshake, then session
+    discard,    // PROXY LOCAL: whatever comes is read and thrown away
+    lingering,  // over; waiting for the peer to read what we said
+    gone,
+  };
+
+  // net::TcpStream::Handler
+  void on_stream_bytes(ByteSpan bytes) override;
+  void on_stream_writable() override { flush_.request(); }
+  void on_stream_end(int error) override;
+  // net::TlsMachine::Sink
+  bool on_tls_plaintext(ByteSpan plaintext) override;
+  // ws::Handler
+  void on_message(bool binary, ByteSpan message) override;
+  void on_close(const CloseEvent& event) override;
+  // session::ResponderHandler
+  bool on_static_key(const PublicKey& key) override;
+  void on_identity(const session::Identity& identity) override;
+  uint64_t on_confirmed(Reason* why) override;
+  void on_packets(std::span<const PacketView> batch) override;
+  void on_drop(Drop drop, uint64_t count) override;
+  void on_rtt(Duration sample) override;
+  void on_liveness(session::Liveness liveness) override;
+  void on_close(const session::CloseInfo& info) override;
+
+  size_t read_proxy_header(ByteView bytes);
+  void on_proxy_header();
+  void on_local_header();
+  bool admit();
+  void on_plain(ByteSpan bytes);
+  void read_upgrade(ByteSpan& bytes);
+  void start_session();
+  void after_receive();
+  void arm_timer();
+  void on_timer();
+  void flush();
+  // The end. `linger`: the peer gets a moment to read what was said.
+  void finish(Reason reason, std::string detail = {}, bool linger = false);
+  void bury();
+  Time now() const { return around_.loop.now(); }
+
+  WsListener& listener_;
+  const Surroundings& around_;
+  session::Connection connection_;
+  std::unique_ptr<net::TcpStream> stream_;
+  std::unique_ptr<proxyproto::Parser> proxy_;
+  std::unique_ptr<net::TlsMachine> tls_;
+  std::unique_ptr<UpgradeServer> upgrade_;
+  std::unique_ptr<Machine> machine_;
+  std::unique_ptr<session::Responder> responder_;
+  Outlet outlet_;
+  net::TurnEnd flush_;
+  net::Timer timer_;
+  Bytes waiting_handshake_;  // message 1 that waits for the budget; at most kMaxInitiation
+  Time stage_deadline_ = kNever;
+  uint64_t session_ = 0;
+  uint64_t bytes_in_ = 0;
+  size_t discarded_ = 0;
+  Stage stage_ = Stage::proxy_header;
+  bool local_header_ = false;
+  bool reported_ = false;  // Admission::on_closed was called
+  bool silent_ = false;
+};
+
+}  // namespace smartvpn::ws

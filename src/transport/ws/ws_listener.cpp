@@ -1,0 +1,88 @@
+#include "transport/ws/ws_listener.hpp"
+
+#include "transport/ws/ws_connection_link.hpp"
+
+namespace smartvpn::ws {
+
+WsListener::WsListener(const Surroundings& around, ListenerOptions options, std::shared_ptr<const net::TlsContext> tls)
+    : around_(around),
+      options_(std::move(options)),
+      tls_(std::move(tls)),
+      bury_(around.loop, [this] { graveyard_.clear(); }),
+      handshake_timer_(around.loop, [this] { handshake_turn_.request(); }),
+      handshake_turn_(around.loop, [this] { run_handshakes(); }) {}
+
+WsListener::~WsListener() = default;
+
+Result<std::unique_ptr<WsListener>> WsListener::create(const Surroundings& around, ListenerOptions options,
+                                                       std::shared_ptr<const net::TlsContext> tls) {
+  std::unique_ptr<WsListener> listener(new WsListener(around, std::move(options), std::move(tls)));
+  WsListener* self = listener.get();
+  auto on_accept = [self](std::unique_ptr<net::TcpStream> stream) { self->on_accept(std::move(stream)); };
+  std::string path = "/listen/" + std::to_string(self->options_.listener);
+  Result<std::unique_ptr<net::TcpListener>> acceptor = make_error(Status::INTERNAL, "no listener");
+  if (self->options_.fd >= 0) {
+    acceptor = net::TcpListener::adopt(around.loop, self->options_.fd, on_accept, path + "/fd");
+  } else {
+    net::ListenOptions listen;
+    listen.address = self->options_.address.ip.text();
+    listen.port = self->options_.address.port;
+    listen.path = path;
+    acceptor = net::TcpListener::listen(around.loop, listen, on_accept);
+  }
+  if (!acceptor) return acceptor.error();
+  listener->acceptor_ = std::move(*acceptor);
+  listener->acceptor_->on_pressure([self](int error) {
+    self->around_.host.on_log(2, "accepting pauses: " + system_error(error, "accept").text);
+  });
+  return listener;
+}
+
+void WsListener::on_accept(std::unique_ptr<net::TcpStream> stream) {
+  if (closing_) return;
+  uint64_t id = around_.next_connection_id++;
+  auto connection = std::make_unique<ServerConnection>(*this, id, std::move(stream));
+  ServerConnection& added = *connection;
+  connections_.emplace(id, std::move(connection));
+  added.begin();
+}
+
+void WsListener::want_handshake(uint64_t connection) {
+  handshakes_.push_back(connection);
+  handshake_turn_.request();
+}
+
+void WsListener::run_handshakes() {
+  while (!handshakes_.empty()) {
+    auto it = connections_.find(handshakes_.front());
+    if (it == connections_.end()) {
+      handshakes_.pop_front();
+      continue;
+    }
+    if (!around_.host.admission().may_start_handshake(it->second->connection())) {
+      // This turn's share is used up: sessions first, the rest right in the next turn.
+      handshake_timer_.start_in(Duration::zero());
+      return;
+    }
+    handshakes_.pop_front();
+    it->second->run_handshake();
+  }
+}
+
+void WsListener::retire(uint64_t connection) {
+  auto it = connections_.find(connection);
+  if (it == connections_.end()) return;
+  graveyard_.push_back(std::move(it->second));
+  connections_.erase(it);
+  bury_.request();
+}
+
+void WsListener::close_all(Reason reason) {
+  closing_ = true;
+  acceptor_->pause();
+  std::vector<ServerConnection*> all;
+  for (auto& [id, connection] : connections_) all.push_back(connection.get());
+  for (auto* connection : all) connection->close(reason);
+}
+
+}  // namespace smartvpn::ws

@@ -1,0 +1,83 @@
+// A listening port of the WebSocket carrier and the connections that came through it. Gives strangers
+// their small share of each loop turn: handshakes wait here for the admission's budget, known
+// sessions do not.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "net/tcp_listener.hpp"
+#include "net/timer.hpp"
+#include "net/tls_context.hpp"
+#include "proxyproto/parser.hpp"
+#include "session/link.hpp"
+#include "session/responder.hpp"
+#include "transport/ws/upgrade_server.hpp"
+
+namespace smartvpn::ws {
+
+class ServerConnection;
+
+struct ListenerOptions {
+  uint32_t listener = 0;   // index into the configuration's `listen`
+  inet::Endpoint address;  // port 0: the kernel chooses
+  int fd = -1;             // a listening socket of the host, instead of `address`
+  bool proxy_header = false;
+  proxyproto::Mode proxy_mode = proxyproto::Mode::any;
+  proxyproto::Limits proxy_limits;
+  Duration proxy_timeout = seconds(5);
+  bool proxy_local_health = false;  // after LOCAL only GET /healthz may follow; otherwise it is closed
+  Duration upgrade_timeout = seconds(10);
+  UpgradeServerConfig upgrade;
+  session::ResponderConfig responder;
+};
+
+// What the connections of a shard share. Everything outlives the listener.
+struct Surroundings {
+  net::Loop& loop;
+  session::Host& host;
+  crypto::AeadEngine& aead;
+  PacketPool& pool;
+  Rng& rng;
+  uint64_t& next_connection_id;
+};
+
+class WsListener {
+ public:
+  static Result<std::unique_ptr<WsListener>> create(const Surroundings& around, ListenerOptions options,
+                                                    std::shared_ptr<const net::TlsContext> tls);
+  ~WsListener();
+
+  const inet::Endpoint& local() const { return acceptor_->local(); }
+  size_t connections() const { return connections_.size(); }
+  // For new connections; live ones keep what they have.
+  void set_tls(std::shared_ptr<const net::TlsContext> tls) { tls_ = std::move(tls); }
+
+  // Refuses whatever comes, and closes every connection with this reason; sessions are told.
+  void close_all(Reason reason);
+
+ private:
+  friend class ServerConnection;
+  WsListener(const Surroundings& around, ListenerOptions options, std::shared_ptr<const net::TlsContext> tls);
+  void on_accept(std::unique_ptr<net::TcpStream> stream);
+  void want_handshake(uint64_t connection);
+  void run_handshakes();
+  // Takes the connection out; it is destroyed when this turn's callbacks are over.
+  void retire(uint64_t connection);
+
+  Surroundings around_;
+  const ListenerOptions options_;
+  std::shared_ptr<const net::TlsContext> tls_;
+  std::unordered_map<uint64_t, std::unique_ptr<ServerConnection>> connections_;
+  std::vector<std::unique_ptr<ServerConnection>> graveyard_;
+  std::deque<uint64_t> handshakes_;
+  net::TurnEnd bury_;
+  net::Timer handshake_timer_;
+  net::TurnEnd handshake_turn_;
+  bool closing_ = false;
+  std::unique_ptr<net::TcpListener> acceptor_;
+};
+
+}  // namespace smartvpn::ws

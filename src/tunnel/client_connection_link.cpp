@@ -1,0 +1,280 @@
+#include "tunnel/client_connection_link.hpp"
+
+#include "proxyproto/writer.hpp"
+
+namespace smartvpn::tunnel {
+namespace {
+
+using ProxySend = config::TunnelProxyConfig::Send;
+
+session::InitiatorConfig initiator_config(const config::TunnelConfig& config,
+                                          std::shared_ptr<const crypto::KeyPair> key,
+                                          const std::vector<inet::IpAddress>& wanted) {
+  session::InitiatorConfig out;
+  out.static_key = std::move(key);
+  out.server_key = config.keys.server_public_key;
+  out.wanted_mtu = config.mtu;
+  out.wanted_addresses = wanted;
+  out.super_packets = true;
+  if (config.keepalive_interval_ms != 0) out.timing.keepalive_interval = milliseconds(config.keepalive_interval_ms);
+  return out;
+}
+
+ws::Limits message_limits(const session::Initiator& initiator) {
+  ws::Limits limits;
+  limits.max_message = initiator.max_incoming();
+  limits.max_fragments = 64;
+  limits.binary_only = true;
+  return limits;
+}
+
+}  // namespace
+
+ClientConnection::ClientConnection(const Parts& parts, Owner& owner, std::vector<inet::IpAddress> wanted_addresses)
+    : parts_(parts),
+      owner_(owner),
+      wanted_addresses_(std::move(wanted_addresses)),
+      outlet_(parts.pool),
+      flush_(parts.loop, [this] { flush(); }),
+      timer_(parts.loop, [this] { on_timer(); }) {}
+
+ClientConnection::~ClientConnection() {
+  if (lookup_ != 0) parts_.resolver->cancel(lookup_);
+}
+
+void ClientConnection::begin() {
+  const config::ServerUrl& url = parts_.config.server;
+  stage_deadline_ = now() + kStepTimeout;
+  arm_timer();
+  if (auto ip = inet::IpAddress::parse(url.host)) return connect({{*ip, url.port}});
+  lookup_ = parts_.resolver->resolve(url.host, url.port, [this](Result<std::vector<inet::Endpoint>> result) {
+    lookup_ = 0;
+    if (!result) return end(Reason::transport_error, "resolve " + parts_.config.server.host + ": " + result.error().text);
+    connect(std::move(*result));
+  });
+  if (lookup_ == 0) end(Reason::transport_error, "too many name look-ups are waiting");
+}
+
+void ClientConnection::connect(std::vector<inet::Endpoint> addresses) {
+  stage_ = Stage::connecting;
+  stage_deadline_ = kNever;  // the connector has limits of its own
+  arm_timer();
+  net::ConnectOptions options;
+  options.addresses = std::move(addresses);
+  connector_ = std::make_unique<net::TcpConnector>(
+      parts_.loop, std::move(options), [this](Result<std::unique_ptr<net::TcpStream>> result) {
+        if (!result) return end(Reason::transport_error, "connect: " + result.error().text);
+        on_connected(std::move(*result));
+      });
+}
+
+void ClientConnection::on_connected(std::unique_ptr<net::TcpStream> stream) {
+  stream_ = std::move(stream);
+  server_addr_ = stream_->peer();
+  stage_deadline_ = now() + kStepTimeout;
+  arm_timer();
+  stream_->start(*this);
+  send_proxy_header();
+  if (!parts_.tls) return start_upgrade();
+  stage_ = Stage::tls;
+  tls_ = net::TlsMachine::create(parts_.tls);
+  if (!tls_) return end(Reason::out_of_memory, {});
+  flush_.request();
+}
+
+void ClientConnection::send_proxy_header() {
+  const auto& proxy = parts_.config.proxy_protocol;
+  if (proxy.send == ProxySend::off) return;
+  inet::Endpoint source = proxy.source.value_or(stream_->local());
+  inet::Endpoint destination = proxy.destination.value_or(stream_->peer());
+  proxyproto::Header header = proxyproto::relayed(source, destination);
+  if (proxy.send == ProxySend::v1) {
+    outlet_.write_raw(*stream_, nullptr, as_bytes(proxyproto::write_v1(header)));
+  } else if (auto bytes = proxyproto::write_v2(header)) {
+    outlet_.write_raw(*stream_, nullptr, *bytes);
+  }
+}
+
+void ClientConnection::start_upgrade() {
+  stage_ = Stage::upgrade;
+  ws::UpgradeClientConfig config;
+  config.host = parts_.config.server.authority();
+  config.path = parts_.config.server.path;
+  auto upgrade = ws::UpgradeClient::create(config, parts_.rng);
+  if (!upgrade) return end(Reason::internal_error, upgrade.error().text);
+  upgrade_.emplace(std::move(*upgrade));
+  outlet_.write_raw(*stream_, tls_.get(), upgrade_->request());
+  flush_.request();
+}
+
+void ClientConnection::on_stream_bytes(ByteSpan bytes) {
+  bytes_in_ += bytes.size();
+  if (stage_ == Stage::over) return;
+  if (!tls_) return on_plain(bytes);
+  auto state = tls_->feed(bytes, parts_.loop.scratch_buffer(), *this);
+  if (stage_ == Stage::over) return;
+  flush_.request();
+  if (state == net::TlsMachine::State::failed) return end(Reason::tls_failed, tls_->error());
+  if (state == net::TlsMachine::State::closed) return on_stream_end(0);
+  if (stage_ == Stage::tls && state == net::TlsMachine::State::open) start_upgrade();
+}
+
+bool ClientConnection::on_tls_plaintext(ByteSpan plaintext) {
+  if (stage_ == Stage::tls) start_upgrade();
+  on_plain(plaintext);
+  return stage_ != Stage::over;
+}
+
+void ClientConnection::on_plain(ByteSpan bytes) {
+  if (stage_ == Stage::upgrade) read_upgrade(bytes);
+  if (stage_ != Stage::open || bytes.empty()) return;
+  machine_->feed(bytes, *this);
+  after_receive();
+}
+
+void ClientConnection::read_upgrade(ByteSpan& bytes) {
+  size_t consumed = 0;
+  auto outcome = upgrade_->feed(bytes, consumed);
+  bytes = bytes.subspan(consumed);
+  if (outcome == ws::UpgradeClient::Outcome::need_more) return;
+  if (outcome == ws::UpgradeClient::Outcome::upgraded) return start_session();
+  Ending ending;
+  ending.reason = upgrade_->status() == 503 ? Reason::draining : Reason::upgrade_malformed;
+  ending.detail = upgrade_->error();
+  end(std::move(ending));
+}
+
+void ClientConnection::start_session() {
+  stage_ = Stage::open;
+  stage_deadline_ = now() + kStepTimeout;
+  upgrade_.reset();
+  session::InitiatorHandler& self = *this;
+  initiator_ = std::make_unique<session::Initiator>(initiator_config(parts_.config, parts_.key, wanted_addresses_), self,
+                                                    parts_.aead, parts_.pool, parts_.rng);
+  machine_ = std::make_unique<ws::Machine>(ws::Machine::Role::client, message_limits(*initiator_), parts_.rng);
+  initiator_->start(now());
+  flush_.request();
+  arm_timer();
+}
+
+void ClientConnection::on_message(bool, ByteSpan message) {
+  if (!initiator_->closed()) initiator_->receive(message, now());
+}
+
+void ClientConnection::after_receive() {
+  if (stage_ != Stage::open) return;
+  machine_->set_limits(message_limits(*initiator_));
+  if (initiator_->wants_write(now()) || !machine_->pending().empty()) flush_.request();
+  arm_timer();
+}
+
+void ClientConnection::on_close(const ws::CloseEvent& event) {
+  if (stage_ != Stage::open) return;
+  // A server that closes without a word before the session stands does not know us, or our key of it
+  // is wrong: trying again soon is no use, but an operator may be about to add us.
+  std::string detail = "websocket close " + std::to_string(event.code);
+  if (!event.by_peer) return end(Reason::websocket_error, detail);
+  end(confirmed_ ? Reason::peer_closed : Reason::handshake_failed, detail);
+}
+
+void ClientConnection::on_configured(const session::SessionParameters&) { flush_.request(); }
+
+void ClientConnection::on_confirmed() {
+  confirmed_ = true;
+  owner_.on_connected(initiator_->parameters());
+}
+
+void ClientConnection::on_reconfigured(const session::SessionParameters& parameters) {
+  owner_.on_reconfigured(parameters);
+}
+
+void ClientConnection::on_close(const session::CloseInfo& info) {
+  end(Ending{info.reason, {}, info.reconnect, info.retry_after_s});
+}
+
+Drop ClientConnection::send(Packet&& packet) {
+  if (stage_ != Stage::open || !confirmed_) return Drop::session_not_ready;
+  Drop drop = initiator_->send(std::move(packet), now());
+  flush_.request();
+  return drop;
+}
+
+void ClientConnection::close(Reason reason) {
+  if (stage_ == Stage::open && !initiator_->closed()) return initiator_->close(reason, now());
+  end(reason, {});
+}
+
+void ClientConnection::flush() {
+  if (!stream_ || !stream_->is_open()) return;
+  if (!machine_) {
+    if (tls_) outlet_.flush_tls(*stream_, *tls_);
+    return;
+  }
+  if (outlet_.flush(*stream_, tls_.get(), *machine_, initiator_.get(), now()) == ws::Outlet::Left::some) return;
+  if (stage_ == Stage::over) {
+    if (machine_->state() == ws::Machine::State::open) {
+      machine_->close(initiator_->websocket_close_code());
+      if (outlet_.flush(*stream_, tls_.get(), *machine_, nullptr, now()) == ws::Outlet::Left::some) return;
+    }
+    if (tls_) {
+      tls_->close();
+      outlet_.flush_tls(*stream_, *tls_);
+    }
+    if (!said_all_) stream_->shutdown_write();
+    said_all_ = true;
+    return;
+  }
+  arm_timer();
+}
+
+void ClientConnection::arm_timer() {
+  Time at = stage_deadline_;
+  if (stage_ == Stage::open) at = initiator_->next_deadline();
+  if (at == kNever || stage_ == Stage::over)
+    timer_.stop();
+  else if (!timer_.running() || timer_.deadline() != at)
+    timer_.start_at(at);
+}
+
+void ClientConnection::on_timer() {
+  switch (stage_) {
+    case Stage::resolving:
+      return end(Reason::transport_error, "the name was not resolved in time");
+    case Stage::tls:
+      return end(Reason::tls_failed, "the TLS handshake took too long");
+    case Stage::upgrade:
+      return end(Reason::upgrade_timeout, {});
+    case Stage::open:
+      initiator_->tick(now());
+      return after_receive();
+    case Stage::connecting:
+    case Stage::over:
+      return;
+  }
+}
+
+void ClientConnection::on_stream_end(int error) {
+  if (stage_ == Stage::over) return;
+  if (error != 0) return end(Reason::transport_error, system_error(error, "connection").text);
+  end(confirmed_ ? Reason::peer_closed : stage_ == Stage::open ? Reason::handshake_failed : Reason::transport_error,
+      "closed by the server");
+}
+
+void ClientConnection::end(Reason reason, std::string detail) {
+  Ending ending;
+  ending.reason = reason;
+  ending.detail = std::move(detail);
+  if (confirmed_) ending.reconnect = session::Reconnect::at_once;
+  end(std::move(ending));
+}
+
+void ClientConnection::end(Ending ending) {
+  if (ended_) return;
+  ended_ = true;
+  stage_ = Stage::over;
+  timer_.stop();
+  flush_.request();
+  owner_.on_ended(ending);
+}
+
+}  // namespace smartvpn::tunnel

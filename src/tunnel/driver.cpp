@@ -1,0 +1,223 @@
+#include "tunnel/driver.hpp"
+
+namespace smartvpn::tunnel {
+namespace {
+
+constexpr Duration kGoodbyeStep = milliseconds(10);
+constexpr Duration kGoodbyeLimit = seconds(1);
+
+Result<std::shared_ptr<const net::TlsContext>> tls_context(const config::TunnelConfig& config) {
+  if (!config.server.tls) return std::shared_ptr<const net::TlsContext>();
+  net::TlsClientOptions options;
+  options.path = "/tls";
+  options.server_name = config.tls.server_name.empty() ? config.server.host : config.tls.server_name;
+  if (config.tls.pinned_sha256) options.pins.push_back(to_hex(*config.tls.pinned_sha256));
+  if (config.tls.verify) {
+    options.ca = config.tls.ca;
+    options.system_store = config.tls.ca.empty() && !config.tls.pinned_sha256;
+  }
+  if (options.ca.empty() && options.pins.empty() && !options.system_store)
+    return make_error(Status::INVALID, "without verification a pinned certificate is needed", "/tls/verify");
+  return net::TlsContext::client(options);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Driver>> Driver::create(config::TunnelConfig config, telemetry::EventHub& hub,
+                                               OnState on_state) {
+  auto tls = tls_context(config);
+  if (!tls) return tls.error();
+  auto loop = net::Loop::create();
+  if (!loop) return loop.error();
+  std::unique_ptr<Driver> driver(new Driver(std::move(config), hub, std::move(on_state), std::move(*loop)));
+  driver->tls_ = *tls;
+  auto engine = make_client_engine(driver->config_, *driver->loop_, *driver);
+  if (!engine) return engine.error();
+  driver->engine_ = std::move(*engine);
+  return driver;
+}
+
+Driver::Driver(config::TunnelConfig config, telemetry::EventHub& hub, OnState on_state, std::unique_ptr<net::Loop> loop)
+    : config_(std::move(config)),
+      hub_(hub),
+      on_state_(std::move(on_state)),
+      loop_(std::move(loop)),
+      backoff_(milliseconds(config_.reconnect.initial_ms), milliseconds(config_.reconnect.max_ms)),
+      retry_(*loop_, [this] { on_retry(); }),
+      goodbye_(*loop_, [this] { finish_stop(); }) {
+  auto key = std::make_shared<crypto::KeyPair>();
+  key->secret = config_.keys.noise_private_key.clone();
+  key->pub = crypto::public_key_of(key->secret);
+  key_ = std::move(key);
+  info_.server = config_.server.text();
+  loop_->set_turn_hook([this] { engine_->flush(); });
+}
+
+Driver::~Driver() {
+  connection_.reset();
+  if (engine_) engine_->close();
+}
+
+Result<void> Driver::open() {
+  if (!inet::IpAddress::parse(config_.server.host)) {
+    auto resolver = net::Resolver::create(*loop_);
+    if (!resolver) return resolver.error();
+    resolver_ = std::move(*resolver);
+  }
+  if (auto ok = engine_->open(); !ok) return ok;
+  info_.device = engine_->device_name();
+  started_ms_ = wall_clock_ms();
+  retry_.start_in(Duration::zero());
+  return {};
+}
+
+void Driver::run() {
+  loop_->run();
+  connection_.reset();
+  engine_->close();
+  resolver_.reset();
+}
+
+void Driver::on_retry() { dial(); }
+
+void Driver::dial() {
+  if (stopping_) return;
+  ++info_.attempts;
+  set_state(State::connecting);
+  ClientConnection::Parts parts{*loop_, aead_, pool_, system_rng(), config_, key_, tls_, resolver_.get()};
+  ClientConnection::Owner& self = *this;
+  connection_ = std::make_unique<ClientConnection>(parts, self, info_.addresses);
+  connection_->begin();
+}
+
+void Driver::set_state(State state, bool refused) {
+  info_.state = state;
+  on_state_(state, refused);
+}
+
+void Driver::apply(const session::SessionParameters& parameters) {
+  parameters_ = parameters;
+  info_.addresses = parameters.addresses;
+  info_.dns = parameters.dns;
+  info_.routes = parameters.routes;
+  info_.mtu = parameters.mtu;
+  if (auto ok = engine_->apply(parameters); !ok) log("error", "forwarding: " + ok.error().text);
+}
+
+void Driver::on_connected(const session::SessionParameters& parameters) {
+  backoff_.reset();
+  ++sessions_;
+  quality_ = {};
+  apply(parameters);
+  info_.since_ms = wall_clock_ms();
+  info_.server_addr = connection_->server_addr();
+  telemetry::Event event(telemetry::EventType::session_up, info_.since_ms);
+  std::vector<std::string> addresses;
+  for (const auto& ip : info_.addresses) addresses.push_back(ip.text());
+  event.set("transport", "websocket").set_if("peer_addr", info_.server_addr ? info_.server_addr->text() : "");
+  event.set_list("addresses", addresses).set("mtu", uint64_t{info_.mtu}).set_if("device", info_.device);
+  hub_.publish(std::move(event));
+  set_state(State::connected);
+}
+
+void Driver::on_reconfigured(const session::SessionParameters& parameters) { apply(parameters); }
+
+void Driver::on_rtt(Duration sample) {
+  quality_.on_rtt(sample, loop_->now());
+  report_health();
+}
+
+void Driver::on_silence(bool silent) {
+  silent ? quality_.on_ping_unanswered() : quality_.on_heard();
+  report_health();
+}
+
+void Driver::report_health() {
+  if (!quality_.take_health_change()) return;
+  telemetry::Event event(telemetry::EventType::health_changed, wall_clock_ms());
+  auto quality = quality_.quality();
+  event.set("health", telemetry::health_name(quality.health)).set("rtt_us", uint64_t{quality.rtt_us});
+  hub_.publish(std::move(event));
+}
+
+void Driver::on_ended(const Ending& ending) {
+  bool was_up = info_.state == State::connected;
+  info_.last_reason = ending.reason;
+  info_.last_detail = ending.detail;
+  info_.server_addr = connection_->server_addr();
+  ++ended_[static_cast<size_t>(ending.reason)];
+  telemetry::Event event(was_up ? telemetry::EventType::session_down : telemetry::EventType::log, wall_clock_ms());
+  if (was_up) {
+    event.set("reason", reason_name(ending.reason)).set_if("detail", ending.detail);
+    event.set("duration_ms", static_cast<uint64_t>(std::max<int64_t>(0, wall_clock_ms() - info_.since_ms)));
+  } else {
+    event.set("level", "warning").set("message", "no connection").set("reason", reason_name(ending.reason));
+    event.set_if("detail", ending.detail);
+  }
+  hub_.publish(std::move(event));
+  info_.since_ms = 0;
+  if (stopping_) return;
+  bool again = config_.reconnect.enabled && ending.reconnect != session::Reconnect::never;
+  set_state(State::waiting, !again);
+  if (!again) return;
+  Duration wait = backoff_.next(system_rng());
+  if (ending.reconnect == session::Reconnect::at_once && backoff_.failures() == 1) wait = milliseconds(50);
+  retry_.start_in(std::max<Duration>(wait, seconds(ending.retry_after_s)));
+}
+
+void Driver::count_outer() {
+  if (!connection_) return;
+  info_.counters = counters_;
+  info_.counters.outer_bytes_in += connection_->bytes_in();
+  info_.counters.outer_bytes_out += connection_->bytes_out();
+}
+
+TunnelInfo Driver::info() {
+  info_.counters = counters_;
+  count_outer();
+  info_.quality = quality_.quality();
+  return info_;
+}
+
+telemetry::StatsSnapshot Driver::stats() {
+  telemetry::StatsSnapshot out;
+  out.time_ms = wall_clock_ms();
+  out.started_ms = started_ms_;
+  out.memory_bytes = pool_.bytes_in_use();
+  out.events_lost = hub_.lost();
+  out.total.connections_total = info_.attempts;
+  out.total.sessions_total = sessions_;
+  out.total.sessions_now = info_.state == State::connected ? 1 : 0;
+  for (size_t i = 0; i < kReasonCount; ++i) out.total.sessions_ended[i] = ended_[i];
+  out.total.traffic = info().counters;
+  return out;
+}
+
+void Driver::log(const char* level, std::string message) {
+  telemetry::Event event(telemetry::EventType::log, wall_clock_ms());
+  event.set("level", level).set("message", message);
+  hub_.publish(std::move(event));
+}
+
+void Driver::stop_soon() {
+  if (stopping_) return;
+  stopping_ = true;
+  retry_.stop();
+  stop_until_ = loop_->now() + kGoodbyeLimit;
+  if (connection_) connection_->close(Reason::peer_closed);
+  finish_stop();
+}
+
+// The close record leaves first, if the server still takes bytes.
+void Driver::finish_stop() {
+  if (connection_ && !connection_->finished() && loop_->now() < stop_until_) return goodbye_.start_in(kGoodbyeStep);
+  loop_->stop();
+}
+
+void Driver::abandon_after_fork() noexcept {
+  loop_->abandon_after_fork();
+  if (resolver_) resolver_->abandon_after_fork();
+  if (auto channel = engine_->channel()) channel->abandon_after_fork();
+}
+
+}  // namespace smartvpn::tunnel

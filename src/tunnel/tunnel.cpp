@@ -1,0 +1,222 @@
+#include "tunnel/tunnel.hpp"
+
+#include <condition_variable>
+#include <future>
+#include <mutex>
+
+#include "net/thread.hpp"
+#include "tunnel/driver.hpp"
+
+namespace smartvpn::tunnel {
+
+// `mutex_` guards the state and who joins the thread, never held while a command runs.
+class Tunnel::Impl {
+ public:
+  Result<void> start();
+  void request_stop();
+  Result<void> wait_stopped(int32_t timeout_ms);
+  TunnelInfo info();
+
+  template <class Fn>
+  auto command(Fn fn, decltype(fn()) otherwise) -> decltype(fn()) {
+    auto promise = std::make_shared<std::promise<decltype(fn())>>();
+    auto future = promise->get_future();
+    {
+      std::lock_guard lock(mutex_);
+      if (!thread_ || thread_done_) return otherwise;
+      if (!driver_->loop().post([promise, fn]() mutable { promise->set_value(fn()); })) return otherwise;
+    }
+    try {
+      return future.get();
+    } catch (const std::future_error&) {
+      return otherwise;  // the tunnel stopped before the command's turn came
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  State state_ = State::created;
+  bool refused_ = false, thread_done_ = false, joining_ = false;
+  telemetry::EventHub hub_;
+  std::unique_ptr<Driver> driver_;
+  std::unique_ptr<net::Thread> thread_;
+  std::shared_ptr<forward::HostChannel> channel_;
+  TunnelInfo last_info_;
+};
+
+Result<void> Tunnel::Impl::start() {
+  std::lock_guard lock(mutex_);
+  if (state_ != State::created) return make_error(Status::BAD_STATE, "a tunnel is started once");
+  auto fail = [&](const Error& error) -> Result<void> {
+    state_ = State::stopped;
+    driver_.reset();
+    hub_.close();
+    return error;
+  };
+  if (auto ok = driver_->open(); !ok) return fail(ok.error());
+  channel_ = driver_->channel();
+  state_ = State::connecting;
+  auto thread = net::Thread::start("svpn-tunnel", [this] {
+    driver_->run();
+    std::lock_guard done(mutex_);
+    thread_done_ = true;
+    changed_.notify_all();
+  });
+  if (!thread) return fail(thread.error());
+  thread_ = std::move(*thread);
+  return {};
+}
+
+void Tunnel::Impl::request_stop() {
+  std::lock_guard lock(mutex_);
+  if (state_ == State::created) {
+    state_ = State::stopped;
+    driver_.reset();
+    hub_.close();
+    changed_.notify_all();
+  } else if (thread_ && !thread_done_) {
+    while (!driver_->loop().post([this] { driver_->stop_soon(); })) {
+      if (driver_->loop().stopped()) break;
+    }
+  }
+}
+
+Result<void> Tunnel::Impl::wait_stopped(int32_t timeout_ms) {
+  std::unique_lock lock(mutex_);
+  auto over = [&] { return state_ == State::stopped || (thread_done_ && !joining_); };
+  if (timeout_ms < 0) {
+    changed_.wait(lock, over);
+  } else if (!changed_.wait_for(lock, milliseconds(timeout_ms), over)) {
+    return make_error(Status::TIMEOUT, "the tunnel is still stopping");
+  }
+  if (state_ == State::stopped) return {};
+  joining_ = true;
+  auto thread = std::move(thread_);
+  lock.unlock();
+  thread.reset();  // joins
+  lock.lock();
+  last_info_ = driver_->info();
+  last_info_.state = State::stopped;
+  driver_.reset();
+  hub_.close();
+  state_ = State::stopped;
+  changed_.notify_all();
+  return {};
+}
+
+TunnelInfo Tunnel::Impl::info() {
+  TunnelInfo otherwise;
+  {
+    std::lock_guard lock(mutex_);
+    otherwise = last_info_;
+    otherwise.state = state_;
+  }
+  return command([this] { return driver_->info(); }, otherwise);
+}
+
+Tunnel::Tunnel(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Tunnel::~Tunnel() {
+  if (!impl_) return;
+  impl_->request_stop();
+  (void)impl_->wait_stopped(-1).ok();
+}
+
+Result<std::unique_ptr<Tunnel>> Tunnel::create(config::TunnelConfig config) {
+  if (!SMARTVPN_WITH_TUNNEL || !SMARTVPN_WITH_WEBSOCKET)
+    return make_error(Status::UNSUPPORTED, "this build has no dialling end");
+  if (!SMARTVPN_WITH_TLS && config.server.tls)
+    return make_error(Status::UNSUPPORTED, "this build has no TLS", "/server");
+  auto impl = std::make_unique<Impl>();
+  Impl* self = impl.get();
+  impl->last_info_.server = config.server.text();
+  auto driver = Driver::create(std::move(config), impl->hub_, [self](State state, bool refused) {
+    std::lock_guard lock(self->mutex_);
+    self->state_ = state;
+    self->refused_ = refused;
+    self->changed_.notify_all();
+  });
+  if (!driver) return driver.error();
+  impl->driver_ = std::move(*driver);
+  return std::unique_ptr<Tunnel>(new Tunnel(std::move(impl)));
+}
+
+Result<void> Tunnel::start() { return impl_->start(); }
+
+Result<void> Tunnel::stop(int32_t timeout_ms) {
+  impl_->request_stop();
+  return impl_->wait_stopped(timeout_ms);
+}
+
+State Tunnel::state() const {
+  std::lock_guard lock(impl_->mutex_);
+  return impl_->state_;
+}
+
+Result<void> Tunnel::wait_connected(int32_t timeout_ms) {
+  std::unique_lock lock(impl_->mutex_);
+  if (impl_->state_ == State::created) return make_error(Status::BAD_STATE, "the tunnel was not started");
+  auto settled = [&] { return impl_->state_ == State::connected || impl_->state_ == State::stopped || impl_->refused_; };
+  if (timeout_ms < 0) {
+    impl_->changed_.wait(lock, settled);
+  } else if (!impl_->changed_.wait_for(lock, milliseconds(timeout_ms), settled)) {
+    return make_error(timeout_ms == 0 ? Status::AGAIN : Status::TIMEOUT, "not connected yet");
+  }
+  if (impl_->state_ == State::connected) return {};
+  if (impl_->state_ == State::stopped) return make_error(Status::CLOSED, "the tunnel has stopped");
+  lock.unlock();
+  TunnelInfo last = info();
+  std::string text = "the server refused: " + std::string(reason_name(last.last_reason));
+  if (!last.last_detail.empty()) text += " (" + last.last_detail + ")";
+  return make_error(Status::REFUSED, std::move(text));
+}
+
+Result<std::shared_ptr<telemetry::EventQueue>> Tunnel::subscribe(uint64_t type_mask, size_t capacity) {
+  return impl_->hub_.subscribe(type_mask, capacity);
+}
+
+TunnelInfo Tunnel::info() const { return impl_->info(); }
+
+Result<telemetry::StatsSnapshot> Tunnel::stats() {
+  return impl_->command([this]() -> Result<telemetry::StatsSnapshot> { return impl_->driver_->stats(); },
+                        make_error(Status::BAD_STATE, "the tunnel is not running"));
+}
+
+namespace {
+
+Error no_host_engine() { return make_error(Status::BAD_STATE, "packets need forwarding.mode \"host\" and a started tunnel"); }
+
+}  // namespace
+
+Result<size_t> Tunnel::packets_read(ByteSpan arena, std::span<forward::HostPacket> meta, int32_t timeout_ms) {
+  std::shared_ptr<forward::HostChannel> channel;
+  {
+    std::lock_guard lock(impl_->mutex_);
+    channel = impl_->channel_;
+  }
+  return channel ? channel->read(arena, meta, timeout_ms) : no_host_engine();
+}
+
+Result<size_t> Tunnel::packets_write(ByteView arena, std::span<const forward::HostPacket> meta) {
+  std::shared_ptr<forward::HostChannel> channel;
+  {
+    std::lock_guard lock(impl_->mutex_);
+    channel = impl_->channel_;
+  }
+  return channel ? channel->write(arena, meta) : no_host_engine();
+}
+
+Result<int> Tunnel::packets_fd() const {
+  std::lock_guard lock(impl_->mutex_);
+  if (!impl_->channel_) return no_host_engine();
+  return impl_->channel_->fd();
+}
+
+void Tunnel::abandon_after_fork() noexcept {
+  Impl* impl = impl_.release();  // leaked: its threads do not exist here
+  impl->hub_.abandon_after_fork();
+  if (impl->driver_) impl->driver_->abandon_after_fork();
+  if (impl->thread_) impl->thread_->abandon_after_fork();
+}
+
+}  // namespace smartvpn::tunnel

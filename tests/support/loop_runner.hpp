@@ -1,0 +1,31 @@
+// Turns a loop until something is true. A guard timer ends a test that would hang; nothing sleeps.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <memory>
+
+#include "net/loop.hpp"
+#include "net/timer.hpp"
+
+namespace smartvpn::testing {
+
+inline std::unique_ptr<net::Loop> make_loop() {
+  auto loop = net::Loop::create();
+  EXPECT_TRUE(loop.ok());
+  return std::move(*loop);
+}
+
+// True when `done()` became true in time.
+template <class Done>
+bool run_until(net::Loop& loop, Done&& done, Duration limit = seconds(20)) {
+  bool late = false;
+  net::Timer guard(loop, [&late] { late = true; });
+  guard.start_in(limit);
+  loop.post([] {});  // the first turn does not wait: what was requested outside the loop runs in it
+  while (!done() && !late) loop.run_turn();
+  return done();
+}
+
+}  // namespace smartvpn::testing
