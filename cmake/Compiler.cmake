@@ -12,8 +12,11 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 add_library(smartvpn_flags INTERFACE)
 target_compile_options(smartvpn_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow=local -fstack-protector-strong
-  $<$<BOOL:${SMARTVPN_WERROR}>:-Werror>
-  $<$<NOT:$<BOOL:${SMARTVPN_SANITIZE}>>:$<$<CONFIG:Release,RelWithDebInfo>:-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2>>)
+  $<$<BOOL:${SMARTVPN_WERROR}>:-Werror>)
+if(NOT SMARTVPN_SANITIZE)
+  target_compile_options(smartvpn_flags INTERFACE
+    $<$<CONFIG:Release,RelWithDebInfo>:-U_FORTIFY_SOURCE> $<$<CONFIG:Release,RelWithDebInfo>:-D_FORTIFY_SOURCE=2>)
+endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   target_compile_options(smartvpn_flags INTERFACE -Wno-shadow)
 endif()

@@ -81,9 +81,10 @@ bool read_quoted_v6(ByteView quote, QuotedPacket& out) noexcept {
 
 // An ICMP error goes to the sender of the packet it quotes, so that packet's source is our destination.
 Drop read_quote(ByteView quote, InnerPacket& out) noexcept {
+  if (!quote.empty() && ip_version(quote) != out.version) return Drop::icmp_mismatch;
   const bool readable = out.version == 4 ? read_quoted_v4(quote, out.quoted) : read_quoted_v6(quote, out.quoted);
   if (!readable) return Drop::malformed_packet;
-  if (ip_version(quote) != out.version || out.quoted.src != out.dst) return Drop::icmp_mismatch;
+  if (out.quoted.src != out.dst) return Drop::icmp_mismatch;
   out.has_quote = true;
   return Drop::none;
 }

@@ -6,7 +6,9 @@
 namespace smartvpn::session {
 
 Keepalive::Keepalive(const Timing& timing) noexcept
-    : retry_(timing.ping_retry), dead_after_(timing.dead_after), interval_(timing.keepalive_interval) {}
+    : retry_(timing.ping_retry), dead_after_(timing.dead_after) {
+  set_interval(timing.keepalive_interval);
+}
 
 void Keepalive::set_interval(Duration interval) noexcept { interval_ = std::max<Duration>(interval, seconds(1)); }
 

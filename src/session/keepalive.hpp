@@ -20,6 +20,7 @@ class Keepalive {
  public:
   explicit Keepalive(const Timing& timing) noexcept;
 
+  // At least a second.
   void set_interval(Duration interval) noexcept;
   // Starts (again) as if something had just been heard.
   void start(Time now) noexcept;
@@ -50,7 +51,7 @@ class Keepalive {
   bool ask(Time now) noexcept;
 
   const Duration retry_, dead_after_;
-  Duration interval_;
+  Duration interval_{};
   Liveness liveness_ = Liveness::alive;
   Time last_heard_{}, unanswered_since_{}, deadline_ = kNever;
   uint64_t next_token_ = 1;

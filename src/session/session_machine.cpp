@@ -257,7 +257,8 @@ void SessionMachine::finish(const CloseInfo& info, bool tell, Time now) noexcept
 }
 
 uint16_t SessionMachine::websocket_close_code() const noexcept {
-  if (!is_initiator_ && !authenticated_) return 1008;
+  const bool uniform = !authenticated_ || (!established_ && is_uniform_failure(close_reason_));
+  if (!is_initiator_ && uniform) return 1008;
   switch (close_reason_) {
     case Reason::server_stopping:
     case Reason::draining: return 1001;

@@ -64,11 +64,15 @@ class HostEngine final : public Engine {
 
  private:
   void deliver();
+  static bool describe(Packet& packet, uint32_t segment_size) noexcept;
+  void rest() noexcept;
 
   net::Loop& loop_;
   const HostEngineOptions options_;
   std::shared_ptr<HostChannel> channel_;
   EngineSink* sink_ = nullptr;
+  std::unique_ptr<net::Wake> wake_;
+  uint32_t slot_ = 0;
   std::vector<Packet> batch_;
 };
 

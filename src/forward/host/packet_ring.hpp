@@ -28,6 +28,7 @@ class PacketRing {
   // Consumer. front() looks without taking; pop() copies the front into `out` (record.length bytes).
   bool front(Record& record) noexcept;
   void pop(const Record& record, uint8_t* out) noexcept;
+  void skip(const Record& record) noexcept { reading_ += sizeof record + record.length; }
   void release() noexcept;  // gives the room of what was popped back to the producer
 
   bool empty() const noexcept;  // any thread

@@ -56,34 +56,33 @@ class TunDevice final : private net::FdHandler {
   // SYSTEM with EPERM without CAP_NET_ADMIN.
   static Result<std::unique_ptr<TunDevice>> open(net::Loop& loop, const TunOptions& options, PacketPool& pool,
                                                  TunHandler& handler);
-  // Removes the routes and addresses of an adopted device; a device of ours vanishes with all it had.
+  // Takes back the routes and addresses set on an adopted device; a device of ours vanishes with all it had.
   ~TunDevice() override;
 
   // Sets addresses, MTU and routes, brings the device up and begins to read; later calls change what differs.
   // On failure what this call had added is taken back.
   Result<void> apply(const TunSettings& settings);
 
-  // Packets to the kernel. Views are valid during the call only; single TCP packets may be held back in
-  // copies until flush(), to be given over as one. Drops are told by name.
+  // Packets to the kernel that have passed inet::classify(), and super-packets that have passed inspect().
+  // Runs of TCP packets of one batch go over as one, after their checksums were verified. Views are valid
+  // during the call only. Drops are told by name, before it returns.
   void write(std::span<const PacketView> batch);
-  void flush();
 
   const std::string& name() const noexcept { return name_; }
   int index() const noexcept { return index_; }
-  bool has_offload() const noexcept { return virtio_; }      // super-packets both ways
-  bool has_udp_offload() const noexcept { return udp_offload_; }
+  bool has_offload() const noexcept;      // super-packets both ways; otherwise they are cut here
+  bool has_udp_offload() const noexcept;  // the kernel takes UDP ones too
 
   struct Impl;
 
  private:
-  TunDevice(net::Loop& loop, PacketPool& pool, TunHandler& handler);
+  TunDevice();
   void on_readable() override;
   void on_fd_error() override;
   void on_out_of_memory() noexcept override;
 
   std::string name_;
   int index_ = 0;
-  bool virtio_ = false, udp_offload_ = false;
   std::unique_ptr<Impl> impl_;
 };
 

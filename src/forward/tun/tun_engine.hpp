@@ -18,7 +18,6 @@ class TunEngine final : public Engine, private TunHandler {
   // UNSUPPORTED in a build without tun; SYSTEM when the kernel refuses.
   Result<void> start(const EngineNetwork& network, EngineSink& sink) override;
   void write(std::span<const PacketView> batch) override;
-  void flush() override;
   bool takes_super_packets() const override;
   void stop() override;
   std::string device_name() const override { return name_; }

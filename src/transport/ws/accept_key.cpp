@@ -2,7 +2,7 @@
 // telling a WebSocket server from one that echoes headers.
 #include "transport/ws/accept_key.hpp"
 
-#include <openssl/evp.h>
+#include "crypto/sha1.hpp"
 
 namespace smartvpn::ws {
 
@@ -21,10 +21,7 @@ std::string make_key(Rng& rng) {
 std::string accept_for_key(std::string_view key) {
   std::string input(key);
   input += "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-  std::array<uint8_t, EVP_MAX_MD_SIZE> digest;
-  unsigned int size = 0;
-  if (EVP_Digest(input.data(), input.size(), digest.data(), &size, EVP_sha1(), nullptr) != 1) return {};
-  return to_base64(ByteView(digest.data(), size));
+  return to_base64(crypto::sha1(as_bytes(input)));
 }
 
 }  // namespace smartvpn::ws

@@ -15,7 +15,7 @@ bool is_valid_key(std::string_view key) noexcept;
 // A fresh Sec-WebSocket-Key: 24 characters.
 std::string make_key(Rng& rng);
 
-// Sec-WebSocket-Accept for a key: 28 characters. Empty when libcrypto has no SHA-1.
+// Sec-WebSocket-Accept for a key: 28 characters.
 std::string accept_for_key(std::string_view key);
 
 }  // namespace smartvpn::ws

@@ -20,8 +20,7 @@ std::string_view status_phrase(uint16_t status) noexcept {
     case 405: return "Method Not Allowed";
     case 426: return "Upgrade Required";
     case 431: return "Request Header Fields Too Large";
-    case 503: return "Service Unavailable";
-    default: return "Internal Server Error";
+    default: return "Service Unavailable";
   }
 }
 
@@ -106,13 +105,11 @@ bool UpgradeServer::origin_allowed() const {
 }
 
 UpgradeServer::Outcome UpgradeServer::accept() {
-  const std::string proof = accept_for_key(head_.value("sec-websocket-key"));
-  if (proof.empty()) return refuse(500);
   status_ = 101;
   response_ = fmt::format(
       "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
       "Sec-WebSocket-Accept: {}\r\n",
-      proof);
+      accept_for_key(head_.value("sec-websocket-key")));
   if (!chosen_.empty()) response_ += fmt::format("Sec-WebSocket-Protocol: {}\r\n", chosen_);
   response_ += "\r\n";
   return Outcome::upgraded;

@@ -28,14 +28,15 @@ TEST_P(KeyTable, EveryEntryIsUniqueDocumentedAndBelowAListedParent) {
 
 TEST_P(KeyTable, EveryDefaultIsAValueTheKeyTakes) {
   for (const auto& spec : key_table(GetParam())) {
-    if (spec.type == Type::choice) EXPECT_FALSE(spec.values.empty()) << spec.path;
+    EXPECT_EQ(spec.type == Type::choice, !spec.values.empty()) << spec.path;
     if (spec.fallback.empty()) continue;
     auto value = Json::parse(spec.fallback, nullptr, false);
     ASSERT_FALSE(value.is_discarded()) << spec.path;
-    if (spec.type == Type::array)
+    if (spec.type == Type::array) {
       EXPECT_TRUE(value.is_array()) << spec.path;
-    else
+    } else {
       EXPECT_EQ(wrong_value(spec, value), std::nullopt) << spec.path;
+    }
   }
 }
 

@@ -263,12 +263,12 @@ TEST_F(TcpTest, OutOfDescriptorsPausesInsteadOfSpinning) {
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
   bool ok = run_until(*loop, [&] { return !pressures.empty(); });
   int turns = 0;
-  if (ok) run_until(*loop, [&] { return ++turns > 3 || pressures.size() > 1; });
+  if (ok) run_until(*loop, [&] { return pressures.size() > 1 || ++turns > 1000; });
   setrlimit(RLIMIT_NOFILE, &before);
   ASSERT_TRUE(ok);
   EXPECT_EQ(pressures.front(), EMFILE);
   EXPECT_TRUE(accepted.empty());
-  EXPECT_LE(turns, 4) << "the loop turned without the pause";
+  EXPECT_LT(turns, 10) << "the loop turned without the pause";
   EXPECT_TRUE(run_until(*loop, [&] { return !accepted.empty(); })) << "accepting resumes by itself";
 }
 

@@ -1,0 +1,39 @@
+// What the host engine and its channel share: two rings, and the rules by which one side wakes the other.
+//
+// A signal is raised at most once until its consumer has found the ring empty and lowered it; after lowering
+// it the consumer looks again. Ring positions and flags are sequentially consistent, so either the
+// producer sees the lowered flag and raises it, or the consumer sees the packet.
+#pragma once
+
+#include <atomic>
+#include <mutex>
+#include <optional>
+
+#include "forward/host/host_engine.hpp"
+#include "forward/host/packet_ring.hpp"
+#include "net/fd.hpp"
+
+namespace smartvpn::forward {
+
+struct HostChannel::Impl {
+  explicit Impl(size_t ring_bytes) : to_host(ring_bytes), to_clients(ring_bytes) {}
+
+  // The shard's side.
+  void signal_host() noexcept;  // after publishing to to_host
+  void close() noexcept;
+
+  // The host's side, with its lock held.
+  size_t take(ByteSpan arena, std::span<HostPacket> meta, bool& too_small) noexcept;
+  void lower_signal() noexcept;
+
+  PacketRing to_host, to_clients;
+  net::Fd event;                          // eventfd; readable while host_signalled
+  std::atomic<bool> host_signalled{false};
+  std::atomic<bool> shard_signalled{false};
+  std::atomic<bool> closed{false};
+  // Orders host threads among themselves; the shard takes write_lock only in start() and stop().
+  std::mutex read_lock, write_lock;
+  net::Wake* shard_wake = nullptr;        // under write_lock
+};
+
+}  // namespace smartvpn::forward

@@ -1,0 +1,50 @@
+// See testing_engine.hpp.
+#include "forward/testing_engine.hpp"
+
+#include <algorithm>
+
+#include "inet/icmp.hpp"
+#include "inet/inner_packet.hpp"
+
+namespace smartvpn::forward {
+
+Result<void> TestingEngine::start(const EngineNetwork& network, EngineSink& sink) {
+  subnets_ = network.subnets;
+  sink_ = &sink;
+  return {};
+}
+
+void TestingEngine::stop() {
+  sink_ = nullptr;
+  replies_.clear();
+}
+
+bool TestingEngine::inside(const inet::IpAddress& address) const noexcept {
+  return std::any_of(subnets_.begin(), subnets_.end(), [&](const inet::Cidr& s) { return s.contains(address); });
+}
+
+Packet TestingEngine::answer(const PacketView& request) const {
+  inet::InnerPacket info;
+  if (request.segment_size != 0 || inet::classify(request.bytes, info) != Drop::none || !inside(info.dst)) return {};
+  Packet reply = sink_->engine_pool().copy_of(request.bytes);
+  if (reply && !inet::echo_reply_in_place(reply.bytes(), info)) return {};
+  return reply;
+}
+
+void TestingEngine::write(std::span<const PacketView> batch) {
+  if (!sink_) return;
+  uint64_t ignored = 0;
+  for (const PacketView& packet : batch) {
+    Packet reply = answer(packet);
+    if (reply) {
+      replies_.push_back(std::move(reply));
+    } else {
+      ++ignored;
+    }
+  }
+  if (ignored > 0) sink_->on_engine_drop(Drop::engine_ignored, ignored);
+  if (!replies_.empty()) sink_->on_engine_packets(replies_);
+  replies_.clear();
+}
+
+}  // namespace smartvpn::forward

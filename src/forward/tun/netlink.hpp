@@ -1,0 +1,40 @@
+// The little of rtnetlink that a tunnel needs: link, addresses, routes of one interface, both families.
+#pragma once
+
+#include <cstdint>
+
+#include "base/result.hpp"
+#include "inet/address.hpp"
+#include "net/fd.hpp"
+
+namespace smartvpn::forward {
+
+// Speaks to the network namespace of the thread that opened it. The kernel answers within the call. Errors are
+// SYSTEM with the kernel's errno.
+class Netlink {
+ public:
+  static Result<Netlink> open();
+
+  // Brings the interface up with this MTU.
+  Result<void> set_up(int index, uint16_t mtu);
+  // No link-local address of the kernel's own making, and so no neighbour discovery noise. Old kernels refuse.
+  Result<void> disable_ipv6_autoconf(int index);
+  // With the route to its prefix; IPv6 without duplicate address detection.
+  Result<void> add_address(int index, const inet::IpAddress& ip, uint8_t prefix);
+  Result<void> delete_address(int index, const inet::IpAddress& ip, uint8_t prefix);
+  // Through the interface, in the main table.
+  Result<void> add_route(int index, const inet::Cidr& destination);
+  Result<void> delete_route(int index, const inet::Cidr& destination);
+
+ private:
+  explicit Netlink(net::Fd fd) : fd_(std::move(fd)) {}
+  class Message;
+  Result<void> address(uint16_t type, uint16_t flags, int index, const inet::IpAddress& ip, uint8_t prefix);
+  Result<void> route(uint16_t type, uint16_t flags, int index, const inet::Cidr& destination);
+  Result<void> transact(Message& message, const char* what);
+
+  net::Fd fd_;
+  uint32_t sequence_ = 0;
+};
+
+}  // namespace smartvpn::forward

@@ -1,0 +1,246 @@
+// See tun_device.hpp. Reads land behind the headroom of a large pool block: a super-packet goes on in it, a small
+// packet is copied to a small block, which is cheaper than 64 KiB standing behind every ACK.
+#include "forward/tun/tun_device.hpp"
+
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+
+#include "forward/tun/tun_interface.hpp"
+#include "forward/tun/tun_open.hpp"
+#include "forward/tun/virtio_header.hpp"
+#include "inet/coalesce.hpp"
+#include "inet/inner_packet.hpp"
+
+namespace smartvpn::forward {
+namespace {
+
+constexpr size_t kMaxVirtio = 12;
+
+}  // namespace
+
+struct TunDevice::Impl {
+  Impl(PacketPool& p, TunHandler& h, OpenedTun& tun)
+      : pool(p), handler(h), virtio_size(tun.virtio_size), udp_offload(tun.udp_offload), adopted(tun.adopted),
+        interface(tun.index), coalescer({tun.virtio_size > 0, tun.udp_offload}) {}
+
+  enum class Step { more, blocked, broken };
+  Step read_one();
+  void received(Packet packet, const VirtioHeader& header);
+  void deliver();
+  void fail(int error);
+
+  void write_single(ByteView packet);
+  void write_super(ByteView packet, uint16_t segment_size);
+  void write_coalesced();
+  void send(const VirtioHeader& header, ByteView head, std::span<const ByteView> payloads);
+  void cut(ByteView packet, const inet::SuperInfo& info);
+  void drop(Drop why, uint64_t packets = 1);
+
+  PacketPool& pool;
+  TunHandler& handler;
+  const size_t virtio_size;
+  const bool udp_offload, adopted;
+  TunInterface interface;
+  inet::Coalescer coalescer;
+  std::unique_ptr<net::FdWatcher> watcher;
+  Packet spare;                // where the next read goes
+  std::vector<Packet> batch;   // read in this turn
+  std::array<uint64_t, kDropCount> drops{};
+  bool dropped = false, failed = false;
+};
+
+TunDevice::TunDevice() = default;
+
+TunDevice::~TunDevice() {
+  if (impl_ && impl_->adopted) impl_->interface.remove_all();
+}
+
+Result<std::unique_ptr<TunDevice>> TunDevice::open(net::Loop& loop, const TunOptions& options, PacketPool& pool,
+                                                   TunHandler& handler) {
+#if !SMARTVPN_WITH_TUN
+  (void)loop, (void)pool, (void)handler;
+  return make_error(Status::UNSUPPORTED, "this build has no tun device", options.path);
+#else
+  auto tun = open_tun(options);
+  if (!tun) return tun.error();
+  std::unique_ptr<TunDevice> device(new TunDevice);
+  device->name_ = tun->name;
+  device->index_ = tun->index;
+  device->impl_ = std::make_unique<Impl>(pool, handler, *tun);
+  auto watcher = net::FdWatcher::create(loop, std::move(tun->fd), *device);
+  if (!watcher) return watcher.error();
+  device->impl_->watcher = std::move(*watcher);
+  return device;
+#endif
+}
+
+bool TunDevice::has_offload() const noexcept { return impl_->virtio_size > 0; }
+bool TunDevice::has_udp_offload() const noexcept { return impl_->udp_offload; }
+
+Result<void> TunDevice::apply(const TunSettings& settings) {
+  auto result = impl_->interface.apply(settings);
+  if (result && !impl_->failed) impl_->watcher->watch(true, false);
+  return result;
+}
+
+void TunDevice::on_readable() {
+  auto& it = *impl_;
+  auto step = Impl::Step::more;
+  int error = 0;
+  for (int i = 0; i < kReadsPerTurn && step == Impl::Step::more; ++i) {
+    step = it.read_one();
+    error = errno;
+  }
+  it.deliver();
+  if (step == Impl::Step::broken) it.fail(error);
+}
+
+void TunDevice::on_fd_error() { impl_->fail(ENODEV); }
+
+// What was read in this turn is lost; the next turn may find memory again.
+void TunDevice::on_out_of_memory() noexcept {
+  impl_->batch.clear();
+  impl_->watcher->watch(!impl_->failed, false);
+}
+
+TunDevice::Impl::Step TunDevice::Impl::read_one() {
+  if (!spare) spare = pool.take(PacketPool::kLarge);
+  std::array<uint8_t, kMaxVirtio> raw{};
+  // Without memory the packet is read and thrown away: the tun is always read, or it would stall.
+  std::array<uint8_t, 1> nowhere{};
+  iovec iov[2] = {{raw.data(), virtio_size}, {nowhere.data(), nowhere.size()}};
+  if (spare) iov[1] = {spare.bytes().data(), spare.size()};
+  ssize_t n = readv(watcher->fd(), virtio_size ? iov : iov + 1, virtio_size ? 2 : 1);
+  if (n < 0) {
+    if (errno == EINTR || errno == ENOMEM || errno == ENOBUFS) return Step::more;
+    return errno == EAGAIN || errno == EWOULDBLOCK ? Step::blocked : Step::broken;
+  }
+  if (static_cast<size_t>(n) <= virtio_size) return Step::more;
+  if (!spare) {
+    drop(Drop::engine_full);
+    return Step::more;
+  }
+  size_t size = static_cast<size_t>(n) - virtio_size;
+  spare.set_range(PacketPool::kHeadroom, size);
+  Packet packet = size <= PacketPool::kSmall ? pool.copy_of(spare.bytes()) : std::move(spare);
+  if (spare) spare.set_range(PacketPool::kHeadroom, PacketPool::kLarge);
+  if (packet) {
+    received(std::move(packet), VirtioHeader::load(raw.data()));
+  } else {
+    drop(Drop::engine_full);
+  }
+  return Step::more;
+}
+
+void TunDevice::Impl::received(Packet packet, const VirtioHeader& header) {
+  if (!header.is_gso()) {
+    if ((header.flags & VirtioHeader::kNeedsChecksum) &&
+        !inet::finish_checksum(packet.bytes(), header.csum_start, header.csum_offset))
+      return drop(Drop::malformed_packet);
+    batch.push_back(std::move(packet));
+    return;
+  }
+  inet::SuperInfo info;
+  if (inet::parse_super(packet.bytes(), header.gso_size, info) != Drop::none) return drop(Drop::bad_super_packet);
+  if (info.segments > 1 && info.segments <= inet::kMaxSegments) {
+    inet::prepare_partial(packet.bytes(), info);
+    packet.segment_size = info.segment_size;
+    packet.segments = info.segments;
+    batch.push_back(std::move(packet));
+    return;
+  }
+  // One segment is an ordinary packet; more than a peer would take go on cut.
+  size_t made = inet::segment(packet.bytes(), info, pool, [this](Packet&& p) { batch.push_back(std::move(p)); });
+  if (made < info.segments) drop(Drop::engine_full, info.segments - made);
+}
+
+void TunDevice::Impl::deliver() {
+  if (!batch.empty()) handler.on_tun_packets(batch);
+  batch.clear();
+  if (!dropped) return;
+  dropped = false;
+  for (size_t i = 0; i < drops.size(); ++i)
+    if (uint64_t count = std::exchange(drops[i], 0); count > 0) handler.on_tun_drop(static_cast<Drop>(i), count);
+}
+
+void TunDevice::Impl::fail(int error) {
+  if (failed) return;
+  failed = true;
+  watcher->watch(false, false);
+  handler.on_tun_failed(system_error(error, "the tun device is gone"));  // may destroy the device
+}
+
+void TunDevice::Impl::drop(Drop why, uint64_t packets) {
+  drops[static_cast<size_t>(why)] += packets;
+  dropped = true;
+}
+
+void TunDevice::write(std::span<const PacketView> batch) {
+  auto& it = *impl_;
+  bool coalesce = it.virtio_size > 0 && batch.size() > 1;
+  for (const PacketView& packet : batch) {
+    if (it.failed) {
+      it.drop(Drop::engine_failed, 1);
+    } else if (coalesce) {
+      if (it.coalescer.add(packet)) continue;
+      it.write_coalesced();
+      if (!it.coalescer.add(packet)) it.drop(Drop::engine_full, 1);  // an empty one takes any packet
+    } else if (packet.segment_size != 0) {
+      it.write_super(packet.bytes, packet.segment_size);
+    } else {
+      it.write_single(packet.bytes);
+    }
+  }
+  if (!it.coalescer.empty()) it.write_coalesced();
+  it.deliver();
+}
+
+void TunDevice::Impl::write_coalesced() {
+  for (const inet::Coalesced& packet : coalescer.flush()) {
+    if (packet.segment_size == 0) {
+      send({}, packet.head, packet.payloads);
+    } else if (packet.payloads.empty()) {
+      write_super(packet.head, packet.segment_size);
+    } else {
+      send(VirtioHeader::of(packet.info), packet.head, packet.payloads);
+    }
+  }
+  coalescer.clear();
+}
+
+void TunDevice::Impl::write_single(ByteView packet) { send({}, packet, {}); }
+
+void TunDevice::Impl::write_super(ByteView packet, uint16_t segment_size) {
+  inet::SuperInfo info;
+  if (inet::parse_super(packet, segment_size, info) != Drop::none) return drop(Drop::bad_super_packet);
+  if (virtio_size > 0 && info.segments > 1 && (info.tcp || udp_offload)) return send(VirtioHeader::of(info), packet, {});
+  cut(packet, info);
+}
+
+void TunDevice::Impl::cut(ByteView packet, const inet::SuperInfo& info) {
+  size_t made = inet::segment(packet, info, pool, [this](Packet&& p) { write_single(p.bytes()); });
+  if (made < info.segments) drop(Drop::engine_full, info.segments - made);
+}
+
+void TunDevice::Impl::send(const VirtioHeader& header, ByteView head, std::span<const ByteView> payloads) {
+  constexpr size_t kPieces = inet::kMaxSegments + 2;
+  std::array<uint8_t, kMaxVirtio> raw{};
+  header.store(raw.data());
+  std::array<iovec, kPieces> iov;
+  size_t count = 0;
+  if (virtio_size > 0) iov[count++] = {raw.data(), virtio_size};
+  iov[count++] = {const_cast<uint8_t*>(head.data()), head.size()};
+  if (payloads.size() > kPieces - count) return drop(Drop::bad_super_packet);
+  for (ByteView piece : payloads) iov[count++] = {const_cast<uint8_t*>(piece.data()), piece.size()};
+  ssize_t n;
+  do {
+    n = writev(watcher->fd(), iov.data(), static_cast<int>(count));
+  } while (n < 0 && errno == EINTR);
+  if (n >= 0) return;
+  drop(errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM ? Drop::engine_full : Drop::engine_failed);
+}
+
+}  // namespace smartvpn::forward

@@ -1,0 +1,100 @@
+// See tun_interface.hpp.
+#include "forward/tun/tun_interface.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+namespace smartvpn::forward {
+namespace {
+
+template <class T>
+bool has(const std::vector<T>& list, const T& item) {
+  return std::find(list.begin(), list.end(), item) != list.end();
+}
+
+bool is_own_prefix(const TunSettings& settings, const inet::Cidr& route) {
+  return std::any_of(settings.addresses.begin(), settings.addresses.end(), [&](const InterfaceAddress& a) {
+    return a.prefix == route.prefix && a.ip.masked(a.prefix) == route.base;
+  });
+}
+
+}  // namespace
+
+std::vector<inet::Cidr> kernel_routes(const TunSettings& settings) {
+  std::vector<inet::Cidr> out;
+  auto add = [&](const inet::Cidr& route) {
+    if (!has(out, route) && !is_own_prefix(settings, route)) out.push_back(route);
+  };
+  for (const inet::Cidr& route : settings.routes) {
+    if (route.prefix != 0) {
+      add(route);
+      continue;
+    }
+    inet::Cidr half = route;
+    half.prefix = 1;
+    add(half);
+    add(route.base.is_v4() ? *inet::Cidr::parse("128.0.0.0/1") : *inet::Cidr::parse("8000::/1"));
+  }
+  return out;
+}
+
+Result<void> TunInterface::apply(const TunSettings& settings) {
+  auto netlink = Netlink::open();
+  if (!netlink) return netlink.error();
+  if (mtu_ == 0) (void)netlink->disable_ipv6_autoconf(index_);  // a courtesy; fe80:: noise is filtered anyway
+  if (auto result = netlink->set_up(index_, settings.mtu); !result) return result;
+  auto routes = kernel_routes(settings);
+  auto old_addresses = addresses_;
+  auto old_routes = routes_;
+  if (auto result = add_missing(*netlink, settings.addresses, routes); !result) {
+    keep_only(*netlink, old_addresses, old_routes);
+    if (mtu_ != 0) (void)netlink->set_up(index_, mtu_);
+    return result;
+  }
+  keep_only(*netlink, settings.addresses, routes);
+  mtu_ = settings.mtu;
+  return {};
+}
+
+Result<void> TunInterface::add_missing(Netlink& netlink, const std::vector<InterfaceAddress>& addresses,
+                                       const std::vector<inet::Cidr>& routes) {
+  for (const auto& address : addresses) {
+    if (has(addresses_, address)) continue;
+    auto result = netlink.add_address(index_, address.ip, address.prefix);
+    // Somebody set it on an adopted device before us: then it is theirs to remove.
+    if (!result && result.error().system_errno == EEXIST) continue;
+    if (!result) return result;
+    addresses_.push_back(address);
+  }
+  for (const auto& route : routes) {
+    if (has(routes_, route)) continue;
+    if (auto result = netlink.add_route(index_, route); !result) return result;
+    routes_.push_back(route);
+  }
+  return {};
+}
+
+void TunInterface::keep_only(Netlink& netlink, const std::vector<InterfaceAddress>& addresses,
+                             const std::vector<inet::Cidr>& routes) {
+  std::erase_if(routes_, [&](const inet::Cidr& route) {
+    if (has(routes, route)) return false;
+    (void)netlink.delete_route(index_, route);
+    return true;
+  });
+  std::erase_if(addresses_, [&](const InterfaceAddress& address) {
+    if (has(addresses, address)) return false;
+    (void)netlink.delete_address(index_, address.ip, address.prefix);
+    return true;
+  });
+}
+
+void TunInterface::remove_all() noexcept {
+  try {
+    auto netlink = Netlink::open();
+    if (netlink) keep_only(*netlink, {}, {});
+  } catch (const std::bad_alloc&) {
+    return;  // the kernel keeps them until the host removes its device
+  }
+}
+
+}  // namespace smartvpn::forward

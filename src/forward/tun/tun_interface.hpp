@@ -1,0 +1,36 @@
+// What we have set on an interface, so that a change touches only what differs and the end takes all of it back.
+#pragma once
+
+#include <vector>
+
+#include "forward/tun/netlink.hpp"
+#include "forward/tun/tun_device.hpp"
+
+namespace smartvpn::forward {
+
+class TunInterface {
+ public:
+  explicit TunInterface(int index) : index_(index) {}
+
+  // See TunDevice::apply().
+  Result<void> apply(const TunSettings& settings);
+  // Takes back routes and addresses. What fails has gone by itself.
+  void remove_all() noexcept;
+
+ private:
+  Result<void> add_missing(Netlink& netlink, const std::vector<InterfaceAddress>& addresses,
+                           const std::vector<inet::Cidr>& routes);
+  void keep_only(Netlink& netlink, const std::vector<InterfaceAddress>& addresses,
+                 const std::vector<inet::Cidr>& routes);
+
+  const int index_;
+  std::vector<InterfaceAddress> addresses_;  // added by us
+  std::vector<inet::Cidr> routes_;           // likewise, default routes already halved
+  uint16_t mtu_ = 0;                         // 0: not up yet
+};
+
+// The routes the kernel is given: default routes in halves, prefixes of our own addresses left out (the kernel
+// makes those itself), no doubles.
+std::vector<inet::Cidr> kernel_routes(const TunSettings& settings);
+
+}  // namespace smartvpn::forward

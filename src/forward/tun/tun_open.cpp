@@ -1,0 +1,89 @@
+// See tun_open.hpp. Fallbacks, best first: TSO and USO, TSO only, no virtio header.
+#include "forward/tun/tun_open.hpp"
+
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "forward/tun/virtio_header.hpp"
+
+namespace smartvpn::forward {
+namespace {
+
+// Newer than the headers of the distributions we build on.
+constexpr unsigned kUso4 = 0x20, kUso6 = 0x40;
+constexpr unsigned kTso = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
+constexpr size_t kLargestVirtio = 12;
+
+// Says which offloads we take; without any the virtio header would be for nothing.
+void offer_offloads(OpenedTun& tun) {
+  if (ioctl(tun.fd.get(), TUNSETOFFLOAD, kTso | kUso4 | kUso6) == 0) {
+    tun.udp_offload = true;
+  } else if (ioctl(tun.fd.get(), TUNSETOFFLOAD, kTso) != 0) {
+    (void)ioctl(tun.fd.get(), TUNSETOFFLOAD, 0);
+  }
+}
+
+Result<void> attach(OpenedTun& tun, const TunOptions& options, bool virtio) {
+  ifreq request{};
+  request.ifr_flags = static_cast<short>(IFF_TUN | IFF_NO_PI | (virtio ? IFF_VNET_HDR : 0));
+  std::memcpy(request.ifr_name, options.name.data(), options.name.size());
+  if (ioctl(tun.fd.get(), TUNSETIFF, &request) != 0)
+    return system_error(errno, "cannot create the tun device" + (options.name.empty() ? "" : " " + options.name),
+                        options.path);
+  tun.name = request.ifr_name;
+  int size = VirtioHeader::kSize;
+  if (virtio && ioctl(tun.fd.get(), TUNSETVNETHDRSZ, &size) != 0)
+    return system_error(errno, "cannot set the virtio header", options.path);
+  tun.virtio_size = virtio ? VirtioHeader::kSize : 0;
+  return {};
+}
+
+Result<void> create(OpenedTun& tun, const TunOptions& options) {
+  if (options.name.size() >= IFNAMSIZ) return make_error(Status::INVALID, "a device name has 15 bytes", options.path);
+  tun.fd.reset(::open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC));
+  if (!tun.fd) return system_error(errno, "cannot open /dev/net/tun", options.path);
+  auto result = attach(tun, options, options.offload);
+  // EINVAL is a kernel without IFF_VNET_HDR; a name that is wrong or taken fails again without it.
+  if (!result && options.offload && result.error().system_errno == EINVAL) result = attach(tun, options, false);
+  if (result && tun.virtio_size > 0) offer_offloads(tun);
+  return result;
+}
+
+// The host has chosen flags and header size; we follow them.
+Result<void> adopt(OpenedTun& tun, const TunOptions& options) {
+  tun.adopted = true;
+  tun.fd = net::Fd::duplicate_of(options.fd);
+  ifreq request{};
+  if (!tun.fd || ioctl(tun.fd.get(), TUNGETIFF, &request) != 0)
+    return system_error(errno, "not an attached tun device: descriptor " + std::to_string(options.fd), options.path);
+  if (!(request.ifr_flags & IFF_TUN) || !(request.ifr_flags & IFF_NO_PI))
+    return make_error(Status::INVALID, "the device must have IFF_TUN and IFF_NO_PI", options.path);
+  tun.name = request.ifr_name;
+  if (!(request.ifr_flags & IFF_VNET_HDR)) return {};
+  int size = 0;
+  if (ioctl(tun.fd.get(), TUNGETVNETHDRSZ, &size) != 0 || size < static_cast<int>(VirtioHeader::kSize) ||
+      size > static_cast<int>(kLargestVirtio))
+    return make_error(Status::INVALID, "the device's virtio header must have 10 to 12 bytes", options.path);
+  tun.virtio_size = static_cast<size_t>(size);
+  if (options.offload) offer_offloads(tun);
+  return {};
+}
+
+}  // namespace
+
+Result<OpenedTun> open_tun(const TunOptions& options) {
+  OpenedTun tun;
+  auto result = options.fd >= 0 ? adopt(tun, options) : create(tun, options);
+  if (!result) return result.error();
+  tun.index = static_cast<int>(if_nametoindex(tun.name.c_str()));
+  if (tun.index == 0) return system_error(errno, "cannot find device " + tun.name, options.path);
+  return tun;
+}
+
+}  // namespace smartvpn::forward

@@ -1,0 +1,22 @@
+// Opening a tun device: the ioctls, and what the kernel at hand can do.
+#pragma once
+
+#include <string>
+
+#include "forward/tun/tun_device.hpp"
+#include "net/fd.hpp"
+
+namespace smartvpn::forward {
+
+struct OpenedTun {
+  net::Fd fd;
+  std::string name;
+  int index = 0;
+  bool adopted = false;
+  size_t virtio_size = 0;    // bytes of header in front of each packet; 0: no header, no super-packets
+  bool udp_offload = false;  // USO, kernel 6.2 and later
+};
+
+Result<OpenedTun> open_tun(const TunOptions& options);
+
+}  // namespace smartvpn::forward
