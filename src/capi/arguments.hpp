@@ -26,14 +26,13 @@ Result<void> put_text(std::string_view text, char* buf, size_t cap, size_t* need
 template <class T>
 constexpr size_t kFirstSize = 0;
 template <>
-inline constexpr size_t kFirstSize<smartvpn_callbacks> =
-    offsetof(smartvpn_callbacks, event) + sizeof(smartvpn_callbacks::event);
+inline constexpr size_t kFirstSize<smartvpn_callbacks> = offsetof(smartvpn_callbacks, event) +
+                                                         sizeof(smartvpn_callbacks::event);
 template <>
-inline constexpr size_t kFirstSize<smartvpn_session_info> =
-    offsetof(smartvpn_session_info, reserved) + sizeof(smartvpn_session_info::reserved);
+inline constexpr size_t kFirstSize<smartvpn_session_info> = offsetof(smartvpn_session_info, reserved) +
+                                                            sizeof(smartvpn_session_info::reserved);
 template <>
-inline constexpr size_t kFirstSize<smartvpn_packet> =
-    offsetof(smartvpn_packet, flags) + sizeof(smartvpn_packet::flags);
+inline constexpr size_t kFirstSize<smartvpn_packet> = offsetof(smartvpn_packet, flags) + sizeof(smartvpn_packet::flags);
 
 bool all_zero(const void* bytes, size_t size) noexcept;
 Error struct_too_small(const char* name);

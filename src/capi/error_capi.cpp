@@ -61,8 +61,8 @@ const char* smartvpn_error_path(const smartvpn_error* err) {
 
 int32_t smartvpn_error_system_errno(const smartvpn_error* err) {
   if (is_no_memory(err)) return 0;
-  return call_for_number<ErrorObject>(
-      err, [](ErrorObject& object) -> Result<int32_t> { return object.error.system_errno; });
+  return call_for_number<ErrorObject>(err,
+                                      [](ErrorObject& object) -> Result<int32_t> { return object.error.system_errno; });
 }
 
 const char* smartvpn_error_text(const smartvpn_error* err) {

@@ -4,8 +4,9 @@
 namespace smartvpn::capi {
 namespace {
 
-#define SAME(NAME, name) \
-  static_assert(SMARTVPN_EVENT_##NAME == static_cast<int>(telemetry::EventType::name), "smartvpn.h and telemetry differ")
+#define SAME(NAME, name)                                                               \
+  static_assert(SMARTVPN_EVENT_##NAME == static_cast<int>(telemetry::EventType::name), \
+                "smartvpn.h and telemetry differ")
 SAME(LISTENING, listening);
 SAME(CONNECTION_ACCEPTED, connection_accepted);
 SAME(CONNECTION_REJECTED, connection_rejected);
@@ -35,8 +36,8 @@ smartvpn_status smartvpn_events_next(smartvpn_events* events, int32_t timeout_ms
 }
 
 int32_t smartvpn_events_fd(const smartvpn_events* events) {
-  return call_for_number<EventsObject>(
-      events, [](EventsObject& object) -> Result<int32_t> { return object.queue->fd(); });
+  return call_for_number<EventsObject>(events,
+                                       [](EventsObject& object) -> Result<int32_t> { return object.queue->fd(); });
 }
 
 smartvpn_status smartvpn_events_interrupt(smartvpn_events* events, smartvpn_error** err) {

@@ -22,9 +22,7 @@ constexpr size_t kRest = kWide ? 0 : 1024;  // slots kept unused, so that 15 bit
 uintptr_t encode(uint32_t index, uint64_t generation) noexcept {
   return static_cast<uintptr_t>(kTag | generation << (kSlotBits + 1) | uint64_t{index} << 1 | 1);
 }
-uint32_t index_of(uintptr_t handle) noexcept {
-  return static_cast<uint32_t>(handle >> 1 & (kMaxSlots - 1));
-}
+uint32_t index_of(uintptr_t handle) noexcept { return static_cast<uint32_t>(handle >> 1 & (kMaxSlots - 1)); }
 
 HandleTable* table = nullptr;
 std::mutex making;  // trivially destructible, as all that lives at namespace scope here

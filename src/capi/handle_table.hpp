@@ -63,8 +63,8 @@ class HandleTable {
 
   std::mutex mutex_;
   std::condition_variable released_;
-  std::deque<Slot> slots_;        // grows only; a slot stays where it is
-  std::deque<uint32_t> unused_;   // longest unused first, so that a value comes again as late as possible
+  std::deque<Slot> slots_;       // grows only; a slot stays where it is
+  std::deque<uint32_t> unused_;  // longest unused first, so that a value comes again as late as possible
 };
 
 }  // namespace smartvpn::capi

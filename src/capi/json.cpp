@@ -101,11 +101,16 @@ void append(std::string& out, const registry::Client& client) {
 
 const char* state_name(tunnel::State state) noexcept {
   switch (state) {
-    case tunnel::State::created: return "created";
-    case tunnel::State::connecting: return "connecting";
-    case tunnel::State::connected: return "connected";
-    case tunnel::State::waiting: return "waiting";
-    case tunnel::State::stopped: return "stopped";
+    case tunnel::State::created:
+      return "created";
+    case tunnel::State::connecting:
+      return "connecting";
+    case tunnel::State::connected:
+      return "connected";
+    case tunnel::State::waiting:
+      return "waiting";
+    case tunnel::State::stopped:
+      return "stopped";
   }
   return "unknown";
 }

@@ -16,12 +16,13 @@ constexpr size_t kPacketsPerCall = 256;  // what one call of the core takes; the
 using PacketBatch = std::array<forward::HostPacket, kPacketsPerCall>;
 
 // INVALID for arguments that cannot be meant.
-Result<void> check_packet_arrays(const void* arena, size_t arena_len, const void* meta, size_t meta_stride, size_t count);
+Result<void> check_packet_arrays(const void* arena, size_t arena_len, const void* meta, size_t meta_stride,
+                                 size_t count);
 // Writes `batch` to the caller's array.
 void give_packets(std::span<const forward::HostPacket> batch, smartvpn_packet* meta, size_t meta_stride) noexcept;
 // Reads elements [first, first + count) of the caller's array, each checked against the arena.
-Result<void> take_packets(const smartvpn_packet* meta, size_t meta_stride, size_t first, size_t count,
-                          size_t arena_len, std::span<forward::HostPacket> batch);
+Result<void> take_packets(const smartvpn_packet* meta, size_t meta_stride, size_t first, size_t count, size_t arena_len,
+                          std::span<forward::HostPacket> batch);
 
 // `face` is a server or a tunnel.
 template <class Face>
@@ -31,7 +32,8 @@ Result<void> read_packets(Face& face, uint8_t* arena, size_t arena_len, smartvpn
   if (max == 0) return make_error(Status::INVALID, "max is 0");
   if (auto fine = check_packet_arrays(arena, arena_len, meta, meta_stride, max); !fine) return fine;
   PacketBatch batch;
-  auto got = face.packets_read(ByteSpan(arena, arena_len), std::span(batch).first(std::min(max, batch.size())), timeout_ms);
+  auto got =
+      face.packets_read(ByteSpan(arena, arena_len), std::span(batch).first(std::min(max, batch.size())), timeout_ms);
   if (!got) return std::move(got).error();
   give_packets(std::span(batch).first(*got), meta, meta_stride);
   *count = *got;

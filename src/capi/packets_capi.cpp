@@ -27,8 +27,8 @@ void give_packets(std::span<const forward::HostPacket> batch, smartvpn_packet* m
   }
 }
 
-Result<void> take_packets(const smartvpn_packet* meta, size_t meta_stride, size_t first, size_t count,
-                          size_t arena_len, std::span<forward::HostPacket> batch) {
+Result<void> take_packets(const smartvpn_packet* meta, size_t meta_stride, size_t first, size_t count, size_t arena_len,
+                          std::span<forward::HostPacket> batch) {
   const auto* element = reinterpret_cast<const char*>(meta) + first * meta_stride;
   for (size_t i = 0; i < count; ++i, element += meta_stride) {
     auto packet = read_struct<smartvpn_packet>(element, meta_stride, "meta");
@@ -36,7 +36,8 @@ Result<void> take_packets(const smartvpn_packet* meta, size_t meta_stride, size_
     if (packet->flags != 0) return struct_too_new("flags of meta");
     if (packet->length == 0 || packet->length > 65535 || packet->offset > arena_len ||
         packet->length > arena_len - packet->offset)
-      return make_error(Status::INVALID, "packet " + std::to_string(first + i) + " is empty, too long or not in the arena");
+      return make_error(Status::INVALID,
+                        "packet " + std::to_string(first + i) + " is empty, too long or not in the arena");
     batch[i] = forward::HostPacket{packet->offset, packet->length, packet->segment_size, 0};
   }
   return {};
@@ -64,6 +65,6 @@ smartvpn_status smartvpn_packets_write(smartvpn_server* server, const uint8_t* a
 }
 
 int32_t smartvpn_packets_fd(const smartvpn_server* server) {
-  return call_for_number<ServerObject>(server,
-                                       [](ServerObject& object) -> Result<int32_t> { return object.server->packets_fd(); });
+  return call_for_number<ServerObject>(
+      server, [](ServerObject& object) -> Result<int32_t> { return object.server->packets_fd(); });
 }

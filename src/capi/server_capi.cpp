@@ -115,7 +115,6 @@ smartvpn_status smartvpn_server_set_callbacks(smartvpn_server* server, const sma
 
 smartvpn_status smartvpn_events_open(smartvpn_server* server, uint64_t type_mask, size_t capacity,
                                      smartvpn_events** out, smartvpn_error** err) {
-  return call<ServerObject>(server, err, [&](ServerObject& object) {
-    return open_events(*object.server, type_mask, capacity, out);
-  });
+  return call<ServerObject>(
+      server, err, [&](ServerObject& object) { return open_events(*object.server, type_mask, capacity, out); });
 }

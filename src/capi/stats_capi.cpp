@@ -63,8 +63,8 @@ smartvpn_status smartvpn_stats_u64(const smartvpn_stats* stats, const char* name
 
 smartvpn_status smartvpn_stats_json(const smartvpn_stats* stats, char* buf, size_t cap, size_t* needed,
                                     smartvpn_error** err) {
-  return call<StatsObject>(
-      stats, err, [&](StatsObject& object) { return put_text(object.snapshot.json(), buf, cap, needed); });
+  return call<StatsObject>(stats, err,
+                           [&](StatsObject& object) { return put_text(object.snapshot.json(), buf, cap, needed); });
 }
 
 smartvpn_status smartvpn_stats_prometheus(const smartvpn_stats* stats, char* buf, size_t cap, size_t* needed,

@@ -103,6 +103,6 @@ smartvpn_status smartvpn_tunnel_packets_write(smartvpn_tunnel* tunnel, const uin
 }
 
 int32_t smartvpn_tunnel_packets_fd(const smartvpn_tunnel* tunnel) {
-  return call_for_number<TunnelObject>(tunnel,
-                                       [](TunnelObject& object) -> Result<int32_t> { return object.tunnel->packets_fd(); });
+  return call_for_number<TunnelObject>(
+      tunnel, [](TunnelObject& object) -> Result<int32_t> { return object.tunnel->packets_fd(); });
 }

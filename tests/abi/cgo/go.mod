@@ -1,0 +1,3 @@
+module smartvpn.test/cgo
+
+go 1.21

@@ -1,0 +1,19 @@
+#!/bin/sh
+# examples.sh SOURCE WORK: the C examples build by the line at their top, without a warning, and run.
+set -eu
+source=$1 work=$2
+mkdir -p "$work"
+cd "$work"
+for name in embed own_loop; do
+  $CC -Wall -Wextra -Wpedantic -Werror "$source/$name.c" $(pkg-config --cflags --libs smartvpn) -o $name
+done
+./embed 1 > embed.out
+grep -q '"noise_private_key"' embed.out
+grep -q '"type":"client_changed"' embed.out
+cat > config.json <<'JSON'
+{"listen": [{"transport": "websocket", "address": "127.0.0.1", "port": 0}],
+ "keys": {"noise_private_key": "dwdtCnMYpX08FsFyUbJmRd9ML4frwJkqsXf7pR25LCo="},
+ "network": {"subnets": ["10.8.0.0/24"]}}
+JSON
+./own_loop config.json 1 | grep -q '"type":"listening"'
+if ./own_loop nothing.json 1 2> /dev/null; then echo "a missing configuration must be an error"; exit 1; fi
