@@ -12,12 +12,14 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 add_library(smartvpn_flags INTERFACE)
 target_compile_options(smartvpn_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow=local -fstack-protector-strong
-  $<$<BOOL:${SMARTVPN_WERROR}>:-Werror>
-  $<$<NOT:$<BOOL:${SMARTVPN_SANITIZE}>>:$<$<CONFIG:Release,RelWithDebInfo>:-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2>>)
+  $<$<BOOL:${SMARTVPN_WERROR}>:-Werror>)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   target_compile_options(smartvpn_flags INTERFACE -Wno-shadow)
 endif()
-if(SMARTVPN_SANITIZE)
+if(NOT SMARTVPN_SANITIZE)  # a list of sanitizers has commas, which a generator expression cannot take
+  target_compile_options(smartvpn_flags INTERFACE
+    $<$<CONFIG:Release,RelWithDebInfo>:-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2>)
+else()
   target_compile_options(smartvpn_flags INTERFACE -fsanitize=${SMARTVPN_SANITIZE} -fno-omit-frame-pointer)
   target_link_options(smartvpn_flags INTERFACE -fsanitize=${SMARTVPN_SANITIZE})
   if(SMARTVPN_SANITIZE MATCHES "undefined")
