@@ -34,7 +34,8 @@ class Inbox {
     this.got = [];
     ws.on('message', (data, binary) => this.put({ data: binary ? data : data.toString(), binary }));
     ws.on('error', () => {});
-    this.closed = new Promise((resolve) => ws.on('close', (code, reason) => resolve({ code, reason: reason.toString() })));
+    this.closed = new Promise((resolve) =>
+      ws.on('close', (code, reason) => resolve({ code, reason: reason.toString() })));
     this.closed.then((end) => this.waiting.splice(0).forEach((w) => w({ end })));
   }
   put(message) {
@@ -173,7 +174,8 @@ async function main() {
 }
 
 function toXml(failed) {
-  const quote = (text) => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`).replace(/[\x00-\x09\x0b-\x1f]/g, '');
+  const quote = (text) =>
+    text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`).replace(/[\x00-\x09\x0b-\x1f]/g, '');
   const lines = cases.map(({ name, failure }) => {
     const head = `<testcase classname="ws.npm_ws" name="${quote(name)}" status="run"`;
     return failure ? `${head}><failure message="${quote(failure)}"/></testcase>` : `${head}/>`;
