@@ -13,9 +13,9 @@ add_library(smartvpn_flags INTERFACE)
 target_compile_options(smartvpn_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow=local -fstack-protector-strong
   $<$<BOOL:${SMARTVPN_WERROR}>:-Werror>)
-if(NOT SMARTVPN_SANITIZE)  # not a generator expression: its commas would cut the list of sanitizers
+if(NOT SMARTVPN_SANITIZE)
   target_compile_options(smartvpn_flags INTERFACE
-    $<$<CONFIG:Release,RelWithDebInfo>:-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2>)
+    $<$<CONFIG:Release,RelWithDebInfo>:-U_FORTIFY_SOURCE> $<$<CONFIG:Release,RelWithDebInfo>:-D_FORTIFY_SOURCE=2>)
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   target_compile_options(smartvpn_flags INTERFACE -Wno-shadow)

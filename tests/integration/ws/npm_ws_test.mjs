@@ -165,7 +165,8 @@ async function main() {
   await run('their server: subprotocol', () => withTheirServer(chosen, ['--require-subprotocol']));
   await run('their server: no subprotocol chosen', () =>
     withTheirServer(chosen, ['--require-subprotocol'], { handleProtocols: () => false }, 2));
-  await run('their server: compression offered to nobody', () => withTheirServer(talks.sizes, [], { perMessageDeflate: true }));
+  await run('their server: compression offered to nobody', () =>
+    withTheirServer(talks.sizes, [], { perMessageDeflate: true }));
 
   const failed = cases.filter((c) => c.failure).length;
   console.log(`ws.npm_ws: ${cases.length} cases, ${failed} failed`);

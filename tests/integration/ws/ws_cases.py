@@ -47,7 +47,8 @@ def framing():
 
 
 def pings():
-    for name, body in (("empty", b""), ("text", b"Hello, world!"), ("binary", b"\x00\xff\xfe"), ("of 125", b"\xfe" * 125)):
+    bodies = {"empty": b"", "text": b"Hello, world!", "binary": b"\x00\xff\xfe", "of 125": b"\xfe" * 125}
+    for name, body in bodies.items():
         yield f"2 ping {name}", [Send(Frame(PING, body)), Expect(PONG, body), *closing()]
     yield "2 ping of 125 byte by byte", [
         Send(Frame(PING, b"\xfe" * 125), chop=1), Expect(PONG, b"\xfe" * 125), *closing()]
@@ -88,7 +89,8 @@ def fragmentation():
     yield "5 empty fragments", [
         Send(Frame(TEXT, "", fin=False), Frame(CONT, "", fin=False), Frame(CONT)), Expect(TEXT), *closing()]
     yield "5 empty fragments around content", [
-        Send(Frame(TEXT, "", fin=False), Frame(CONT, "middle", fin=False), Frame(CONT)), Expect(TEXT, "middle"), *closing()]
+        Send(Frame(TEXT, "", fin=False), Frame(CONT, "middle", fin=False), Frame(CONT)),
+        Expect(TEXT, "middle"), *closing()]
     yield "5 binary fragments", [
         Send(Frame(BINARY, b"\xff", fin=False), Frame(CONT, b"\xfe")), Expect(BINARY, b"\xff\xfe"), *closing()]
     for fin in (True, False):
@@ -117,7 +119,8 @@ def lengths():
             Send(Frame(BINARY, b"", code=127, length=size.to_bytes(8, "big"))), Fail(1002)]
     yield "L 64-bit length with the top bit", [
         Send(Frame(BINARY, b"", code=127, length=(1 << 63).to_bytes(8, "big"))), Fail(1002)]
-    yield "L an absurd length", [Send(Frame(BINARY, b"", code=127, length=((1 << 63) - 1).to_bytes(8, "big"))), Fail(1009)]
+    yield "L an absurd length", [
+        Send(Frame(BINARY, b"", code=127, length=((1 << 63) - 1).to_bytes(8, "big"))), Fail(1009)]
     yield "L control frame with a 16-bit length", [Send(Frame(PING, b"x", code=126, length=b"\0\1")), Fail(1002)]
 
 
