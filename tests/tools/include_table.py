@@ -72,7 +72,7 @@ def check(root):
             if angled:
                 name = angled.group(1)
                 if SOCKET_HEADERS.match(name) and room != "net":
-                    if not (room == "forward" and DEVICE_HEADERS.match(name)) and not (room == "telemetry" and name == "poll.h"):
+                    if not (room == "forward" and DEVICE_HEADERS.match(name)) and not (room in ("telemetry", "forward") and name == "poll.h"):
                         offences.append(f"{where}: <{name}> outside net/")
                 if name.startswith("nlohmann/") and room != "config":
                     offences.append(f"{where}: nlohmann-json outside config/")
