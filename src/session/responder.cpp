@@ -181,7 +181,8 @@ bool Responder::reconfigure(const SessionParameters& parameters) noexcept {
   if (closed_ || !established()) return false;
   try {
     Bytes encoded;
-    if (!encode(parameters, encoded) || encoded.size() + kRecordHeader > peer_max_plaintext()) return false;
+    if (!encode(parameters, encoded)) return false;
+    if (encoded.size() + kRecordHeader + ControlQueue::kMaxOther > peer_max_plaintext()) return false;
     parameters_ = parameters;
     set_mtu(parameters.mtu);
     control_.set_configuration(std::move(encoded));
