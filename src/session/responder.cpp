@@ -200,10 +200,13 @@ Time Responder::role_deadline() const noexcept {
 void Responder::role_tick(Time now) {
   if (now < role_deadline()) return;
   switch (state_) {
-    case State::idle: return;
+    case State::idle:
+      return;
     case State::greeted:
-    case State::answered: return fail(Reason::handshake_timeout, now);
-    case State::deciding: return decide({Reason::authorize_timeout, 0, {}}, now);
+    case State::answered:
+      return fail(Reason::handshake_timeout, now);
+    case State::deciding:
+      return decide({Reason::authorize_timeout, 0, {}}, now);
     case State::confirmed:
       return close(liveness() == Liveness::dead ? Reason::peer_timeout : Reason::rekey_timeout, now);
   }
