@@ -173,7 +173,7 @@ Result<void> Tunnel::wait_connected(int32_t timeout_ms) {
   if (impl_->state_ == State::stopped) return make_error(Status::CLOSED, "the tunnel has stopped");
   lock.unlock();
   TunnelInfo last = info();
-  std::string text = "the server refused: " + std::string(reason_name(last.last_reason));
+  std::string text = "no further attempt is made: " + std::string(reason_name(last.last_reason));
   if (!last.last_detail.empty()) text += " (" + last.last_detail + ")";
   return make_error(Status::REFUSED, std::move(text));
 }
