@@ -193,9 +193,10 @@ void Shard::close_everything() {
 }
 
 void Shard::begin_drain(Duration drain) {
-  if (draining_) return;
+  // Called again it can only hasten the end.
+  Time until = loop_->now() + drain;
+  drain_until_ = draining_ ? std::min(drain_until_, until) : until;
   draining_ = true;
-  drain_until_ = loop_->now() + drain;
   drain_step();
 }
 
