@@ -101,8 +101,8 @@ void Server::Impl::request_stop(Duration drain) {
     shard_.reset();
     hub_.close();
     changed_.notify_all();
-  } else if (state_ == State::running) {
-    state_ = State::draining;
+  } else if (state_ == State::running || (state_ == State::draining && !thread_done_ && shard_)) {
+    state_ = State::draining;  // again: only a shorter drain changes something
     // The queue of commands may be full of waiting ones; it empties at the loop's pace.
     while (!shard_->loop().post([this, drain] { shard_->begin_drain(drain); })) {
       if (shard_->loop().stopped()) break;
