@@ -124,6 +124,9 @@ class ClientRules {
 Result<void> check_server_rules(const ServerConfig& config) {
   if (auto checked = check_listeners(config); !checked) return checked;
   if (auto checked = check_network(config.network); !checked) return checked;
+  // The default is no exception where the build has no device.
+  if (!SMARTVPN_WITH_TUN && config.forwarding.mode == ForwardingConfig::Mode::tun)
+    return make_error(Status::UNSUPPORTED, "tun is not supported by this build", "/forwarding/mode");
   if (!config.tun.name.empty() && config.forwarding.mode != ForwardingConfig::Mode::tun)
     return invalid("/tun/name", "is set, but forwarding.mode is not tun");
   ClientRules clients(config.network);

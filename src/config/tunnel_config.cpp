@@ -56,6 +56,9 @@ Result<void> read_device(const Reader& root, TunnelConfig& out) {
   root.at("forwarding")
       .choose<Mode>("mode", out.forwarding.mode,
                     {{"host", Mode::host}, {"tun", Mode::tun}, {"testing", Mode::testing}});
+  // The default is no exception where the build has no device.
+  if (!SMARTVPN_WITH_TUN && out.forwarding.mode == Mode::tun)
+    return make_error(Status::UNSUPPORTED, "tun is not supported by this build", "/forwarding/mode");
   Reader tun = root.at("tun");
   tun.read("name", out.tun.name);
   if (!out.tun.name.empty() && out.forwarding.mode != Mode::tun)

@@ -42,8 +42,8 @@ struct Tlv {
 struct Header {
   Version version = Version::v2;
   Command command = Command::proxy;
-  Family family = Family::unspec;           // unspec for LOCAL and v1 UNKNOWN
-  Transport transport = Transport::unspec;  // of the connection from the client to the first proxy
+  Family family = Family::unspec;             // unspec for LOCAL and v1 UNKNOWN
+  Transport transport = Transport::unspec;    // of the connection from the client to the first proxy
   std::optional<inet::Endpoint> source;       // the real client; both or neither are set
   std::optional<inet::Endpoint> destination;  // what the client dialled
   std::string unix_source, unix_destination;  // up to 108 bytes, NUL padding cut; abstract names start with NUL

@@ -23,15 +23,32 @@ bool is_vpce_byte(uint8_t c) noexcept {
 
 void set_ssl_part(SslView& out, uint8_t type, ByteView value) noexcept {
   switch (type) {
-    case kTlvSslVersion: out.version = as_text(value); break;
-    case kTlvSslCn: out.cn = as_text(value); break;
-    case kTlvSslCipher: out.cipher = as_text(value); break;
-    case kTlvSslSigAlg: out.sig_alg = as_text(value); break;
-    case kTlvSslKeyAlg: out.key_alg = as_text(value); break;
-    case kTlvSslGroup: out.group = as_text(value); break;
-    case kTlvSslSigScheme: out.sig_scheme = as_text(value); break;
-    case kTlvSslClientCert: out.client_cert = value; break;
-    default: break;  // later revisions may add some
+    case kTlvSslVersion:
+      out.version = as_text(value);
+      break;
+    case kTlvSslCn:
+      out.cn = as_text(value);
+      break;
+    case kTlvSslCipher:
+      out.cipher = as_text(value);
+      break;
+    case kTlvSslSigAlg:
+      out.sig_alg = as_text(value);
+      break;
+    case kTlvSslKeyAlg:
+      out.key_alg = as_text(value);
+      break;
+    case kTlvSslGroup:
+      out.group = as_text(value);
+      break;
+    case kTlvSslSigScheme:
+      out.sig_scheme = as_text(value);
+      break;
+    case kTlvSslClientCert:
+      out.client_cert = value;
+      break;
+    default:
+      break;  // later revisions may add some
   }
 }
 

@@ -61,7 +61,7 @@ std::optional<std::string_view> authority(const Header& header) noexcept;
 std::optional<ByteView> unique_id(const Header& header) noexcept;
 std::optional<std::string_view> netns(const Header& header) noexcept;
 std::optional<uint32_t> crc32c_value(const Header& header) noexcept;
-std::optional<SslView> ssl(const Header& header) noexcept;  // views into `header`
+std::optional<SslView> ssl(const Header& header) noexcept;                        // views into `header`
 std::optional<std::string_view> aws_vpc_endpoint(const Header& header) noexcept;  // "vpce-...": letters, digits, '-'
 std::optional<uint32_t> azure_link_id(const Header& header) noexcept;
 std::optional<uint64_t> gcp_psc_connection(const Header& header) noexcept;

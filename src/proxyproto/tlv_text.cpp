@@ -16,10 +16,14 @@ std::string show(ByteView value) {
 
 void describe_ssl(const SslView& ssl, std::vector<TlvText>& out) {
   std::string flags = ssl.tls() ? "tls" : "plain";
-  if (ssl.cert_on_connection()) flags += " cert-now";
-  else if (ssl.cert_in_session()) flags += " cert-earlier";
-  if (ssl.verified()) flags += " verified";
-  else if (ssl.verify != 0) flags += " verify=" + std::to_string(ssl.verify);
+  if (ssl.cert_on_connection())
+    flags += " cert-now";
+  else if (ssl.cert_in_session())
+    flags += " cert-earlier";
+  if (ssl.verified())
+    flags += " verified";
+  else if (ssl.verify != 0)
+    flags += " verify=" + std::to_string(ssl.verify);
   out.push_back({"ssl", flags});
   auto add = [&](const char* name, std::optional<std::string_view> part) {
     if (part) out.push_back({name, show(as_bytes(*part))});
@@ -46,11 +50,16 @@ std::optional<TlvText> describe_cloud(const Tlv& tlv) {
 
 std::string plain_name(uint8_t type) {
   switch (type) {
-    case kTlvAlpn: return "alpn";
-    case kTlvAuthority: return "authority";
-    case kTlvUniqueId: return "unique_id";
-    case kTlvNetns: return "netns";
-    default: break;
+    case kTlvAlpn:
+      return "alpn";
+    case kTlvAuthority:
+      return "authority";
+    case kTlvUniqueId:
+      return "unique_id";
+    case kTlvNetns:
+      return "netns";
+    default:
+      break;
   }
   constexpr char kDigits[] = "0123456789ABCDEF";
   return {'0', 'x', kDigits[type >> 4], kDigits[type & 0x0f]};

@@ -39,8 +39,8 @@ Crc check_crc(ByteView whole, size_t tlv_offset, const std::vector<Tlv>& tlvs) n
 // way, perhaps the very ones that made a relayed connection look like this.
 const char* decode_opaque(ByteView whole, size_t announced, Header& header) {
   bool wrong = false;
-  for (size_t offset : {size_t{0}, address_size(Family::inet4), address_size(Family::inet6),
-                        address_size(Family::unix_socket)}) {
+  for (size_t offset :
+       {size_t{0}, address_size(Family::inet4), address_size(Family::inet6), address_size(Family::unix_socket)}) {
     std::vector<Tlv> tlvs;
     if (kV2FixedSize + offset > whole.size() || !split_tlvs(whole.subspan(kV2FixedSize + offset), tlvs) ||
         check_tlvs(tlvs))
@@ -92,10 +92,14 @@ void decode_addresses(ByteView block, Header& header) {
 
 size_t address_size(Family family) noexcept {
   switch (family) {
-    case Family::inet4: return 2 * 4 + 2 * 2;
-    case Family::inet6: return 2 * 16 + 2 * 2;
-    case Family::unix_socket: return 2 * kUnixPath;
-    default: return 0;
+    case Family::inet4:
+      return 2 * 4 + 2 * 2;
+    case Family::inet6:
+      return 2 * 16 + 2 * 2;
+    case Family::unix_socket:
+      return 2 * kUnixPath;
+    default:
+      return 0;
   }
 }
 

@@ -19,8 +19,9 @@ std::string write_v1(const Header& header);
 
 // The v2 header. TLVs go out in order but for CRC32C, whose value would be wrong: with `crc32c` a
 // fresh one is written first, as HAProxy does. Two IPv4 addresses go out as IPv4 unless `family` says
-// inet6; a mixed pair goes out as IPv6; transport unspec as UNSPEC, without addresses. `size`, `version` and `crc32c_verified` are not looked at.
-// Nothing when it cannot be sent: block or value above 65535 bytes, UNIX path above 108, only one endpoint.
+// inet6; a mixed pair goes out as IPv6; transport unspec as UNSPEC, without addresses. `size`, `version` and
+// `crc32c_verified` are not looked at. Nothing when it cannot be sent: block or value above 65535 bytes, UNIX path
+// above 108, only one endpoint.
 std::optional<Bytes> write_v2(const Header& header, bool crc32c = false);
 
 // The value of an SSL TLV from its parts.

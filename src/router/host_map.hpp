@@ -9,13 +9,23 @@
 
 namespace smartvpn::router {
 
+// Spread only; computed once for a lookup in several maps.
+inline size_t host_hash(const inet::IpAddress& ip) noexcept {
+  const uint8_t* bytes = ip.bytes().data();
+  uint64_t h = load_be32(bytes) * 0x9e3779b97f4a7c15ull;
+  if (ip.is_v6())
+    h = ((h ^ load_be32(bytes + 4)) * 0xff51afd7ed558ccdull ^ load_be64(bytes + 8)) * 0xc4ceb9fe1a85ec53ull;
+  return static_cast<size_t>(h ^ h >> 32);
+}
+
 template <class T>
 class HostMap {
  public:
   // Null when absent. Pointers are valid until the next change.
-  const T* find(const inet::IpAddress& ip) const noexcept {
+  const T* find(const inet::IpAddress& ip) const noexcept { return find(ip, host_hash(ip)); }
+  const T* find(const inet::IpAddress& ip, size_t hash) const noexcept {
     if (size_ == 0) return nullptr;
-    for (size_t i = home(ip);; i = next(i)) {
+    for (size_t i = hash & (slots_.size() - 1);; i = next(i)) {
       if (!slots_[i].key) return nullptr;
       if (slots_[i].key == ip) return &slots_[i].value;
     }
@@ -61,7 +71,7 @@ class HostMap {
     inet::IpAddress key;
     T value{};
   };
-  size_t home(const inet::IpAddress& ip) const noexcept { return inet::IpAddressHash{}(ip) & (slots_.size() - 1); }
+  size_t home(const inet::IpAddress& ip) const noexcept { return host_hash(ip) & (slots_.size() - 1); }
   size_t next(size_t i) const noexcept { return (i + 1) & (slots_.size() - 1); }
   void grow() {
     std::vector<Slot> old(slots_.empty() ? 16 : slots_.size() * 2);

@@ -3,6 +3,8 @@
 namespace smartvpn::router {
 namespace {
 
+const RouteEntry kNobody{};
+
 bool is_host(const inet::Cidr& prefix) { return prefix.prefix == prefix.base.bits(); }
 
 RouteEntry own_address(RouteKind kind, const inet::IpAddress& ip) {
@@ -91,13 +93,14 @@ void RouteTable::detach(const inet::Cidr& prefix, uint64_t session) {
   entry->session = 0;
 }
 
-RouteEntry RouteTable::lookup(const inet::IpAddress& ip) const noexcept {
-  if (const RouteEntry* own = own_.find(ip)) return *own;
-  if (const RouteEntry* host = hosts_.find(ip)) return *host;
+const RouteEntry& RouteTable::lookup(const inet::IpAddress& ip) const noexcept {
+  const size_t hash = host_hash(ip);
+  if (const RouteEntry* own = own_.find(ip, hash)) return *own;
+  if (const RouteEntry* host = hosts_.find(ip, hash)) return *host;
   const RouteEntry* subnet = subnets_.longest_match(ip);
   const RouteEntry* pool = pools_.longest_match(ip);
   if (subnet && (!pool || subnet->prefix >= pool->prefix)) return *subnet;
-  return pool ? *pool : RouteEntry{};
+  return pool ? *pool : kNobody;
 }
 
 }  // namespace smartvpn::router

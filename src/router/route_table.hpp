@@ -55,8 +55,8 @@ class RouteTable {
   // Takes it away again, if it is still this session's.
   void detach(const inet::Cidr& prefix, uint64_t session);
 
-  // The most specific entry for an address; kind none if there is none.
-  RouteEntry lookup(const inet::IpAddress& ip) const noexcept;
+  // The most specific entry for an address; kind none if there is none. Valid until the next change.
+  const RouteEntry& lookup(const inet::IpAddress& ip) const noexcept;
   uint64_t session_of(const inet::IpAddress& ip) const noexcept { return lookup(ip).session; }
   bool owns(uint64_t session, const inet::IpAddress& ip) const noexcept {
     return session != 0 && lookup(ip).session == session;

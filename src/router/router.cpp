@@ -75,7 +75,7 @@ Verdict Router::from_client(uint64_t session, const inet::InnerPacket& packet, T
     return dropped(is_neighbour_noise(packet) ? Drop::neighbour_noise : Drop::spoofed_source);
   }
   if (packet.has_quote && !table_.owns(session, packet.quoted.dst)) return dropped(Drop::icmp_mismatch);
-  const RouteEntry dst = table_.lookup(packet.dst);
+  const RouteEntry& dst = table_.lookup(packet.dst);
   if (packet.fragment) return fragment_from_client(session, packet, dst, now);
   return to_destination(session, packet, dst);
 }
@@ -102,7 +102,7 @@ void Router::refuse_fragments(uint64_t session, const inet::InnerPacket& packet,
 
 Verdict Router::from_engine(const inet::InnerPacket& packet, Time now) noexcept {
   if (is_link_control(packet) || is_neighbour_noise(packet)) return dropped(Drop::neighbour_noise);
-  const RouteEntry src = table_.lookup(packet.src);
+  const RouteEntry& src = table_.lookup(packet.src);
   const bool hairpin = src.kind == RouteKind::client || src.kind == RouteKind::pool;
   if (hairpin && !options_.client_to_client) return dropped(Drop::client_to_client);
   if (hidden_ipv4(packet.src) == Drop::client_to_client) return dropped(Drop::client_to_client);
@@ -110,7 +110,7 @@ Verdict Router::from_engine(const inet::InnerPacket& packet, Time now) noexcept 
     const inet::FragmentTable::Answer answer = fragments_.note(0, packet, now);
     if (answer.drop == Drop::bad_fragment) return dropped(Drop::bad_fragment);
   }
-  const RouteEntry dst = table_.lookup(packet.dst);
+  const RouteEntry& dst = table_.lookup(packet.dst);
   Verdict verdict;
   if (is_group(packet, dst, verdict.drop)) {
     verdict.to_all = verdict.drop == Drop::none;
@@ -165,6 +165,7 @@ Drop Router::beyond(const inet::IpAddress& dst) const noexcept {
 
 // The same closed doors, reached through an IPv4 address inside an IPv6 one.
 Drop Router::hidden_ipv4(const inet::IpAddress& ip) const noexcept {
+  if (ip.is_v4()) return Drop::none;
   std::array<inet::IpAddress, 2> inside;
   const size_t count = inet::embedded_ipv4(ip, options_.nat64_prefixes, inside);
   for (size_t i = 0; i < count; ++i) {

@@ -65,9 +65,6 @@ class TunClientEngine final : public ClientEngine, private forward::TunHandler {
   void write(std::span<const PacketView> batch) override {
     if (device_) device_->write(batch);
   }
-  void flush() override {
-    if (device_) device_->flush();
-  }
   bool takes_super_packets() const override { return device_ && device_->has_offload(); }
   void close() override { device_.reset(); }
   std::string device_name() const override { return name_; }

@@ -4,9 +4,13 @@ set -eu
 source=$1 work=$2
 mkdir -p "$work"
 cd "$work"
-for name in embed own_loop; do
+for name in minimal embed own_loop; do
   $CC -Wall -Wextra -Wpedantic -Werror "$source/$name.c" $(pkg-config --cflags --libs smartvpn) -o $name
 done
+# It serves until it is stopped.
+timeout 3 ./minimal > minimal.out || true
+grep -q '"noise_private_key"' minimal.out
+grep -q '"type":"listening"' minimal.out
 ./embed 1 > embed.out
 grep -q '"noise_private_key"' embed.out
 grep -q '"type":"client_changed"' embed.out

@@ -58,7 +58,8 @@ void use(ByteView packet, const InnerPacket& p) {
   static router::Router router(router::RouterOptions{}, 7);
   static const bool ready = [] {
     router.table().set_network({{*Cidr::parse("10.8.0.0/24"), *Cidr::parse("fd00:8::/64")},
-                                {*IpAddress::parse("10.8.0.1"), *IpAddress::parse("fd00:8::1")}, {}});
+                                {*IpAddress::parse("10.8.0.1"), *IpAddress::parse("fd00:8::1")},
+                                {}});
     router.table().attach(*Cidr::parse("10.8.0.2"), 5, 1);
     router.table().attach(*Cidr::parse("fd00:8::2"), 5, 1);
     return true;

@@ -63,7 +63,8 @@ TEST(AddressSet, Wildcards) {
 }
 
 TEST(AddressSet, StarIsEveryAddressOfBothFamilies) {
-  for (auto ip : {"0.0.0.0", "255.255.255.255", "::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"}) EXPECT_TRUE(in({"*"}, ip));
+  for (auto ip : {"0.0.0.0", "255.255.255.255", "::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"})
+    EXPECT_TRUE(in({"*"}, ip));
   EXPECT_FALSE(compiled({"*"}).contains(IpAddress()));
 }
 
@@ -77,12 +78,46 @@ TEST(AddressSet, MappedIsIpv4InEntriesAndQuestions) {
 }
 
 TEST(AddressSet, BadEntriesNameTheirPlace) {
-  const char* bad[] = {"", " ", "10.0.0.1 ", " 10.0.0.1", "10.0.0", "10.0.0.256", "010.0.0.1", "10.0.0.0/33", "10.0.0.0/",
-                       "10.0.0.0/-1", "10.0.0.0/08", "/8", "2001:db8::/129", "2001:db8::/x", "::ffff:10.0.0.0/95", "fe80::1%eth0",
-                       "[::1]", "10.0.0.1:80", "example.org", "10.0.0.9-10.0.0.5", "10.0.0.1-::1", "::1-10.0.0.1", "10.0.0.1-",
-                       "-10.0.0.1", "10.0.0.1 - 10.0.0.2", "10.0.0.1-10.0.0.2-10.0.0.3", "10.0.0.0/24-10.0.1.0/24",
-                       "10.0.0.*-10.0.1.*", "10.*", "10.0.*", "10.0.*.*.*", "10.0.**.1", "10.0.1*.1", "*.0.0.256", "10.*.*.*/8",
-                       "2001:db8::*", "**", "*.", "10..*.*", "01.*.*.*"};
+  const char* bad[] = {"",
+                       " ",
+                       "10.0.0.1 ",
+                       " 10.0.0.1",
+                       "10.0.0",
+                       "10.0.0.256",
+                       "010.0.0.1",
+                       "10.0.0.0/33",
+                       "10.0.0.0/",
+                       "10.0.0.0/-1",
+                       "10.0.0.0/08",
+                       "/8",
+                       "2001:db8::/129",
+                       "2001:db8::/x",
+                       "::ffff:10.0.0.0/95",
+                       "fe80::1%eth0",
+                       "[::1]",
+                       "10.0.0.1:80",
+                       "example.org",
+                       "10.0.0.9-10.0.0.5",
+                       "10.0.0.1-::1",
+                       "::1-10.0.0.1",
+                       "10.0.0.1-",
+                       "-10.0.0.1",
+                       "10.0.0.1 - 10.0.0.2",
+                       "10.0.0.1-10.0.0.2-10.0.0.3",
+                       "10.0.0.0/24-10.0.1.0/24",
+                       "10.0.0.*-10.0.1.*",
+                       "10.*",
+                       "10.0.*",
+                       "10.0.*.*.*",
+                       "10.0.**.1",
+                       "10.0.1*.1",
+                       "*.0.0.256",
+                       "10.*.*.*/8",
+                       "2001:db8::*",
+                       "**",
+                       "*.",
+                       "10..*.*",
+                       "01.*.*.*"};
   for (auto entry : bad) {
     auto set = AddressSet::compile(std::vector<std::string>{"10.0.0.1", entry}, "/security/ip_block_list");
     ASSERT_FALSE(set.ok()) << entry;
@@ -128,8 +163,10 @@ class RandomLists {
   std::string entry() {
     auto a = ip(), b = ip();
     switch (random_() % 5) {
-      case 0: return a.text();
-      case 1: return a.text() + "/" + std::to_string(a.bits() - static_cast<int>(random_() % 20));
+      case 0:
+        return a.text();
+      case 1:
+        return a.text() + "/" + std::to_string(a.bits() - static_cast<int>(random_() % 20));
       case 2:
         if (a.family() != b.family()) return a.text();
         return std::min(a, b).text() + "-" + std::max(a, b).text();
@@ -139,7 +176,8 @@ class RandomLists {
           out += (octet ? "." : "") + (random_() % 3 ? std::to_string(octet ? random_() % 4 : 10) : std::string("*"));
         return out;
       }
-      default: return random_() % 200 ? a.text() : "*";
+      default:
+        return random_() % 200 ? a.text() : "*";
     }
   }
   size_t below(size_t n) { return random_() % n; }

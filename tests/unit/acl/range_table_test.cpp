@@ -63,6 +63,20 @@ void compare_shapes(uint32_t seed) {
 TEST(RangeTable, AgreesWithTheSlowVersionOnIpv4Keys) { compare_shapes<uint32_t>(1); }
 TEST(RangeTable, AgreesWithTheSlowVersionOnIpv6Keys) { compare_shapes<U128>(2); }
 
+// A key before the crowd of its slot belongs to a range that began in an earlier slot, or to none.
+TEST(RangeTable, WideRangeReachesIntoACrowdedSlot) {
+  RangeTable<uint32_t> table;
+  table.add(0, 0);
+  table.add(0x10000000, 0x50000080);
+  for (uint32_t i = 0; i < 20; ++i) table.add(0x50000100 + 2 * i, 0x50000100 + 2 * i);
+  table.add(0xf0000000, 0xf0000000);
+  table.seal();
+  for (uint32_t key : {0u, 0x10000000u, 0x50000000u, 0x50000040u, 0x50000080u, 0x50000100u, 0x50000126u, 0xf0000000u})
+    EXPECT_TRUE(table.contains(key)) << key;
+  for (uint32_t key : {1u, 0x0fffffffu, 0x50000081u, 0x500000ffu, 0x50000101u, 0x50000127u, 0xefffffffu, ~0u})
+    EXPECT_FALSE(table.contains(key)) << key;
+}
+
 TEST(RangeTable, MergesWhatOverlapsOrTouches) {
   RangeTable<uint32_t> table;
   for (auto [first, last] : {std::pair<uint32_t, uint32_t>{10, 20}, {21, 30}, {5, 12}, {40, 50}, {41, 42}, {52, 60}})

@@ -150,7 +150,8 @@ TEST(RateLimiter, AgreesWithTheSlowVersion) {
     now += milliseconds(100 * (random() % 4));  // tokens are whole numbers of these: 2 s each
     uint32_t who = static_cast<uint32_t>(random() % 4);
     auto& bucket = slow.try_emplace(who, SlowBucket{kBurst, now}).first->second;
-    bucket.tokens = std::min<double>(kBurst, bucket.tokens + std::chrono::duration<double>(now - bucket.at).count() / 2);
+    bucket.tokens =
+        std::min<double>(kBurst, bucket.tokens + std::chrono::duration<double>(now - bucket.at).count() / 2);
     bucket.at = now;
     if (random() % 50 == 0) limiter.tick(now);
     if (bucket.open > 0 && random() % 3 == 0) {

@@ -16,7 +16,8 @@ Reason judge(const List& block, const List& allow, const char* ip, SourceReasons
 }
 
 TEST(SourcePolicy, NoListsLetEverybodyIn) {
-  for (auto ip : {"192.0.2.1", "2001:db8::1", static_cast<const char*>(nullptr)}) EXPECT_EQ(judge({}, {}, ip), Reason::none);
+  for (auto ip : {"192.0.2.1", "2001:db8::1", static_cast<const char*>(nullptr)})
+    EXPECT_EQ(judge({}, {}, ip), Reason::none);
   EXPECT_TRUE(SourcePolicy().unrestricted());
   EXPECT_EQ(SourcePolicy().judge(std::nullopt), Reason::none);
 }

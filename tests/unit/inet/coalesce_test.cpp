@@ -100,8 +100,8 @@ TEST(Coalescer, UdpRunsOnlyWhereAskedFor) {
   for (bool v6 : {false, true}) {
     std::vector<Bytes> packets;
     for (uint8_t i = 0; i < 5; ++i) {
-      packets.push_back(udp_packet(v6 ? "fd00::2" : "10.8.0.2", 1, v6 ? "fd00::3" : "192.0.2.9", 2,
-                                   pattern(i == 4 ? 10 : 1200, i)));
+      packets.push_back(
+          udp_packet(v6 ? "fd00::2" : "10.8.0.2", 1, v6 ? "fd00::3" : "192.0.2.9", 2, pattern(i == 4 ? 10 : 1200, i)));
     }
     const auto out = coalesce(packets, {true, true});
     ASSERT_EQ(out.size(), 1u);
@@ -132,7 +132,10 @@ TEST(Coalescer, DoesNotCoalesceAcross) {
       {"service class", [](Bytes& p) { p[1] = 1; }},
       {"TTL", [](Bytes& p) { p[8] = 9; }},
       {"DF", [](Bytes& p) { p[6] = 0; }},
-      {"IP options", [](Bytes& p) { p.insert(p.begin() + 20, 4, 1), p[0] = 0x46, store_be16(p.data() + 2, static_cast<uint16_t>(p.size())); }},
+      {"IP options",
+       [](Bytes& p) {
+         p.insert(p.begin() + 20, 4, 1), p[0] = 0x46, store_be16(p.data() + 2, static_cast<uint16_t>(p.size()));
+       }},
       {"a gap in the sequence", [](Bytes& p) { p[27] += 1; }},
       {"acknowledgement", [](Bytes& p) { p[31] += 1; }},
       {"window", [](Bytes& p) { p[35] ^= 1; }},
@@ -179,7 +182,8 @@ TEST(Coalescer, DoesNotCoalesceAcrossTcpOptions) {
     const Bytes second = tcp("10.8.0.2", "192.0.2.9", kSegment, pattern(kSegment), tcp_flag::kAck, 443, options);
     EXPECT_EQ(coalesce({first, second}).size(), 2u);
   }
-  EXPECT_EQ(coalesce({first, tcp("10.8.0.2", "192.0.2.9", kSegment, pattern(kSegment), tcp_flag::kAck, 443, a)}).size(), 1u);
+  EXPECT_EQ(coalesce({first, tcp("10.8.0.2", "192.0.2.9", kSegment, pattern(kSegment), tcp_flag::kAck, 443, a)}).size(),
+            1u);
 }
 
 TEST(Coalescer, AFirstPacketWithAWrongChecksumStaysAlone) {
@@ -228,7 +232,8 @@ TEST(Coalescer, PshAndFinEndARunAndShowOnItsLastSegmentOnly) {
 
 TEST(Coalescer, AShortSegmentEndsARun) {
   auto packets = tcp_run(false, 3, 200);
-  packets.push_back(tcp("10.8.0.2", "192.0.2.9", static_cast<uint32_t>(0xfffffe00u + 2 * kSegment + 200), pattern(100)));
+  packets.push_back(
+      tcp("10.8.0.2", "192.0.2.9", static_cast<uint32_t>(0xfffffe00u + 2 * kSegment + 200), pattern(100)));
   const auto out = coalesce(packets);
   ASSERT_EQ(out.size(), 2u);
   EXPECT_EQ(out[0].segments, 3);

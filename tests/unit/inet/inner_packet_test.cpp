@@ -56,7 +56,8 @@ Bytes edited(Bytes packet, Fn edit, bool fix_v4 = true) {
 }
 
 Bytes quoting(const Bytes& quoted, const char* src, const char* dst) {
-  return icmp_packet(src, dst, verbatim(src).is_v4() ? 3 : 1, 1, ByteView(quoted).first(std::min<size_t>(48, quoted.size())));
+  return icmp_packet(src, dst, verbatim(src).is_v4() ? 3 : 1, 1,
+                     ByteView(quoted).first(std::min<size_t>(48, quoted.size())));
 }
 
 struct Case {
@@ -74,20 +75,31 @@ std::vector<Case> ipv4_cases() {
       {"one byte", {0x45}, Drop::malformed_packet},
       {"version 5", edited(udp4(), [](Bytes& p) { p[0] = 0x55; }), Drop::malformed_packet},
       {"header length 16", edited(udp4(), [](Bytes& p) { p[0] = 0x44; }), Drop::malformed_packet},
-      {"header longer than packet", edited(ip_packet(kA4, kB4, 253, {}), [](Bytes& p) { p[0] = 0x4f; }, false),
+      {"header longer than packet",
+       edited(
+           ip_packet(kA4, kB4, 253, {}), [](Bytes& p) { p[0] = 0x4f; }, false),
        Drop::malformed_packet},
-      {"total length below header", edited(udp4(), [](Bytes& p) { store_be16(p.data() + 2, 19); }), Drop::malformed_packet},
-      {"total length beyond bytes", edited(udp4(), [](Bytes& p) { store_be16(p.data() + 2, 500); }), Drop::malformed_packet},
+      {"total length below header", edited(udp4(), [](Bytes& p) { store_be16(p.data() + 2, 19); }),
+       Drop::malformed_packet},
+      {"total length beyond bytes", edited(udp4(), [](Bytes& p) { store_be16(p.data() + 2, 500); }),
+       Drop::malformed_packet},
       {"bytes behind the packet", edited(udp4(), [](Bytes& p) { p.resize(p.size() + 4); }), Drop::malformed_packet},
-      {"padding where allowed", edited(udp4(), [](Bytes& p) { p.resize(p.size() + 4); }), Drop::none, {.allow_padding = true}},
-      {"header checksum wrong", edited(udp4(), [](Bytes& p) { p[10] ^= 1; }, false), Drop::malformed_packet},
+      {"padding where allowed",
+       edited(udp4(), [](Bytes& p) { p.resize(p.size() + 4); }),
+       Drop::none,
+       {.allow_padding = true}},
+      {"header checksum wrong",
+       edited(
+           udp4(), [](Bytes& p) { p[10] ^= 1; }, false),
+       Drop::malformed_packet},
       {"multicast source", udp_packet("224.0.0.5", 1, kB4, 2, {}), Drop::malformed_packet},
       {"broadcast source", udp_packet("255.255.255.255", 1, kB4, 2, {}), Drop::malformed_packet},
       {"multicast destination is only flagged", udp_packet(kA4, 1, "224.0.0.251", 2, {}), Drop::none},
       {"options: router alert", with_ipv4_options(udp4(), {148, 4, 0, 0}), Drop::none},
       {"options: no-op and end", with_ipv4_options(udp4(), {1, 0, 131, 9}), Drop::none},
       {"loose source route", with_ipv4_options(udp4(), {131, 7, 4, 1, 2, 3, 4, 0}), Drop::source_routing},
-      {"strict source route behind a no-op", with_ipv4_options(udp4(), {1, 137, 7, 4, 1, 2, 3, 4}), Drop::source_routing},
+      {"strict source route behind a no-op", with_ipv4_options(udp4(), {1, 137, 7, 4, 1, 2, 3, 4}),
+       Drop::source_routing},
       {"option longer than the header", with_ipv4_options(udp4(), {148, 9, 0, 0}), Drop::malformed_packet},
       {"option of length 1", with_ipv4_options(udp4(), {148, 1, 0, 0}), Drop::malformed_packet},
       {"tcp header cut off", ip_packet(kA4, kB4, proto::kTcp, pattern(19)), Drop::malformed_packet},
@@ -95,15 +107,22 @@ std::vector<Case> ipv4_cases() {
       {"tcp data offset beyond packet", edited(tcp_packet(kA4, kB4, {}, {}), [](Bytes& p) { p[32] = 0xf0; }),
        Drop::malformed_packet},
       {"udp length 7", edited(udp4(), [](Bytes& p) { store_be16(p.data() + 24, 7); }), Drop::malformed_packet},
-      {"udp length beyond packet", edited(udp4(), [](Bytes& p) { store_be16(p.data() + 24, 41); }), Drop::malformed_packet},
+      {"udp length beyond packet", edited(udp4(), [](Bytes& p) { store_be16(p.data() + 24, 41); }),
+       Drop::malformed_packet},
       {"sctp cut off", ip_packet(kA4, kB4, proto::kSctp, pattern(11)), Drop::malformed_packet},
       {"icmp cut off", ip_packet(kA4, kB4, proto::kIcmp, pattern(7)), Drop::malformed_packet},
       {"icmp echo", icmp_packet(kA4, kB4, 8, 0, pattern(8)), Drop::none},
       {"unknown protocol without payload", ip_packet(kA4, kB4, 253, {}), Drop::none},
       {"ip in ip", ip_packet(kA4, kB4, proto::kIpInIp, udp4()), Drop::none},
-      {"ip in ip under port rules", ip_packet(kA4, kB4, proto::kIpInIp, udp4()), Drop::inner_tunnel, {.port_rules = true}},
+      {"ip in ip under port rules",
+       ip_packet(kA4, kB4, proto::kIpInIp, udp4()),
+       Drop::inner_tunnel,
+       {.port_rules = true}},
       {"gre under port rules", ip_packet(kA4, kB4, proto::kGre, pattern(8)), Drop::inner_tunnel, {.port_rules = true}},
-      {"6in4 under port rules", ip_packet(kA4, kB4, proto::kIpv6InIp, udp6()), Drop::inner_tunnel, {.port_rules = true}},
+      {"6in4 under port rules",
+       ip_packet(kA4, kB4, proto::kIpv6InIp, udp6()),
+       Drop::inner_tunnel,
+       {.port_rules = true}},
       {"tcp under port rules", tcp4(), Drop::none, {.port_rules = true}},
       {"icmp error about a packet of its receiver", quoting(udp_packet(kB4, 5, kA4, 6, {}), kA4, kB4), Drop::none},
       {"icmp error about somebody else's packet", quoting(udp_packet("203.0.113.1", 5, kA4, 6, {}), kA4, kB4),
@@ -121,8 +140,8 @@ std::vector<Case> ipv4_fragment_cases() {
       {"length not a multiple of 8 with more to come", as_fragment_v4(udp_packet(kA4, 1, kB4, 2, pattern(3)), 0, true),
        Drop::bad_fragment},
       {"empty piece with more to come", as_fragment_v4(ip_packet(kA4, kB4, 253, {}), 8, true), Drop::bad_fragment},
-      {"tcp first fragment without whole header", as_fragment_v4(ip_packet(kA4, kB4, proto::kTcp, pattern(16)), 0, true),
-       Drop::bad_fragment},
+      {"tcp first fragment without whole header",
+       as_fragment_v4(ip_packet(kA4, kB4, proto::kTcp, pattern(16)), 0, true), Drop::bad_fragment},
       {"tcp first fragment, options cut off",
        as_fragment_v4(edited(ip_packet(kA4, kB4, proto::kTcp, Bytes(24)), [](Bytes& p) { p[32] = 0x80; }), 0, true),
        Drop::bad_fragment},
@@ -130,8 +149,10 @@ std::vector<Case> ipv4_fragment_cases() {
        Drop::bad_fragment},
       {"udp fragment at offset 1", as_fragment_v4(ip_packet(kA4, kB4, proto::kUdp, pattern(32)), 8, true), Drop::none},
       {"piece beyond 65535", as_fragment_v4(udp4(), 65528, false), Drop::bad_fragment},
-      {"gre fragment under port rules", as_fragment_v4(ip_packet(kA4, kB4, proto::kGre, pattern(32)), 800, true),
-       Drop::inner_tunnel, {.port_rules = true}},
+      {"gre fragment under port rules",
+       as_fragment_v4(ip_packet(kA4, kB4, proto::kGre, pattern(32)), 800, true),
+       Drop::inner_tunnel,
+       {.port_rules = true}},
   };
 }
 
@@ -160,21 +181,24 @@ std::vector<Case> ipv6_cases() {
       {"routing header with segments left", with_extensions(udp6(), {routing(1)}), Drop::routing_header},
       {"the same behind others", with_extensions(udp6(), {hop, dst, routing(2)}), Drop::routing_header},
       {"jumbo option", with_extensions(udp6(), {{proto::kHopByHop, {0, 0, 0xc2, 4, 0, 1, 0, 0}}}), Drop::jumbogram},
-      {"jumbogram", edited(with_extensions(udp6(), {{proto::kHopByHop, {0, 0, 0xc2, 4, 0, 1, 0, 0}}}),
-                           [](Bytes& p) { store_be16(p.data() + 4, 0); }),
+      {"jumbogram",
+       edited(with_extensions(udp6(), {{proto::kHopByHop, {0, 0, 0xc2, 4, 0, 1, 0, 0}}}),
+              [](Bytes& p) { store_be16(p.data() + 4, 0); }),
        Drop::jumbogram},
-      {"no payload length, no jumbo option", edited(with_extensions(udp6(), {hop}), [](Bytes& p) { store_be16(p.data() + 4, 0); }),
-       Drop::malformed_packet},
+      {"no payload length, no jumbo option",
+       edited(with_extensions(udp6(), {hop}), [](Bytes& p) { store_be16(p.data() + 4, 0); }), Drop::malformed_packet},
       {"option beyond its header", with_extensions(udp6(), {{proto::kHopByHop, {0, 0, 1, 9, 0, 0, 0, 0}}}),
        Drop::malformed_packet},
       {"extension header beyond packet", ip_packet(kA6, kB6, proto::kDestination, Bytes{17, 9, 0, 0, 0, 0, 0, 0}),
        Drop::malformed_packet},
       {"extension header cut off", ip_packet(kA6, kB6, proto::kDestination, Bytes{17, 0, 0}), Drop::malformed_packet},
       {"authentication header", with_extensions(udp6(), {{proto::kAuth, Bytes{0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-                                                                           0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}}}),
+                                                                              0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}}}),
        Drop::none},
       {"no next header", ip_packet(kA6, kB6, proto::kNoNext, {}), Drop::none},
-      {"gre under port rules", with_extensions(ip_packet(kA6, kB6, proto::kGre, pattern(8)), {dst}), Drop::inner_tunnel,
+      {"gre under port rules",
+       with_extensions(ip_packet(kA6, kB6, proto::kGre, pattern(8)), {dst}),
+       Drop::inner_tunnel,
        {.port_rules = true}},
       {"first fragment of udp", fragment_v6(kA6, kB6, proto::kUdp, 0, true, ByteView(udp6()).subspan(40)), Drop::none},
       {"atomic fragment", fragment_v6(kA6, kB6, proto::kUdp, 0, false, ByteView(udp6()).subspan(40)), Drop::none},
@@ -227,7 +251,8 @@ TEST(InnerPacket, FieldsOfATcpPacket) {
 
 TEST(InnerPacket, FieldsBehindExtensionHeaders) {
   InnerPacket p;
-  ASSERT_EQ(classify(with_extensions(udp6(), {padding(proto::kHopByHop), padding(proto::kDestination)}), p), Drop::none);
+  ASSERT_EQ(classify(with_extensions(udp6(), {padding(proto::kHopByHop), padding(proto::kDestination)}), p),
+            Drop::none);
   EXPECT_EQ(p.protocol, proto::kUdp);
   EXPECT_EQ(p.extension_headers, 2);
   EXPECT_EQ(p.transport_offset, 56);
@@ -294,10 +319,12 @@ TEST(EmbeddedIpv4, FindsTheAddressInsideTheKnownForms) {
 
 // RFC 6052, section 2.4.
 TEST(EmbeddedIpv4, ConfiguredPrefixesOfEveryLength) {
-  const std::pair<const char*, const char*> rows[] = {
-      {"2001:db8::/32", "2001:db8:c000:221::"},          {"2001:db8:100::/40", "2001:db8:1c0:2:21::"},
-      {"2001:db8:122::/48", "2001:db8:122:c000:2:2100::"}, {"2001:db8:122:300::/56", "2001:db8:122:3c0:0:221::"},
-      {"2001:db8:122:344::/64", "2001:db8:122:344:c0:2:2100::"}, {"2001:db8:122:344::/96", "2001:db8:122:344::192.0.2.33"}};
+  const std::pair<const char*, const char*> rows[] = {{"2001:db8::/32", "2001:db8:c000:221::"},
+                                                      {"2001:db8:100::/40", "2001:db8:1c0:2:21::"},
+                                                      {"2001:db8:122::/48", "2001:db8:122:c000:2:2100::"},
+                                                      {"2001:db8:122:300::/56", "2001:db8:122:3c0:0:221::"},
+                                                      {"2001:db8:122:344::/64", "2001:db8:122:344:c0:2:2100::"},
+                                                      {"2001:db8:122:344::/96", "2001:db8:122:344::192.0.2.33"}};
   for (auto [prefix, address] : rows) {
     EXPECT_EQ(embedded(address, {cidr(prefix)}), std::vector<std::string>{"192.0.2.33"}) << prefix;
   }

@@ -17,7 +17,10 @@ TEST(IpHeader, Ipv4BytesAndChecksum) {
   header.protocol = ip_protocol::kUdp;
   Bytes out(20);
   write_ipv4_header(out.data(), header, 95);
-  EXPECT_EQ(to_hex(out), "4500007300004000" "4011b861" "c0a80001c0a800c7");
+  EXPECT_EQ(to_hex(out),
+            "4500007300004000"
+            "4011b861"
+            "c0a80001c0a800c7");
 }
 
 TEST(IpHeader, Ipv6Bytes) {
@@ -29,7 +32,10 @@ TEST(IpHeader, Ipv6Bytes) {
   header.flow_label = 0x12345;
   Bytes out(40);
   write_ipv6_header(out.data(), header, 16);
-  EXPECT_EQ(to_hex(out), "6b81234500103a40" "20010db8000000000000000000000001" "20010db8000000000000000000000002");
+  EXPECT_EQ(to_hex(out),
+            "6b81234500103a40"
+            "20010db8000000000000000000000001"
+            "20010db8000000000000000000000002");
 }
 
 // An echo request over IPv6: the checksum was worked out by hand over pseudo-header and message.
@@ -40,10 +46,12 @@ TEST(IpHeader, IcmpV6ChecksumCoversThePseudoHeader) {
 }
 
 TEST(IpHeader, TransportChecksumsVerifyAndAnyFlippedBitBreaksThem) {
-  const Bytes packets[] = {
-      udp_packet("10.8.0.2", 1, "192.0.2.1", 2, pattern(33)), udp_packet("fd00::2", 1, "2001:db8::1", 2, pattern(33)),
-      tcp_packet("10.8.0.2", "192.0.2.1", {}, pattern(33)),   tcp_packet("fd00::2", "2001:db8::1", {}, pattern(33)),
-      icmp_packet("10.8.0.2", "192.0.2.1", 8, 0, pattern(33)), icmp_packet("fd00::2", "2001:db8::1", 128, 0, pattern(33))};
+  const Bytes packets[] = {udp_packet("10.8.0.2", 1, "192.0.2.1", 2, pattern(33)),
+                           udp_packet("fd00::2", 1, "2001:db8::1", 2, pattern(33)),
+                           tcp_packet("10.8.0.2", "192.0.2.1", {}, pattern(33)),
+                           tcp_packet("fd00::2", "2001:db8::1", {}, pattern(33)),
+                           icmp_packet("10.8.0.2", "192.0.2.1", 8, 0, pattern(33)),
+                           icmp_packet("fd00::2", "2001:db8::1", 128, 0, pattern(33))};
   for (const Bytes& packet : packets) {
     const size_t transport = ip_header_size(packet);
     const uint8_t protocol = transport == 40 ? packet[6] : packet[9];

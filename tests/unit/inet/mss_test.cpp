@@ -23,7 +23,9 @@ bool clamp(Bytes& packet, uint16_t mtu) {
   return changed;
 }
 
-uint16_t mss_of(const Bytes& packet, size_t option) { return load_be16(packet.data() + ip_header_size(packet) + 20 + option + 2); }
+uint16_t mss_of(const Bytes& packet, size_t option) {
+  return load_be16(packet.data() + ip_header_size(packet) + 20 + option + 2);
+}
 
 TEST(Mss, LowersToWhatTheTunnelCarries) {
   for (uint8_t flags : {tcp_flag::kSyn, static_cast<uint8_t>(tcp_flag::kSyn | tcp_flag::kAck)}) {
@@ -49,8 +51,8 @@ TEST(Mss, KeepsTheChecksumRightAtAnOddOffset) {
 }
 
 TEST(Mss, LeavesEverythingElseAlone) {
-  for (const Bytes& options : {Bytes{}, Bytes{1, 1, 1, 0}, Bytes{0, 2, 4, 0xff}, Bytes{3, 3, 7, 2}, Bytes{2, 3, 0xff, 0},
-                               Bytes{2, 9, 0xff, 0xff}, Bytes{5, 1, 2, 4}, Bytes{1, 1, 1, 2}}) {
+  for (const Bytes& options : {Bytes{}, Bytes{1, 1, 1, 0}, Bytes{0, 2, 4, 0xff}, Bytes{3, 3, 7, 2},
+                               Bytes{2, 3, 0xff, 0}, Bytes{2, 9, 0xff, 0xff}, Bytes{5, 1, 2, 4}, Bytes{1, 1, 1, 2}}) {
     Bytes packet = syn(false, options);
     const Bytes before = packet;
     EXPECT_FALSE(clamp(packet, 1280)) << to_hex(options);

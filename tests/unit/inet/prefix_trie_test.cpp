@@ -72,7 +72,8 @@ TEST(PrefixTrie, WireguardAllowedIps) {
     PrefixTrie<std::string> trie;
     for (const auto& step : sequence["steps"]) {
       const auto op = step["op"].get<std::string>();
-      const std::string peer = step.contains("peer") && step["peer"].is_string() ? step["peer"].get<std::string>() : std::string();
+      const std::string peer =
+          step.contains("peer") && step["peer"].is_string() ? step["peer"].get<std::string>() : std::string();
       if (op == "insert") {
         trie.insert(cidr(step["prefix"].get<std::string>()), peer);
       } else if (op == "remove") {

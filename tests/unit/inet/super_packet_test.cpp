@@ -49,7 +49,8 @@ std::vector<Bytes> cut(const Super& super) {
   EXPECT_EQ(parse_super(super.bytes, super.segment_size, info), Drop::none);
   std::vector<Bytes> out;
   PacketPool pool;
-  const size_t n = segment(super.bytes, info, pool, [&](Packet&& p) { out.emplace_back(p.bytes().begin(), p.bytes().end()); });
+  const size_t n =
+      segment(super.bytes, info, pool, [&](Packet&& p) { out.emplace_back(p.bytes().begin(), p.bytes().end()); });
   EXPECT_EQ(n, info.segments);
   return out;
 }
@@ -106,15 +107,16 @@ TEST(SuperPacket, RefusesWhatTheProtocolNames) {
     expect_refused(s, [](Super& x) { x.bytes[0] = 0x56; });
     expect_refused(s, [v6](Super& x) { x.bytes[v6 ? 6 : 9] = 47; });
     expect_refused(s, [v6](Super& x) { x.bytes[v6 ? 6 : 9] = v6 ? ip_protocol::kFragment : ip_protocol::kIcmp; });
-    expect_refused(s, [v6](Super& x) { x.bytes[v6 ? 56 : 36] ^= 0x40, x.bytes[v6 ? 46 : 26] ^= 0x40; });  // checksum field
+    expect_refused(s,
+                   [v6](Super& x) { x.bytes[v6 ? 56 : 36] ^= 0x40, x.bytes[v6 ? 46 : 26] ^= 0x40; });  // checksum field
     for (size_t size = 0; size < 70; ++size) expect_refused(s, [size](Super& x) { x.bytes.resize(size); });
   }
-  expect_refused(tcp4(), [](Super& x) { x.bytes[0] = 0x46; });                     // IP options
-  expect_refused(tcp4(), [](Super& x) { x.bytes[6] |= 0x20; });                    // a fragment
-  expect_refused(tcp4(), [](Super& x) { x.bytes[7] = 1; });                        // a later one
-  expect_refused(tcp4(), [](Super& x) { x.bytes[10] ^= 1; });                      // header checksum
-  expect_refused(tcp4(), [](Super& x) { x.bytes[32] = 0x40; });                    // TCP data offset
-  expect_refused(udp4(), [](Super& x) { x.bytes[25] ^= 1; });                      // UDP length
+  expect_refused(tcp4(), [](Super& x) { x.bytes[0] = 0x46; });   // IP options
+  expect_refused(tcp4(), [](Super& x) { x.bytes[6] |= 0x20; });  // a fragment
+  expect_refused(tcp4(), [](Super& x) { x.bytes[7] = 1; });      // a later one
+  expect_refused(tcp4(), [](Super& x) { x.bytes[10] ^= 1; });    // header checksum
+  expect_refused(tcp4(), [](Super& x) { x.bytes[32] = 0x40; });  // TCP data offset
+  expect_refused(udp4(), [](Super& x) { x.bytes[25] ^= 1; });    // UDP length
   for (uint8_t flag : {tcp_flag::kSyn, tcp_flag::kRst, tcp_flag::kUrg}) {
     SuperInfo info;
     EXPECT_EQ(inspect(tcp4(5000, tcp_flag::kAck | flag).bytes, 1300, kMtu, info), Drop::bad_super_packet);
@@ -138,7 +140,9 @@ TEST(SuperPacket, SegmentSizeBounds) {
 }
 
 TEST(SuperPacket, TwoTo128Segments) {
-  auto super_of = [](size_t payload) { return prepared(udp_packet("10.8.0.2", 1, "192.0.2.9", 2, Bytes(payload)), 540); };
+  auto super_of = [](size_t payload) {
+    return prepared(udp_packet("10.8.0.2", 1, "192.0.2.9", 2, Bytes(payload)), 540);
+  };
   auto judge = [](const Super& s) {
     SuperInfo info;
     return inspect(s.bytes, s.segment_size, kMtu, info);

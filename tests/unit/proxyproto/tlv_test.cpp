@@ -48,9 +48,15 @@ TEST(Tlv, CloudValuesInTheirDocumentedFormOnly) {
 
 TEST(Tlv, SslWithAllItsParts) {
   Bytes value = hex("0700000000");
-  for (auto [type, text] : {std::pair<uint8_t, std::string_view>{0x21, "TLSv1.3"}, {0x22, "Client Seven"},
-                            {0x23, "TLS_AES_128_GCM_SHA256"}, {0x24, "SHA256"}, {0x25, "RSA2048"}, {0x26, "x25519"},
-                            {0x27, "rsa_pss"}, {0x28, std::string_view("\x30\0\x01", 3)}, {0x2f, "later"}})
+  for (auto [type, text] : {std::pair<uint8_t, std::string_view>{0x21, "TLSv1.3"},
+                            {0x22, "Client Seven"},
+                            {0x23, "TLS_AES_128_GCM_SHA256"},
+                            {0x24, "SHA256"},
+                            {0x25, "RSA2048"},
+                            {0x26, "x25519"},
+                            {0x27, "rsa_pss"},
+                            {0x28, std::string_view("\x30\0\x01", 3)},
+                            {0x2f, "later"}})
     append(value, testing::tlv(type, text));
   auto view = parse_ssl(value);
   ASSERT_TRUE(view);
@@ -95,8 +101,9 @@ TEST(TlvText, NamesAndPrintableValues) {
                        {kTlvUniqueId, hex("00ff")},
                        {kTlvNetns, bytes("blue")}}),
             "alpn=h2;authority=vpn.example;unique_id=0x00ff;netns=blue;");
-  EXPECT_EQ(described({{kTlvAws, bytes("\1vpce-1")}, {kTlvAzure, hex("0101000000")}, {kTlvGcp, hex("0000000000000007")}}),
-            "aws_vpce_id=vpce-1;azure_link_id=1;gcp_psc_id=7;");
+  EXPECT_EQ(
+      described({{kTlvAws, bytes("\1vpce-1")}, {kTlvAzure, hex("0101000000")}, {kTlvGcp, hex("0000000000000007")}}),
+      "aws_vpce_id=vpce-1;azure_link_id=1;gcp_psc_id=7;");
   EXPECT_EQ(described({{0xe3, bytes("x\n")}, {0x0f, {}}, {kTlvAws, bytes("other")}, {kTlvSsl, hex("01")}}),
             "0xE3=0x780a;0x0F=;0xEA=other;0x20=0x01;");
 }
@@ -104,7 +111,8 @@ TEST(TlvText, NamesAndPrintableValues) {
 TEST(TlvText, SslIsOneLineAndItsParts) {
   Bytes value = hex("0500000000") + testing::tlv(0x21, "TLSv1.3");
   append(value, testing::tlv(0x22, "J\xc3\xbcrgen"));
-  EXPECT_EQ(described({{kTlvSsl, value}}), "ssl=tls cert-earlier verified;ssl.version=TLSv1.3;ssl.cn=0x4ac3bc7267656e;");
+  EXPECT_EQ(described({{kTlvSsl, value}}),
+            "ssl=tls cert-earlier verified;ssl.version=TLSv1.3;ssl.cn=0x4ac3bc7267656e;");
   EXPECT_EQ(described({{kTlvSsl, hex("0300000014")}}), "ssl=tls cert-now verify=20;");
   EXPECT_EQ(described({{kTlvSsl, hex("0000000000")}}), "ssl=plain;");
 }

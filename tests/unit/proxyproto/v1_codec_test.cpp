@@ -67,26 +67,31 @@ TEST(V1, RefusesEveryOtherSpelling) {
   const char* lines[] = {
       // words and spaces
       "proxy TCP4 1.2.3.4 5.6.7.8 1 2\r\n", "PROXY tcp4 1.2.3.4 5.6.7.8 1 2\r\n", "PROXY  TCP4 1.2.3.4 5.6.7.8 1 2\r\n",
-      "PROXY TCP4  1.2.3.4 5.6.7.8 1 2\r\n", "PROXY TCP4 1.2.3.4  5.6.7.8 1 2\r\n", "PROXY TCP4 1.2.3.4 5.6.7.8 1  2\r\n",
-      "PROXY TCP4 1.2.3.4 5.6.7.8 1 2 \r\n", "PROXY TCP4 1.2.3.4 5.6.7.8 1 2 3\r\n", "PROXY TCP4 1.2.3.4 5.6.7.8 1\r\n",
-      "PROXY TCP4 1.2.3.4 5.6.7.8\r\n", "PROXY TCP4\r\n", "PROXY TCP4 \r\n", "PROXY\r\n", "PROXY \r\n", " PROXY UNKNOWN\r\n",
+      "PROXY TCP4  1.2.3.4 5.6.7.8 1 2\r\n", "PROXY TCP4 1.2.3.4  5.6.7.8 1 2\r\n",
+      "PROXY TCP4 1.2.3.4 5.6.7.8 1  2\r\n", "PROXY TCP4 1.2.3.4 5.6.7.8 1 2 \r\n",
+      "PROXY TCP4 1.2.3.4 5.6.7.8 1 2 3\r\n", "PROXY TCP4 1.2.3.4 5.6.7.8 1\r\n", "PROXY TCP4 1.2.3.4 5.6.7.8\r\n",
+      "PROXY TCP4\r\n", "PROXY TCP4 \r\n", "PROXY\r\n", "PROXY \r\n", " PROXY UNKNOWN\r\n",
       "PROXY\tTCP4 1.2.3.4 5.6.7.8 1 2\r\n", "PROXY UDP4 1.2.3.4 5.6.7.8 1 2\r\n", "PROXY TCP5 1.2.3.4 5.6.7.8 1 2\r\n",
       "PROXY UNKNOWNX\r\n", "PROXY UNKNOWN\rX\r\n", "PROXY UNKNOWN\n\r\n",
       // numbers
       "PROXY TCP4 01.2.3.4 5.6.7.8 1 2\r\n", "PROXY TCP4 1.2.3.256 5.6.7.8 1 2\r\n", "PROXY TCP4 1.2.3 5.6.7.8 1 2\r\n",
-      "PROXY TCP4 1.2.3.4.5 5.6.7.8 1 2\r\n", "PROXY TCP4 0x1.2.3.4 5.6.7.8 1 2\r\n", "PROXY TCP4 1.2.3.4/32 5.6.7.8 1 2\r\n",
-      "PROXY TCP4 +1.2.3.4 5.6.7.8 1 2\r\n", "PROXY TCP4 1.2.3.-4 5.6.7.8 1 2\r\n", "PROXY TCP4 1.2.3.4 5.6.7. 1 2\r\n",
-      "PROXY TCP4 1.2.3.4 5.6.7.8 01 2\r\n", "PROXY TCP4 1.2.3.4 5.6.7.8 1 65536\r\n", "PROXY TCP4 1.2.3.4 5.6.7.8 00 2\r\n",
-      "PROXY TCP4 1.2.3.4 5.6.7.8 -1 2\r\n", "PROXY TCP4 1.2.3.4 5.6.7.8 +1 2\r\n", "PROXY TCP4 1.2.3.4 5.6.7.8 1 2a\r\n",
-      "PROXY TCP4 1.2.3.4 5.6.7.8 1 4294967297\r\n", "PROXY TCP4 1.2.3.4 5.6.7.8 1 \r\n", "PROXY TCP4 1.2.3.4 5.6.7.8 0x1 2\r\n",
+      "PROXY TCP4 1.2.3.4.5 5.6.7.8 1 2\r\n", "PROXY TCP4 0x1.2.3.4 5.6.7.8 1 2\r\n",
+      "PROXY TCP4 1.2.3.4/32 5.6.7.8 1 2\r\n", "PROXY TCP4 +1.2.3.4 5.6.7.8 1 2\r\n",
+      "PROXY TCP4 1.2.3.-4 5.6.7.8 1 2\r\n", "PROXY TCP4 1.2.3.4 5.6.7. 1 2\r\n", "PROXY TCP4 1.2.3.4 5.6.7.8 01 2\r\n",
+      "PROXY TCP4 1.2.3.4 5.6.7.8 1 65536\r\n", "PROXY TCP4 1.2.3.4 5.6.7.8 00 2\r\n",
+      "PROXY TCP4 1.2.3.4 5.6.7.8 -1 2\r\n", "PROXY TCP4 1.2.3.4 5.6.7.8 +1 2\r\n",
+      "PROXY TCP4 1.2.3.4 5.6.7.8 1 2a\r\n", "PROXY TCP4 1.2.3.4 5.6.7.8 1 4294967297\r\n",
+      "PROXY TCP4 1.2.3.4 5.6.7.8 1 \r\n", "PROXY TCP4 1.2.3.4 5.6.7.8 0x1 2\r\n",
       // families
       "PROXY TCP4 ::1 ::2 1 2\r\n", "PROXY TCP4 1.2.3.4 ::2 1 2\r\n", "PROXY TCP4 ::ffff:1.2.3.4 5.6.7.8 1 2\r\n",
       "PROXY TCP6 1.2.3.4 5.6.7.8 1 2\r\n", "PROXY TCP6 ::1 5.6.7.8 1 2\r\n", "PROXY TCP6 ::1.2.3.4 ::2 1 2\r\n",
       "PROXY TCP6 fe80::1%eth0 ::2 1 2\r\n", "PROXY TCP6 [::1] ::2 1 2\r\n", "PROXY TCP6 ::1/128 ::2 1 2\r\n",
-      "PROXY TCP6 1::2::3 ::2 1 2\r\n", "PROXY TCP6 1:2:3:4:5:6:7 ::2 1 2\r\n", "PROXY TCP6 1:2:3:4:5:6:7:8:9 ::2 1 2\r\n",
-      "PROXY TCP6 12345::1 ::2 1 2\r\n", "PROXY TCP6 ::g ::2 1 2\r\n", "PROXY TCP6 64:ff9b::1.2.3.4 ::2 1 2\r\n",
+      "PROXY TCP6 1::2::3 ::2 1 2\r\n", "PROXY TCP6 1:2:3:4:5:6:7 ::2 1 2\r\n",
+      "PROXY TCP6 1:2:3:4:5:6:7:8:9 ::2 1 2\r\n", "PROXY TCP6 12345::1 ::2 1 2\r\n", "PROXY TCP6 ::g ::2 1 2\r\n",
+      "PROXY TCP6 64:ff9b::1.2.3.4 ::2 1 2\r\n",
       // line ends inside
-      "PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\r\n", "PROXY TCP4 1.2.3.4 5.6.7.8 1 2\n\r\n", "PROXY TCP4 1.2.3.4\n5.6.7.8 1 2\r\n"};
+      "PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\r\n", "PROXY TCP4 1.2.3.4 5.6.7.8 1 2\n\r\n",
+      "PROXY TCP4 1.2.3.4\n5.6.7.8 1 2\r\n"};
   for (auto line : lines) EXPECT_EQ(parse(line).result, ParseResult::malformed) << line;
 }
 

@@ -121,12 +121,16 @@ TEST(V2, UnspecAndLocalMayCarryTlvs) {
 }
 
 TEST(V2, BlockShorterThanItsAddressesIsMalformedBeforeItComes) {
-  struct { uint8_t family; size_t size; } cases[] = {{0x11, 12}, {0x12, 12}, {0x21, 36}, {0x22, 36}, {0x31, 216}, {0x32, 216}};
+  struct {
+    uint8_t family;
+    size_t size;
+  } cases[] = {{0x11, 12}, {0x12, 12}, {0x21, 36}, {0x22, 36}, {0x31, 216}, {0x32, 216}};
   for (auto [family, size] : cases)
     for (size_t length = 0; length <= size; ++length) {
       Bytes header = v2(0x21, family, Bytes(length));
       auto got = parse(ByteView(header).first(16));
-      EXPECT_EQ(got.result, length < size ? ParseResult::malformed : ParseResult::need_more) << int(family) << " " << length;
+      EXPECT_EQ(got.result, length < size ? ParseResult::malformed : ParseResult::need_more)
+          << int(family) << " " << length;
     }
 }
 
@@ -179,7 +183,8 @@ TEST(V2, FixedTlvLengthsAreChecked) {
 }
 
 TEST(V2, ChecksumIsChecked) {
-  for (auto [family, block] : {std::pair<uint8_t, Bytes>{0x11, v4_block()}, {0x21, v6_block()}, {0x31, Bytes(216, 'x')}}) {
+  for (auto [family, block] :
+       {std::pair<uint8_t, Bytes>{0x11, v4_block()}, {0x21, v6_block()}, {0x31, Bytes(216, 'x')}}) {
     Bytes good = with_crc(0x21, family, block, tlv(kTlvAuthority, "vpn.example"));
     auto got = parse(good);
     ASSERT_EQ(got.result, ParseResult::done) << got.error;

@@ -40,7 +40,10 @@ TEST(Writer, Version2Bytes) {
 TEST(Writer, NeverMixesFamilies) {
   auto bytes = *write_v2(between(kV4, kV6b));
   EXPECT_EQ(to_hex(bytes).substr(24),
-            "21210024" "00000000000000000000ffffc0000201" "20010db8000000000000000000000002" "045701bb");
+            "21210024"
+            "00000000000000000000ffffc0000201"
+            "20010db8000000000000000000000002"
+            "045701bb");
 }
 
 TEST(Writer, ReplacesTheChecksumOfAnEarlierHop) {
@@ -122,7 +125,8 @@ TEST(Writer, RoundTripForAllFamilies) {
 }
 
 TEST(Writer, RoundTripOfVersion1) {
-  for (Header header : {between(kV4, kV4b), between(kV6, kV6b), between(kV4, kV6b), between(kV6, kV4b), relayed({}, {})}) {
+  for (Header header :
+       {between(kV4, kV4b), between(kV6, kV6b), between(kV4, kV6b), between(kV6, kV4b), relayed({}, {})}) {
     auto line = write_v1(header);
     EXPECT_LE(line.size(), kV1MaxSize);
     auto got = parse(line, Mode::v1);

@@ -16,7 +16,8 @@ const Time kNow = Time{} + seconds(1000);
 Router make_router(RouterOptions options = {}) {
   Router router(options, 1);
   auto& table = router.table();
-  table.set_network({{cidr("10.8.0.0/24"), cidr("fd00:8::/64")}, {ip("10.8.0.1"), ip("fd00:8::1")},
+  table.set_network({{cidr("10.8.0.0/24"), cidr("fd00:8::/64")},
+                     {ip("10.8.0.1"), ip("fd00:8::1")},
                      {ip("192.0.2.1"), ip("2001:db8::1")}});
   for (const char* text : {"10.8.0.2", "fd00:8::2", "10.20.0.0/16"}) table.add_client(cidr(text), 1);
   for (const char* text : {"10.8.0.3", "fd00:8::3"}) table.add_client(cidr(text), 2);
@@ -43,11 +44,14 @@ Verdict sent(Router& router, const Bytes& packet, uint64_t session = kAlice) {
 }
 std::string drop_of(const Verdict& verdict) { return drop_name(verdict.drop); }
 
-Bytes udp(const char* src, const char* dst, uint16_t port = 9999) { return udp_packet(src, 4000, dst, port, pattern(16)); }
+Bytes udp(const char* src, const char* dst, uint16_t port = 9999) {
+  return udp_packet(src, 4000, dst, port, pattern(16));
+}
 
 TEST(Router, ToTheInternetGoesToTheEngine) {
   Router router = make_router();
-  for (const Bytes& packet : {udp("10.8.0.2", "8.8.8.8"), udp("10.20.1.1", "8.8.8.8"), udp("fd00:8::2", "2001:db8:1::9")}) {
+  for (const Bytes& packet :
+       {udp("10.8.0.2", "8.8.8.8"), udp("10.20.1.1", "8.8.8.8"), udp("fd00:8::2", "2001:db8:1::9")}) {
     const Verdict verdict = sent(router, packet);
     EXPECT_EQ(drop_of(verdict), "none");
     EXPECT_TRUE(verdict.to_engine);
@@ -57,7 +61,8 @@ TEST(Router, ToTheInternetGoesToTheEngine) {
 
 TEST(Router, ASessionSendsFromItsOwnAddressesOnly) {
   Router router = make_router(with_client_to_client());
-  for (const char* src : {"10.8.0.3", "10.8.0.4", "10.8.0.99", "10.8.0.1", "192.0.2.1", "9.9.9.9", "10.21.0.1", "127.0.0.1"}) {
+  for (const char* src :
+       {"10.8.0.3", "10.8.0.4", "10.8.0.99", "10.8.0.1", "192.0.2.1", "9.9.9.9", "10.21.0.1", "127.0.0.1"}) {
     EXPECT_EQ(drop_of(sent(router, udp(src, "8.8.8.8"))), "spoofed_source") << src;
   }
   for (const char* src : {"fd00:8::3", "fd00:8::1", "2001:db8:1::9", "fd00:8::99"}) {
@@ -69,17 +74,17 @@ TEST(Router, ASessionSendsFromItsOwnAddressesOnly) {
 TEST(Router, TheDevicesOwnNoiseIsNotSpoofing) {
   Router router = make_router();
   const Bytes noise[] = {
-      icmp_packet("::", "ff02::1:ff00:2", 135, 0, pattern(16)),          // duplicate address detection
-      icmp_packet("fe80::1", "ff02::2", 133, 0, pattern(8)),             // router solicitation
-      icmp_packet("fe80::1", "fe80::2", 136, 0, pattern(16)),            // neighbour advertisement
-      icmp_packet("fd00:8::2", "fd00:8::1", 135, 0, pattern(16)),        // with a source of its own
-      icmp_packet("fe80::1", "ff02::16", 143, 0, pattern(16)),           // MLDv2
+      icmp_packet("::", "ff02::1:ff00:2", 135, 0, pattern(16)),    // duplicate address detection
+      icmp_packet("fe80::1", "ff02::2", 133, 0, pattern(8)),       // router solicitation
+      icmp_packet("fe80::1", "fe80::2", 136, 0, pattern(16)),      // neighbour advertisement
+      icmp_packet("fd00:8::2", "fd00:8::1", 135, 0, pattern(16)),  // with a source of its own
+      icmp_packet("fe80::1", "ff02::16", 143, 0, pattern(16)),     // MLDv2
       icmp_packet("::", "ff02::16", 143, 0, pattern(16)),
       ip_packet("10.8.0.2", "224.0.0.22", proto::kIgmp, pattern(16)),
       ip_packet("0.0.0.0", "224.0.0.22", proto::kIgmp, pattern(16)),
-      udp_packet("0.0.0.0", 68, "255.255.255.255", 67, pattern(16)),     // DHCP
+      udp_packet("0.0.0.0", 68, "255.255.255.255", 67, pattern(16)),  // DHCP
       udp_packet("fe80::1", 546, "ff02::1:2", 547, pattern(16)),
-      udp_packet("fe80::1", 5353, "ff02::fb", 5353, pattern(16)),        // mDNS
+      udp_packet("fe80::1", 5353, "ff02::fb", 5353, pattern(16)),  // mDNS
       udp_packet("169.254.7.7", 137, "255.255.255.255", 137, pattern(16)),
   };
   for (const Bytes& packet : noise) EXPECT_EQ(drop_of(sent(router, packet)), "neighbour_noise") << to_hex(packet);
@@ -94,8 +99,8 @@ TEST(Router, ClientToClientIsClosedForEveryRegisteredClientLiveOrNotAndThePool) 
   for (const char* dst : {"10.8.0.3", "10.8.0.4", "10.40.7.7", "10.20.1.1", "10.8.0.2", "10.8.0.200"}) {
     EXPECT_EQ(drop_of(sent(router, udp("10.8.0.2", dst))), "client_to_client") << dst;
   }
-  for (const char* dst : {"fd00:8::3", "fd00:8::4", "fd00:8::abcd", "64:ff9b::10.8.0.3", "64:ff9b::10.8.0.200",
-                          "2002:a08:3::1"}) {
+  for (const char* dst :
+       {"fd00:8::3", "fd00:8::4", "fd00:8::abcd", "64:ff9b::10.8.0.3", "64:ff9b::10.8.0.200", "2002:a08:3::1"}) {
     EXPECT_EQ(drop_of(sent(router, udp("fd00:8::2", dst))), "client_to_client") << dst;
   }
 }
@@ -122,11 +127,11 @@ TEST(Router, ThisMachineIsClosedButForItsServices) {
     const Verdict verdict = sent(router, packet);
     return verdict.drop == Drop::none && verdict.to_engine && verdict.to_host;
   };
-  for (const Bytes& packet : {udp("10.8.0.2", "10.8.0.1", 53), udp("fd00:8::2", "fd00:8::1", 53),
-                              tcp_packet("10.8.0.2", "10.8.0.1", {.src_port = 1, .dst_port = 53}, {}),
-                              icmp_packet("10.8.0.2", "10.8.0.1", 8, 0, pattern(8)),
-                              icmp_packet("10.8.0.2", "10.8.0.1", 0, 0, pattern(8)),
-                              icmp_packet("fd00:8::2", "fd00:8::1", 128, 0, pattern(8))}) {
+  for (const Bytes& packet :
+       {udp("10.8.0.2", "10.8.0.1", 53), udp("fd00:8::2", "fd00:8::1", 53),
+        tcp_packet("10.8.0.2", "10.8.0.1", {.src_port = 1, .dst_port = 53}, {}),
+        icmp_packet("10.8.0.2", "10.8.0.1", 8, 0, pattern(8)), icmp_packet("10.8.0.2", "10.8.0.1", 0, 0, pattern(8)),
+        icmp_packet("fd00:8::2", "fd00:8::1", 128, 0, pattern(8))}) {
     EXPECT_TRUE(open(packet)) << to_hex(packet);
   }
   for (const Bytes& packet :
@@ -163,7 +168,9 @@ TEST(Router, HostServicesAreConfiguration) {
 TEST(Router, IcmpErrorsMustBeAboutOwnTraffic) {
   Router router = make_router();
   auto error = [&](const char* quoted_dst, uint8_t type = 3) {
-    return sent(router, icmp_packet("10.8.0.2", "8.8.8.8", type, 4, udp_packet("8.8.8.8", 53, quoted_dst, 4000, pattern(8)))).drop;
+    return sent(router,
+                icmp_packet("10.8.0.2", "8.8.8.8", type, 4, udp_packet("8.8.8.8", 53, quoted_dst, 4000, pattern(8))))
+        .drop;
   };
   EXPECT_EQ(error("10.8.0.2"), Drop::none);
   EXPECT_EQ(error("10.20.9.9"), Drop::none);  // behind the client
@@ -174,7 +181,9 @@ TEST(Router, IcmpErrorsMustBeAboutOwnTraffic) {
 TEST(Router, IcmpErrorsReachThisMachineOnlyAboutOpenServices) {
   Router router = make_router();
   auto error = [&](uint16_t service_port, uint8_t type) {
-    return sent(router, icmp_packet("10.8.0.2", "10.8.0.1", type, 0, udp_packet("10.8.0.1", service_port, "10.8.0.2", 4000, pattern(8)))).drop;
+    return sent(router, icmp_packet("10.8.0.2", "10.8.0.1", type, 0,
+                                    udp_packet("10.8.0.1", service_port, "10.8.0.2", 4000, pattern(8))))
+        .drop;
   };
   EXPECT_EQ(error(53, 3), Drop::none);
   EXPECT_EQ(error(22, 3), Drop::host_service);
@@ -185,8 +194,10 @@ TEST(Router, GroupsAreClosedUnlessEnabled) {
   RouterOptions enabled;
   enabled.allow_multicast = enabled.allow_broadcast = true;
   Router closed = make_router(), open = make_router(enabled);
-  const std::pair<const char*, const char*> rows[] = {{"224.0.0.251", "multicast"}, {"239.1.2.3", "multicast"},
-                                                      {"255.255.255.255", "broadcast"}, {"10.8.0.255", "broadcast"},
+  const std::pair<const char*, const char*> rows[] = {{"224.0.0.251", "multicast"},
+                                                      {"239.1.2.3", "multicast"},
+                                                      {"255.255.255.255", "broadcast"},
+                                                      {"10.8.0.255", "broadcast"},
                                                       {"10.8.0.0", "broadcast"}};
   for (auto [dst, name] : rows) {
     EXPECT_EQ(drop_of(sent(closed, udp("10.8.0.2", dst))), name) << dst;
@@ -239,10 +250,10 @@ TEST(Router, HairpinsThroughTheHostAreClosedToo) {
 
 TEST(Router, TheKernelDevicesNoiseStaysOutside) {
   Router router = make_router();
-  for (const Bytes& packet : {icmp_packet("fe80::5", "ff02::2", 133, 0, pattern(8)),
-                              icmp_packet("::", "ff02::16", 143, 0, pattern(8)),
-                              udp_packet("fe80::5", 5353, "ff02::fb", 5353, pattern(8)),
-                              ip_packet("10.8.0.1", "224.0.0.22", proto::kIgmp, pattern(8))}) {
+  for (const Bytes& packet :
+       {icmp_packet("fe80::5", "ff02::2", 133, 0, pattern(8)), icmp_packet("::", "ff02::16", 143, 0, pattern(8)),
+        udp_packet("fe80::5", 5353, "ff02::fb", 5353, pattern(8)),
+        ip_packet("10.8.0.1", "224.0.0.22", proto::kIgmp, pattern(8))}) {
     EXPECT_EQ(drop_of(router.from_engine(classified(packet), kNow)), "neighbour_noise");
   }
 }

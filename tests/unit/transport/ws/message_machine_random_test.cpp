@@ -94,7 +94,7 @@ class MachineCuts : public testing::TestWithParam<Role> {};
 INSTANTIATE_TEST_SUITE_P(BothRoles, MachineCuts, testing::Values(Role::server, Role::client));
 
 TEST_P(MachineCuts, LegalStreamsGiveTheirMessagesHoweverTheyAreCut) {
-  for (uint32_t seed = 0; seed < 400; ++seed) {
+  for (uint32_t seed = 0; seed < 200; ++seed) {
     Generator generator(GetParam(), seed);
     std::vector<std::string> expected;
     Bytes stream = generator.stream(expected);
@@ -104,13 +104,14 @@ TEST_P(MachineCuts, LegalStreamsGiveTheirMessagesHoweverTheyAreCut) {
     ASSERT_EQ(whole.events, expected) << seed;
     ASSERT_EQ(whole, trace(GetParam(), stream, [] { return size_t{1}; })) << seed;
     for (int i = 0; i < 4; ++i)
-      ASSERT_EQ(whole, trace(GetParam(), stream, [&] { return 1 + generator.below(1 + generator.below(2000)); })) << seed;
+      ASSERT_EQ(whole, trace(GetParam(), stream, [&] { return 1 + generator.below(1 + generator.below(2000)); }))
+          << seed;
   }
 }
 
 TEST_P(MachineCuts, DamagedStreamsFailTheSameWayHoweverTheyAreCut) {
   size_t failed = 0;
-  for (uint32_t seed = 0; seed < 3000; ++seed) {
+  for (uint32_t seed = 0; seed < 800; ++seed) {
     Generator generator(GetParam(), seed);
     std::vector<std::string> ignored;
     Bytes stream = generator.stream(ignored);
@@ -120,7 +121,7 @@ TEST_P(MachineCuts, DamagedStreamsFailTheSameWayHoweverTheyAreCut) {
     ASSERT_EQ(whole, trace(GetParam(), stream, [] { return size_t{1}; })) << seed;
     ASSERT_EQ(whole, trace(GetParam(), stream, [&] { return 1 + generator.below(300); })) << seed;
   }
-  EXPECT_GT(failed, 500u) << "the damage must hit rules, not only payload";
+  EXPECT_GT(failed, 150u) << "the damage must hit rules, not only payload";
 }
 
 TEST_P(MachineCuts, BigMessagesOverFixedReadsArriveIntact) {
