@@ -52,7 +52,7 @@ class TcpListener final : private FdHandler {
   void on_readable() override;
   void on_fd_error() override;
   void on_out_of_memory() noexcept override;
-  void accepted(Fd fd);
+  void accepted(Fd fd, const inet::Endpoint& peer);
   void press(int error);
   void update_watch() noexcept;
 

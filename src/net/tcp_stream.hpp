@@ -48,7 +48,8 @@ class TcpStream final : private FdHandler {
   };
 
   // A connected socket. TCP_NODELAY, TCP_NOTSENT_LOWAT and close-on-exec are set here.
-  static Result<std::unique_ptr<TcpStream>> adopt(Loop& loop, Fd fd);
+  // `known_peer`: what accept() said; a connection that was reset meanwhile cannot be asked any more.
+  static Result<std::unique_ptr<TcpStream>> adopt(Loop& loop, Fd fd, const inet::Endpoint& known_peer = {});
   // Closes: FIN, or RST when received bytes were never read. Does not wait for unsent bytes of ours.
   ~TcpStream() override;
 

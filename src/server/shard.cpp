@@ -1,5 +1,7 @@
 #include "server/shard.hpp"
 
+#include <algorithm>
+
 #include "crypto/x25519.hpp"
 #include "forward/testing_engine.hpp"
 #include "forward/tun/tun_engine.hpp"
