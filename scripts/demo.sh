@@ -41,26 +41,23 @@ fi
 smartvpn=$PWD/build/release/apps/smartvpn/smartvpn
 [ -x "$smartvpn" ] || fail "$smartvpn is not there; run without --no-build"
 
-# ---- what is started here ends here: processes by their pid, namespaces by their name ----------------
+# ---- what is started here ends here: the shell's own children, and namespaces by their name ------------
 work=$(mktemp -d /tmp/smartvpn-demo.XXXXXX)
 name=svpn$$
 client=$name-client stranger=$name-stranger edge=$name-edge server=$name-server
-pids=()
+# Of the programs that were started; never a number that may be somebody else's by now.
+running() { jobs -pr; }
+is_running() { local all; all=$(running); [[ $'\n'$all$'\n' == *$'\n'$1$'\n'* ]]; }
 cleanup() {
   trap - EXIT INT TERM HUP
-  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
-  for _ in $(seq 30); do
-    alive=0
-    for pid in "${pids[@]}"; do ! kill -0 "$pid" 2>/dev/null || alive=1; done
-    [ $alive = 1 ] || break
-    sleep 0.1
-  done
-  for pid in "${pids[@]}"; do kill -9 "$pid" 2>/dev/null || true; done
-  wait 2>/dev/null || true
-  for ns in $client $stranger $edge $server; do ip netns del "$ns" 2>/dev/null || true; done
+  for pid in $(running); do kill "$pid" || true; done
+  for _ in $(seq 30); do [ -n "$(running)" ] && sleep 0.1; done
+  for pid in $(running); do kill -9 "$pid" || true; done
+  wait || true
+  for ns in $client $stranger $edge $server; do ip netns del "$ns" || true; done
   rm -rf "$work"
 }
-trap cleanup EXIT
+trap 'cleanup 2>/dev/null' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
@@ -70,13 +67,6 @@ start() {
   shift 2
   ip netns exec "$ns" "$@" >"$work/$label.out" 2>"$work/$label.err" &
   started_pid=$!
-  pids+=("$started_pid")
-}
-# forget PID: ended and waited for, so its number may already be somebody else's
-forget() {
-  local kept=() pid
-  for pid in "${pids[@]}"; do [ "$pid" = "$1" ] || kept+=("$pid"); done
-  pids=("${kept[@]}")
 }
 # await SECONDS WHAT COMMAND...: until the command succeeds
 await() {
@@ -88,15 +78,15 @@ await() {
   done
 }
 # event FILE FILTER: the first event that the jq filter takes, as JSON; fails if there is none
-event() { jq -ceR "fromjson? | select($2)" "$work/$1.out" | head -n 1 | grep .; }
+event() { jq -cenR "first(inputs | fromjson? | select($2))" "$work/$1.out"; }
 # stop WHAT PID: SIGTERM, and it must end with 0
 stop() {
   local code=0
+  is_running "$2" || fail "$1 had ended before it was told to"
   kill -TERM "$2"
-  for _ in $(seq 100); do kill -0 "$2" 2>/dev/null || break; sleep 0.1; done
-  kill -0 "$2" 2>/dev/null && fail "$1 did not stop on SIGTERM"
+  for _ in $(seq 100); do is_running "$2" || break; sleep 0.1; done
+  ! is_running "$2" || fail "$1 did not stop on SIGTERM"
   wait "$2" || code=$?
-  forget "$2"
   [ $code = 0 ] || fail "$1 ended with $code"
 }
 
@@ -187,8 +177,9 @@ start haproxy $edge haproxy -db -f "$work/haproxy.cfg"
 await 10 "HAProxy" ip netns exec $edge bash -c 'exec 3<>/dev/tcp/203.0.113.5/443'
 start alice $client "$smartvpn" connect --events --tun tun0 --config "$work/alice.json"
 client_pid=$started_pid
-show "server listens on $(event server '.type == "listening"' | jq -r .address) and takes PROXY headers from 192.0.2.1 only"
-show "$(haproxy -v | head -n 1 | cut -d' ' -f1-3) forwards 203.0.113.5:443 to it with send-proxy-v2"
+listening=$(event server '.type == "listening"' | jq -r .address)
+show "server listens on $listening and takes PROXY headers from 192.0.2.1 only"
+show "$(haproxy -v | sed -n '1s/^\([^ ]* [^ ]* [^ ]*\).*/\1/p') forwards 203.0.113.5:443 to it with send-proxy-v2"
 
 say "The session: its real address, not the proxy's"
 await 20 "session_up at the server" event server '.type == "session_up"'
@@ -254,7 +245,7 @@ stop "smartvpn connect" "$client_pid"
 await 10 "session_down" event server '.type == "session_down" and .client_id == "alice-laptop"'
 down=$(event server '.type == "session_down" and .client_id == "alice-laptop"')
 show "$down"
-jq -e '.bytes_in > 1000000 and .bytes_out > 1000000' <<<"$down" >/dev/null || fail "the session counted too few bytes"
+jq -e '.bytes_in > 1000000 and .bytes_out > 1000000' <<<"$down" >/dev/null || fail "too few bytes were counted"
 stop "smartvpn serve" "$server_pid"
 [ ! -s "$work/server.err" ] || fail "the server complained: $(head -n 1 "$work/server.err")"
 
