@@ -5,9 +5,12 @@ namespace smartvpn::session {
 
 const char* transport_name(Transport transport) noexcept {
   switch (transport) {
-    case Transport::websocket: return "websocket";
-    case Transport::quic: return "quic";
-    case Transport::wireguard: return "wireguard";
+    case Transport::websocket:
+      return "websocket";
+    case Transport::quic:
+      return "quic";
+    case Transport::wireguard:
+      return "wireguard";
   }
   return "unknown";
 }

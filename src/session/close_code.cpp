@@ -64,10 +64,14 @@ static_assert(rows_in_order());
 
 HandshakeStatus status_for(Reason reason) noexcept {
   switch (reason) {
-    case Reason::none: return HandshakeStatus::ok;
-    case Reason::client_disabled: return HandshakeStatus::disabled;
-    case Reason::client_expired: return HandshakeStatus::expired;
-    case Reason::no_address_left: return HandshakeStatus::no_address;
+    case Reason::none:
+      return HandshakeStatus::ok;
+    case Reason::client_disabled:
+      return HandshakeStatus::disabled;
+    case Reason::client_expired:
+      return HandshakeStatus::expired;
+    case Reason::no_address_left:
+      return HandshakeStatus::no_address;
     case Reason::too_many_connections:
     case Reason::rate_limited:
     case Reason::too_many_handshakes:
@@ -76,43 +80,57 @@ HandshakeStatus status_for(Reason reason) noexcept {
     case Reason::server_stopping:
     case Reason::authorize_timeout:
     case Reason::out_of_memory:
-    case Reason::internal_error: return HandshakeStatus::busy;
-    default: return HandshakeStatus::denied;
+    case Reason::internal_error:
+      return HandshakeStatus::busy;
+    default:
+      return HandshakeStatus::denied;
   }
 }
 
 CloseCode close_code_for(Reason reason) noexcept {
   switch (reason) {
     case Reason::none:
-    case Reason::peer_closed: return CloseCode::leaving;
-    case Reason::replaced: return CloseCode::replaced;
-    case Reason::client_disabled: return CloseCode::disabled;
-    case Reason::client_expired: return CloseCode::expired;
-    case Reason::client_removed: return CloseCode::removed;
+    case Reason::peer_closed:
+      return CloseCode::leaving;
+    case Reason::replaced:
+      return CloseCode::replaced;
+    case Reason::client_disabled:
+      return CloseCode::disabled;
+    case Reason::client_expired:
+      return CloseCode::expired;
+    case Reason::client_removed:
+      return CloseCode::removed;
     case Reason::unknown_client:
     case Reason::client_ip_block_list:
     case Reason::client_ip_not_allowed:
     case Reason::ip_block_list:
     case Reason::transport_not_allowed:
-    case Reason::authorize_denied: return CloseCode::denied;
-    case Reason::disconnected: return CloseCode::disconnected;
+    case Reason::authorize_denied:
+      return CloseCode::denied;
+    case Reason::disconnected:
+      return CloseCode::disconnected;
     case Reason::draining:
-    case Reason::server_stopping: return CloseCode::stopping;
+    case Reason::server_stopping:
+      return CloseCode::stopping;
     case Reason::peer_timeout:
     case Reason::rekey_timeout:
     case Reason::handshake_timeout:
-    case Reason::authorize_timeout: return CloseCode::timeout;
+    case Reason::authorize_timeout:
+      return CloseCode::timeout;
     case Reason::protocol_error:
     case Reason::handshake_failed:
-    case Reason::websocket_error: return CloseCode::protocol_error;
+    case Reason::websocket_error:
+      return CloseCode::protocol_error;
     case Reason::too_many_connections:
     case Reason::too_many_handshakes:
     case Reason::too_many_sessions:
     case Reason::rate_limited:
     case Reason::no_address_left:
     case Reason::out_of_memory:
-    case Reason::internal_error: return CloseCode::overloaded;
-    default: return CloseCode::unspecified;
+    case Reason::internal_error:
+      return CloseCode::overloaded;
+    default:
+      return CloseCode::unspecified;
   }
 }
 

@@ -14,17 +14,17 @@ enum class HandshakeStatus : uint8_t { ok = 0, disabled = 1, expired = 2, denied
 // In a close record. Numbers are wire format; unknown ones are read as `unspecified`.
 enum class CloseCode : uint16_t {
   unspecified = 0,
-  leaving = 1,         // the sender was told to end; nothing is wrong
-  replaced = 2,        // a newer session of the same client took over
+  leaving = 1,   // the sender was told to end; nothing is wrong
+  replaced = 2,  // a newer session of the same client took over
   disabled = 3,
   expired = 4,
-  removed = 5,         // no longer in the registry
-  denied = 6,          // a rule changed
-  disconnected = 7,    // an operator ended this session
-  stopping = 8,        // the server is going down
-  timeout = 9,         // no sign of life, or no new keys in time
+  removed = 5,       // no longer in the registry
+  denied = 6,        // a rule changed
+  disconnected = 7,  // an operator ended this session
+  stopping = 8,      // the server is going down
+  timeout = 9,       // no sign of life, or no new keys in time
   protocol_error = 10,
-  overloaded = 11,     // out of memory or over a limit
+  overloaded = 11,  // out of memory or over a limit
 };
 
 // What a client may do by itself after the end.
@@ -36,7 +36,7 @@ enum class Reconnect : uint8_t {
 
 struct CloseInfo {
   Reason reason = Reason::none;
-  bool by_peer = false;            // the other side said so; otherwise it was us or the carrier
+  bool by_peer = false;                          // the other side said so; otherwise it was us or the carrier
   HandshakeStatus status = HandshakeStatus::ok;  // not ok: message 2 refused us
   CloseCode code = CloseCode::unspecified;       // of the close record, if one was sent or received
   uint32_t retry_after_s = 0;

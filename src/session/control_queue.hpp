@@ -11,6 +11,10 @@ namespace smartvpn::session {
 
 class ControlQueue {
  public:
+  static constexpr size_t kMaxPongs = 4;
+  // The most that waits beside a configuration.
+  static constexpr size_t kMaxOther = (kMaxPongs + 1) * (kRecordHeader + kPingBody);
+
   void add_ping() noexcept { ping_ = true; }
   void add_pong(uint64_t token) noexcept;  // beyond a few waiting ones, forgotten
   void set_configuration(Bytes encoded) noexcept { configuration_ = std::move(encoded); }
@@ -24,7 +28,6 @@ class ControlQueue {
   void write(uint8_t* out, Keepalive& keepalive, Time now) noexcept;
 
  private:
-  static constexpr size_t kMaxPongs = 4;
   std::array<uint64_t, kMaxPongs> pong_tokens_{};
   Bytes configuration_;
   size_t pongs_ = 0;

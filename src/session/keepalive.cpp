@@ -5,8 +5,7 @@
 
 namespace smartvpn::session {
 
-Keepalive::Keepalive(const Timing& timing) noexcept
-    : retry_(timing.ping_retry), dead_after_(timing.dead_after) {
+Keepalive::Keepalive(const Timing& timing) noexcept : retry_(timing.ping_retry), dead_after_(timing.dead_after) {
   set_interval(timing.keepalive_interval);
 }
 

@@ -12,13 +12,13 @@ constexpr size_t kHeaderSize = 16;
 constexpr size_t kTagSize = 16;
 constexpr size_t kChallengeSize = 32;
 
-constexpr size_t kMaxPlaintext = 66560;    // records of one data message
+constexpr size_t kMaxPlaintext = 66560;      // records of one data message
 constexpr size_t kMinPlaintextLimit = 4096;  // nobody may announce less
 constexpr size_t kMaxMessage = kHeaderSize + kMaxPlaintext + kTagSize;
-constexpr size_t kMaxInitiation = 1024;    // all that a stranger may send at once
-constexpr size_t kMaxResponse = 16384;     // all that a client reads before the server is proven
-constexpr size_t kBatchBytes = 16384;      // plaintext a sender collects; one super-packet may exceed it
-constexpr size_t kLoneBytes = 8192;        // a packet above this travels alone, sealed in its own block
+constexpr size_t kMaxInitiation = 1024;  // all that a stranger may send at once
+constexpr size_t kMaxResponse = 16384;   // all that a client reads before the server is proven
+constexpr size_t kBatchBytes = 16384;    // plaintext a sender collects; one super-packet may exceed it
+constexpr size_t kLoneBytes = 8192;      // a packet above this travels alone, sealed in its own block
 
 // Unknown values are passed through: receivers count and ignore them.
 enum class MessageType : uint8_t { initiation = 1, response = 2, hello = 3, data = 4 };

@@ -12,7 +12,7 @@ namespace smartvpn::session {
 constexpr size_t kCarrierHeadroom = 14;
 
 struct WriterLimits {
-  size_t batch = kBatchBytes;          // plaintext to collect
+  size_t batch = kBatchBytes;            // plaintext to collect
   size_t max_plaintext = kMaxPlaintext;  // what the peer reads
 };
 

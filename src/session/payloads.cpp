@@ -111,12 +111,18 @@ bool for_each_field(ByteView bytes, Fn&& fn) {
 
 bool read_parameter(Field field, ByteView value, SessionParameters& out) {
   switch (field) {
-    case Field::capabilities: return get32(value, out.capabilities);
-    case Field::mtu: return get16(value, out.mtu) && out.mtu != 0;
-    case Field::max_plaintext: return get_limit(value, out.max_plaintext);
-    case Field::address: return get_address(value, out.addresses, kMaxAddresses);
-    case Field::dns: return get_address(value, out.dns, kMaxDns);
-    case Field::route: return get_route(value, out.routes);
+    case Field::capabilities:
+      return get32(value, out.capabilities);
+    case Field::mtu:
+      return get16(value, out.mtu) && out.mtu != 0;
+    case Field::max_plaintext:
+      return get_limit(value, out.max_plaintext);
+    case Field::address:
+      return get_address(value, out.addresses, kMaxAddresses);
+    case Field::dns:
+      return get_address(value, out.dns, kMaxDns);
+    case Field::route:
+      return get_route(value, out.routes);
     case Field::keepalive_ms: {
       uint32_t ms = 0;
       if (!get32(value, ms) || ms == 0) return false;
@@ -129,7 +135,8 @@ bool read_parameter(Field field, ByteView value, SessionParameters& out) {
       std::copy(value.begin(), value.end(), out.next_server_key->begin());
       return true;
     }
-    case Field::retry_after_s: return value.size() == 4;
+    case Field::retry_after_s:
+      return value.size() == 4;
   }
   return true;
 }
@@ -175,11 +182,16 @@ std::optional<InitiationPayload> decode_initiation(ByteView bytes) {
   out.version = bytes[0];
   bool ok = for_each_field(bytes.subspan(1), [&](Field field, ByteView value) {
     switch (field) {
-      case Field::capabilities: return get32(value, out.capabilities);
-      case Field::mtu: return get16(value, out.wanted_mtu);
-      case Field::max_plaintext: return get_limit(value, out.max_plaintext);
-      case Field::address: return get_address(value, out.wanted_addresses, kMaxAddresses);
-      default: return true;
+      case Field::capabilities:
+        return get32(value, out.capabilities);
+      case Field::mtu:
+        return get16(value, out.wanted_mtu);
+      case Field::max_plaintext:
+        return get_limit(value, out.max_plaintext);
+      case Field::address:
+        return get_address(value, out.wanted_addresses, kMaxAddresses);
+      default:
+        return true;
     }
   });
   if (!ok) return std::nullopt;

@@ -36,18 +36,25 @@ bool check_records(ByteView plaintext, const RecordPolicy& policy, RecordSummary
     if (!split_record(rest, record) || ++out.records > kMaxRecords) return false;
     bool ok = true;  // unknown kinds: counted and ignored by the caller
     switch (record.kind) {
-      case RecordKind::padding: break;
-      case RecordKind::packet: ok = is_packet(record); break;
+      case RecordKind::padding:
+        break;
+      case RecordKind::packet:
+        ok = is_packet(record);
+        break;
       case RecordKind::super_packet:
         ok = policy.super_packets && record.segment_size != 0 && is_packet(record);
         break;
       case RecordKind::ping:
-      case RecordKind::pong: ok = record.body.size() == kPingBody; break;
+      case RecordKind::pong:
+        ok = record.body.size() == kPingBody;
+        break;
       case RecordKind::configuration:
         ok = policy.configuration && first_time(out.has_configuration);
         out.configuration = record.body;
         break;
-      case RecordKind::close: ok = record.body.size() == kCloseBody && first_time(close_seen); break;
+      case RecordKind::close:
+        ok = record.body.size() == kCloseBody && first_time(close_seen);
+        break;
     }
     if (!ok) return false;
   }

@@ -181,7 +181,8 @@ bool Responder::reconfigure(const SessionParameters& parameters) noexcept {
   if (closed_ || !established()) return false;
   try {
     Bytes encoded;
-    if (!encode(parameters, encoded) || encoded.size() + kRecordHeader > peer_max_plaintext()) return false;
+    if (!encode(parameters, encoded)) return false;
+    if (encoded.size() + kRecordHeader + ControlQueue::kMaxOther > peer_max_plaintext()) return false;
     parameters_ = parameters;
     set_mtu(parameters.mtu);
     control_.set_configuration(std::move(encoded));
@@ -199,10 +200,13 @@ Time Responder::role_deadline() const noexcept {
 void Responder::role_tick(Time now) {
   if (now < role_deadline()) return;
   switch (state_) {
-    case State::idle: return;
+    case State::idle:
+      return;
     case State::greeted:
-    case State::answered: return fail(Reason::handshake_timeout, now);
-    case State::deciding: return decide({Reason::authorize_timeout, 0, {}}, now);
+    case State::answered:
+      return fail(Reason::handshake_timeout, now);
+    case State::deciding:
+      return decide({Reason::authorize_timeout, 0, {}}, now);
     case State::confirmed:
       return close(liveness() == Liveness::dead ? Reason::peer_timeout : Reason::rekey_timeout, now);
   }

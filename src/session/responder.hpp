@@ -30,7 +30,8 @@ class Responder final : public SessionMachine {
   // The answer to on_identity, first time or rekey; a rekey's grant is not looked at. Without effect
   // when no answer is due.
   void decide(const IdentityVerdict& verdict, Time now) noexcept;
-  // Tells an established client its new parameters. False when a list is over its bound.
+  // Tells an established client its new parameters, all of them. False when a list is over its bound,
+  // they do not fit a message the client reads, or there is no session.
   bool reconfigure(const SessionParameters& parameters) noexcept;
   // What the client was told in message 2.
   const SessionParameters& parameters() const noexcept { return parameters_; }

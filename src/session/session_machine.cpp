@@ -34,8 +34,10 @@ void SessionMachine::receive(ByteSpan message, Time now) noexcept {
     switch (header->type) {
       case MessageType::initiation:
       case MessageType::response:
-      case MessageType::hello: return on_handshake_message(*header, message, now);
-      case MessageType::data: return receive_data(*header, message, now);
+      case MessageType::hello:
+        return on_handshake_message(*header, message, now);
+      case MessageType::data:
+        return receive_data(*header, message, now);
     }
     handler_.on_drop(Drop::unknown_message, 1);
     if (!authenticated_ && ++unknown_from_stranger_ > kMaxUnknownFromStranger) fail(Reason::handshake_failed, now);
@@ -77,21 +79,27 @@ void SessionMachine::act_on(ByteView plaintext, Time now) {
   };
   for (RecordReader reader(plaintext); !closed_ && reader.next(record);) {
     switch (record.kind) {
-      case RecordKind::padding: break;
+      case RecordKind::padding:
+        break;
       case RecordKind::packet:
       case RecordKind::super_packet:
         batch[packets++] = {record.body, record.segment_size, session_id_};
         if (packets == batch.size()) deliver();
         break;
       case RecordKind::ping:
-        if (!std::exchange(answered, true) && keepalive_.may_pong(now)) control_.add_pong(load_le64(record.body.data()));
+        if (!std::exchange(answered, true) && keepalive_.may_pong(now))
+          control_.add_pong(load_le64(record.body.data()));
         break;
       case RecordKind::pong:
         if (auto rtt = keepalive_.pong_received(load_le64(record.body.data()), now)) handler_.on_rtt(*rtt);
         break;
-      case RecordKind::configuration: break;
-      case RecordKind::close: close_record = record; break;
-      default: ++unknown;
+      case RecordKind::configuration:
+        break;
+      case RecordKind::close:
+        close_record = record;
+        break;
+      default:
+        ++unknown;
     }
   }
   deliver();
@@ -125,8 +133,7 @@ Drop SessionMachine::send(Packet&& packet, Time now) noexcept {
   if (closed_ || !established_) return Drop::session_not_ready;
   if (!packet || packet.size() == 0) return Drop::malformed_packet;
   if (packet.segment_size != 0 && !peer_super_packets_) return Drop::bad_super_packet;
-  if (packet.size() > kMaxPacket ||
-      packet.size() + packet_record_overhead(packet.segment_size) > peer_max_plaintext_)
+  if (packet.size() > kMaxPacket || packet.size() + packet_record_overhead(packet.segment_size) > peer_max_plaintext_)
     return Drop::too_big;
   const uint64_t dropped = queue_.push(std::move(packet), now);
   if (dropped > 0) handler_.on_drop(Drop::queue_full, dropped);
@@ -261,10 +268,13 @@ uint16_t SessionMachine::websocket_close_code() const noexcept {
   if (!is_initiator_ && uniform) return 1008;
   switch (close_reason_) {
     case Reason::server_stopping:
-    case Reason::draining: return 1001;
+    case Reason::draining:
+      return 1001;
     case Reason::out_of_memory:
-    case Reason::internal_error: return 1011;
-    default: return 1000;
+    case Reason::internal_error:
+      return 1011;
+    default:
+      return 1000;
   }
 }
 

@@ -17,9 +17,9 @@ namespace smartvpn::session {
 struct SessionConfig {
   Carrier carrier = Carrier::websocket;
   Timing timing;
-  bool super_packets = false;             // we take them
+  bool super_packets = false;              // we take them
   uint32_t max_plaintext = kMaxPlaintext;  // of a message we read, kMinPlaintextLimit or more
-  size_t batch_bytes = kBatchBytes;       // of a message we write; less for datagrams
+  size_t batch_bytes = kBatchBytes;        // of a message we write; less for datagrams
   // A dead peer ends the session. Otherwise `dead` is only reported, and the session ends when its
   // keys and the grace for new ones are over, so that a suspended laptop finds its session again.
   bool close_when_dead = false;

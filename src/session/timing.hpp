@@ -24,10 +24,10 @@ struct Timing {
   Duration verdict_timeout = seconds(60);    // for the owner's answer to on_identity, a last resort
 
   Duration rekey_after = seconds(120);
-  Duration reject_after = seconds(180);   // older keys neither seal nor open
-  Duration rekey_grace = seconds(60);     // then the connection waits this long for new ones
-  Duration rekey_retry = seconds(15);     // a client asks again when no answer came
-  Duration rekey_min_gap = seconds(5);    // a server answers at most one rekey in this time
+  Duration reject_after = seconds(180);  // older keys neither seal nor open
+  Duration rekey_grace = seconds(60);    // then the connection waits this long for new ones
+  Duration rekey_retry = seconds(15);    // a client asks again when no answer came
+  Duration rekey_min_gap = seconds(5);   // a server answers at most one rekey in this time
   uint64_t rekey_after_messages = uint64_t{1} << 60;
 };
 

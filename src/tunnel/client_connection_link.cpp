@@ -24,6 +24,7 @@ ws::Limits message_limits(const session::Initiator& initiator) {
   ws::Limits limits;
   limits.max_message = initiator.max_incoming();
   limits.max_fragments = 64;
+  limits.max_pending = 8192;
   limits.binary_only = true;
   return limits;
 }

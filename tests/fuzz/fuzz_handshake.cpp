@@ -93,8 +93,8 @@ void feed(Machine& machine, ByteReader input, PacketPool& pool) {
 void feed_responder(ByteView input) {
   World w;
   ResponderConfig config;
-  config.keys = std::make_shared<const StaticKeys>(
-      StaticKeys{{w.server_key.secret.clone(), w.server_key.pub}, std::nullopt});
+  config.keys =
+      std::make_shared<const StaticKeys>(StaticKeys{{w.server_key.secret.clone(), w.server_key.pub}, std::nullopt});
   Server handler;
   Responder machine(config, handler, w.engine, w.pool, w.rng);
   handler.machine = &machine;
@@ -122,8 +122,8 @@ void authenticated_client(ByteView input) {
   World w;
   ResponderConfig config;
   config.super_packets = true;
-  config.keys = std::make_shared<const StaticKeys>(
-      StaticKeys{{w.server_key.secret.clone(), w.server_key.pub}, std::nullopt});
+  config.keys =
+      std::make_shared<const StaticKeys>(StaticKeys{{w.server_key.secret.clone(), w.server_key.pub}, std::nullopt});
   Server handler;
   handler.known = true;
   Responder machine(config, handler, w.engine, w.pool, w.rng);
@@ -151,8 +151,8 @@ void authenticated_client(ByteView input) {
   ByteView records = reader.rest();
   Bytes data(kHeaderSize + records.size() + kTagSize);
   write_header(data.data(), {MessageType::data, load_le32(reply.bytes().data() + 8), 0});
-  crypto::chacha20_poly1305_seal(keys->send.view(), crypto::counter_nonce(0), ByteView(data).first(kHeaderSize), records,
-                                 data.data() + kHeaderSize);
+  crypto::chacha20_poly1305_seal(keys->send.view(), crypto::counter_nonce(0), ByteView(data).first(kHeaderSize),
+                                 records, data.data() + kHeaderSize);
   machine.receive(data, Time{});
   require(handler.confirmations == (data.size() <= kMaxMessage ? 1 : 0));
 }
@@ -174,10 +174,18 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
   const ByteView rest(data + 1, size - 1);
   switch (data[0] & 3) {
-    case 0: decoders(rest); break;
-    case 1: feed_responder(rest); break;
-    case 2: feed_initiator(rest); break;
-    default: authenticated_client(rest); break;
+    case 0:
+      decoders(rest);
+      break;
+    case 1:
+      feed_responder(rest);
+      break;
+    case 2:
+      feed_initiator(rest);
+      break;
+    default:
+      authenticated_client(rest);
+      break;
   }
   return 0;
 }

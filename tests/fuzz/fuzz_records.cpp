@@ -31,15 +31,25 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       require(record.body.data() + record.body.size() <= plaintext.data() + plaintext.size());
     }
     switch (record.kind) {
-      case RecordKind::padding: require(false); break;
-      case RecordKind::packet: require(!record.body.empty() && record.segment_size == 0); break;
+      case RecordKind::padding:
+        require(false);
+        break;
+      case RecordKind::packet:
+        require(!record.body.empty() && record.segment_size == 0);
+        break;
       case RecordKind::super_packet:
         require(policy.super_packets && !record.body.empty() && record.segment_size != 0);
         break;
       case RecordKind::ping:
-      case RecordKind::pong: require(record.body.size() == kPingBody); break;
-      case RecordKind::configuration: ++configurations; break;
-      case RecordKind::close: require(record.body.size() == kCloseBody && ++closes == 1); break;
+      case RecordKind::pong:
+        require(record.body.size() == kPingBody);
+        break;
+      case RecordKind::configuration:
+        ++configurations;
+        break;
+      case RecordKind::close:
+        require(record.body.size() == kCloseBody && ++closes == 1);
+        break;
     }
   }
   require(records == summary.records && bytes <= plaintext.size());

@@ -2,11 +2,11 @@
 // everything down. The tests of session/ and whoever carries it stand on this.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <optional>
 #include <string>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 #include "session/initiator.hpp"
 #include "session/responder.hpp"

@@ -19,7 +19,7 @@ class VirtualWire {
  public:
   struct Options {
     Duration latency = milliseconds(10);
-    Duration jitter{0};         // of unreliable messages: up to this much later, so they overtake
+    Duration jitter{0};           // of unreliable messages: up to this much later, so they overtake
     uint32_t loss_per_mille = 0;  // of unreliable messages
     uint32_t seed = 1;
   };

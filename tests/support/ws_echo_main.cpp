@@ -73,7 +73,8 @@ class Echo final : public Handler {
     }
     // Both ends have said goodbye: let the peer read ours before the socket goes.
     shutdown(fd_, SHUT_WR);
-    while (!read_some(fd_, buffer).empty()) {}
+    while (!read_some(fd_, buffer).empty()) {
+    }
     return end_;
   }
 
@@ -148,7 +149,8 @@ void serve(int fd, const Options& options) {
     Echo(fd, Machine::Role::server, options).run(bytes);
   } else {
     shutdown(fd, SHUT_WR);
-    while (!read_some(fd, buffer).empty()) {}
+    while (!read_some(fd, buffer).empty()) {
+    }
   }
   close(fd);
 }
@@ -176,7 +178,8 @@ int run_server(const Options& options) {
   std::printf("%u\n", static_cast<unsigned>(ntohs(at.sin_port)));
   std::fflush(stdout);
   std::thread([] {
-    while (std::getchar() != EOF) {}
+    while (std::getchar() != EOF) {
+    }
     std::_Exit(0);
   }).detach();
   for (;;) {
@@ -231,13 +234,20 @@ Options parse(int argc, char** argv, int first) {
       if (++i == argc) die(flag + " needs a number");
       return static_cast<size_t>(std::strtoull(argv[i], nullptr, 10));
     };
-    if (flag == "--max-message") options.limits.max_message = number();
-    else if (flag == "--max-fragments") options.limits.max_fragments = number();
-    else if (flag == "--binary-only") options.limits.binary_only = true;
-    else if (flag == "--no-subprotocol") options.subprotocol = false;
-    else if (flag == "--require-subprotocol") options.require_subprotocol = true;
-    else if (flag == "--commands") options.commands = true;
-    else die("unknown option " + flag);
+    if (flag == "--max-message")
+      options.limits.max_message = number();
+    else if (flag == "--max-fragments")
+      options.limits.max_fragments = number();
+    else if (flag == "--binary-only")
+      options.limits.binary_only = true;
+    else if (flag == "--no-subprotocol")
+      options.subprotocol = false;
+    else if (flag == "--require-subprotocol")
+      options.require_subprotocol = true;
+    else if (flag == "--commands")
+      options.commands = true;
+    else
+      die("unknown option " + flag);
   }
   return options;
 }

@@ -30,6 +30,7 @@ struct TunDevice::Impl {
   Step read_one();
   void received(Packet packet, const VirtioHeader& header);
   void deliver();
+  void tell_drops();
   void fail(int error);
 
   void write_single(ByteView packet);
@@ -160,6 +161,10 @@ void TunDevice::Impl::received(Packet packet, const VirtioHeader& header) {
 void TunDevice::Impl::deliver() {
   if (!batch.empty()) handler.on_tun_packets(batch);
   batch.clear();
+  tell_drops();
+}
+
+void TunDevice::Impl::tell_drops() {
   if (!dropped) return;
   dropped = false;
   for (size_t i = 0; i < drops.size(); ++i)
@@ -195,7 +200,7 @@ void TunDevice::write(std::span<const PacketView> batch) {
     }
   }
   if (!it.coalescer.empty()) it.write_coalesced();
-  it.deliver();
+  it.tell_drops();
 }
 
 void TunDevice::Impl::write_coalesced() {

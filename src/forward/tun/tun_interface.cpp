@@ -47,12 +47,13 @@ Result<void> TunInterface::apply(const TunSettings& settings) {
   auto old_addresses = addresses_;
   auto old_routes = routes_;
   if (auto result = add_missing(*netlink, settings.addresses, routes); !result) {
-    keep_only(*netlink, old_addresses, old_routes);
+    if (keep_only(*netlink, old_addresses, old_routes)) (void)set_again(*netlink);
     if (mtu_ != 0) (void)netlink->set_up(index_, mtu_);
     return result;
   }
-  keep_only(*netlink, settings.addresses, routes);
   mtu_ = settings.mtu;
+  // With a primary IPv4 address go its secondary ones, and with the last address the device's routes.
+  if (keep_only(*netlink, settings.addresses, routes)) return set_again(*netlink);
   return {};
 }
 
@@ -74,24 +75,33 @@ Result<void> TunInterface::add_missing(Netlink& netlink, const std::vector<Inter
   return {};
 }
 
-void TunInterface::keep_only(Netlink& netlink, const std::vector<InterfaceAddress>& addresses,
+bool TunInterface::keep_only(Netlink& netlink, const std::vector<InterfaceAddress>& addresses,
                              const std::vector<inet::Cidr>& routes) {
   std::erase_if(routes_, [&](const inet::Cidr& route) {
     if (has(routes, route)) return false;
     (void)netlink.delete_route(index_, route);
     return true;
   });
-  std::erase_if(addresses_, [&](const InterfaceAddress& address) {
+  return std::erase_if(addresses_, [&](const InterfaceAddress& address) {
     if (has(addresses, address)) return false;
     (void)netlink.delete_address(index_, address.ip, address.prefix);
     return true;
-  });
+  }) > 0;
+}
+
+Result<void> TunInterface::set_again(Netlink& netlink) {
+  auto missing = [](const Result<void>& result) { return !result && result.error().system_errno != EEXIST; };
+  for (const auto& address : addresses_)
+    if (auto result = netlink.add_address(index_, address.ip, address.prefix); missing(result)) return result;
+  for (const auto& route : routes_)
+    if (auto result = netlink.add_route(index_, route); missing(result)) return result;
+  return {};
 }
 
 void TunInterface::remove_all() noexcept {
   try {
     auto netlink = Netlink::open();
-    if (netlink) keep_only(*netlink, {}, {});
+    if (netlink) (void)keep_only(*netlink, {}, {});
   } catch (const std::bad_alloc&) {
     return;  // the kernel keeps them until the host removes its device
   }

@@ -20,8 +20,10 @@ class TunInterface {
  private:
   Result<void> add_missing(Netlink& netlink, const std::vector<InterfaceAddress>& addresses,
                            const std::vector<inet::Cidr>& routes);
-  void keep_only(Netlink& netlink, const std::vector<InterfaceAddress>& addresses,
+  // True when an address was deleted.
+  bool keep_only(Netlink& netlink, const std::vector<InterfaceAddress>& addresses,
                  const std::vector<inet::Cidr>& routes);
+  Result<void> set_again(Netlink& netlink);
 
   const int index_;
   std::vector<InterfaceAddress> addresses_;  // added by us

@@ -12,7 +12,7 @@ enum class Opcode : uint8_t { continuation = 0, text = 1, binary = 2, close = 8,
 
 constexpr bool is_control(Opcode opcode) noexcept { return static_cast<uint8_t>(opcode) >= 8; }
 
-constexpr size_t kMaxFrameHeader = 14;     // 2 + 8 bytes of length + 4 of mask
+constexpr size_t kMaxFrameHeader = 14;  // 2 + 8 bytes of length + 4 of mask
 constexpr size_t kMaxControlPayload = 125;
 
 using MaskKey = std::array<uint8_t, 4>;

@@ -172,8 +172,8 @@ std::string_view HttpHead::value_of(const Field& field) const noexcept {
 }
 
 size_t HttpHead::count(std::string_view name) const noexcept {
-  return static_cast<size_t>(std::count_if(fields_.begin(), fields_.end(),
-                                           [&](const Field& f) { return equal_any_case(name_of(f), name); }));
+  return static_cast<size_t>(
+      std::count_if(fields_.begin(), fields_.end(), [&](const Field& f) { return equal_any_case(name_of(f), name); }));
 }
 
 std::string_view HttpHead::value(std::string_view name) const noexcept {

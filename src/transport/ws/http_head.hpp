@@ -51,7 +51,9 @@ class HttpHead {
 
  private:
   friend struct HttpHeadCallbacks;
-  struct Field { uint16_t name_at, name_size, value_at, value_size; };
+  struct Field {
+    uint16_t name_at, name_size, value_at, value_size;
+  };
   std::string_view name_of(const Field& field) const noexcept;
   std::string_view value_of(const Field& field) const noexcept;
   size_t strict_prefix(ByteView in) noexcept;
@@ -63,13 +65,13 @@ class HttpHead {
   std::unique_ptr<llhttp__internal_s> parser_;
   HttpHeadLimits limits_;
   Outcome outcome_ = Outcome::need_more;
-  size_t seen_ = 0;          // bytes of the head so far
-  uint8_t last_ = 0;         // the byte before
-  bool line_start_ = true;   // it ended a line
-  bool ending_ = false;      // inside the empty line
-  bool in_value_ = false;    // the last field has its name
-  bool too_many_ = false;    // fields over the limit, not kept
-  std::string text_;         // target, then names and values, one behind the other
+  size_t seen_ = 0;         // bytes of the head so far
+  uint8_t last_ = 0;        // the byte before
+  bool line_start_ = true;  // it ended a line
+  bool ending_ = false;     // inside the empty line
+  bool in_value_ = false;   // the last field has its name
+  bool too_many_ = false;   // fields over the limit, not kept
+  std::string text_;        // target, then names and values, one behind the other
   size_t target_size_ = 0;
   std::vector<Field> fields_;
 };

@@ -19,10 +19,10 @@ namespace smartvpn::ws {
 
 // Bounds on what a peer can make this end hold. The defaults are a stranger's; set_limits() raises them.
 struct Limits {
-  size_t max_message = 1024;        // payload bytes of a message, over all its fragments; more: 1009
-  size_t max_fragments = 4;         // frames of a message; more: 1008
-  size_t max_pending = 1024;        // bytes of control frames waiting to be sent; more: 1008
-  bool binary_only = false;         // a text message is answered with 1003
+  size_t max_message = 1024;  // payload bytes of a message, over all its fragments; more: 1009
+  size_t max_fragments = 4;   // frames of a message; more: 1008
+  size_t max_pending = 1024;  // bytes of control frames waiting to be sent; more: 1008
+  bool binary_only = false;   // a text message is answered with 1003
 };
 
 // How the WebSocket layer ended.

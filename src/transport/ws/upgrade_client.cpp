@@ -72,9 +72,14 @@ UpgradeClient::Outcome UpgradeClient::feed(ByteView in, size_t& consumed) {
   if (outcome_ != Outcome::need_more) return outcome_;
   const char* fault = nullptr;
   switch (head_.feed(in, consumed)) {
-    case HttpHead::Outcome::need_more: return outcome_;
-    case HttpHead::Outcome::malformed: fault = "the answer is not HTTP"; break;
-    case HttpHead::Outcome::too_large: fault = "the answer's header is too large"; break;
+    case HttpHead::Outcome::need_more:
+      return outcome_;
+    case HttpHead::Outcome::malformed:
+      fault = "the answer is not HTTP";
+      break;
+    case HttpHead::Outcome::too_large:
+      fault = "the answer's header is too large";
+      break;
     case HttpHead::Outcome::done:
       status_ = head_.status();
       fault = find_fault();
@@ -94,8 +99,7 @@ const char* UpgradeClient::find_fault() {
   if (head_.count("upgrade") != 1 || !equal_any_case(head_.value("upgrade"), "websocket"))
     return "the answer's Upgrade field is not websocket";
   if (!head_.has_token("connection", "upgrade")) return "the answer's Connection field does not list Upgrade";
-  if (head_.count("sec-websocket-accept") != 1 ||
-      head_.value("sec-websocket-accept") != expected_accept_)
+  if (head_.count("sec-websocket-accept") != 1 || head_.value("sec-websocket-accept") != expected_accept_)
     return "the answer's Sec-WebSocket-Accept does not match";
   if (head_.count("sec-websocket-extensions") != 0) return "the server chose an extension that was not offered";
   return check_subprotocol();

@@ -14,12 +14,12 @@
 namespace smartvpn::ws {
 
 struct UpgradeClientConfig {
-  std::string host;                                            // "vpn.example:8443", as Host carries it
-  std::string path = "/";                                      // begins with '/'; may have a query
-  std::vector<std::string> subprotocols = {"smartvpn.v1"};     // offered in this order
-  bool require_subprotocol = true;                             // the server must choose one of them
+  std::string host;                                               // "vpn.example:8443", as Host carries it
+  std::string path = "/";                                         // begins with '/'; may have a query
+  std::vector<std::string> subprotocols = {"smartvpn.v1"};        // offered in this order
+  bool require_subprotocol = true;                                // the server must choose one of them
   std::vector<std::pair<std::string, std::string>> extra_fields;  // e.g. for a proxy in front
-  HttpHeadLimits head;                                         // of the answer
+  HttpHeadLimits head;                                            // of the answer
 };
 
 class UpgradeClient {
@@ -40,10 +40,10 @@ class UpgradeClient {
   // other than need_more is final.
   Outcome feed(ByteView in, size_t& consumed);
 
-  uint16_t status() const noexcept { return status_; }              // of the answer; 0 if it had none
-  const std::string& error() const noexcept { return error_; }      // one sentence; empty unless failed
+  uint16_t status() const noexcept { return status_; }          // of the answer; 0 if it had none
+  const std::string& error() const noexcept { return error_; }  // one sentence; empty unless failed
   const std::string& subprotocol() const noexcept { return chosen_; }
-  const HttpHead& response() const noexcept { return head_; }       // e.g. Retry-After
+  const HttpHead& response() const noexcept { return head_; }  // e.g. Retry-After
 
  private:
   UpgradeClient(const UpgradeClientConfig& config, Rng& rng);

@@ -13,14 +13,22 @@ constexpr std::string_view kUpgradeFields = "Upgrade: websocket\r\nSec-WebSocket
 
 std::string_view status_phrase(uint16_t status) noexcept {
   switch (status) {
-    case 200: return "OK";
-    case 400: return "Bad Request";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 426: return "Upgrade Required";
-    case 431: return "Request Header Fields Too Large";
-    default: return "Service Unavailable";
+    case 200:
+      return "OK";
+    case 400:
+      return "Bad Request";
+    case 403:
+      return "Forbidden";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 426:
+      return "Upgrade Required";
+    case 431:
+      return "Request Header Fields Too Large";
+    default:
+      return "Service Unavailable";
   }
 }
 
@@ -50,10 +58,14 @@ UpgradeServer::Outcome UpgradeServer::feed(ByteView in, size_t& consumed, bool d
   consumed = 0;
   if (outcome_ != Outcome::need_more) return outcome_;
   switch (head_.feed(in, consumed)) {
-    case HttpHead::Outcome::need_more: return outcome_;
-    case HttpHead::Outcome::malformed: return outcome_ = refuse(400);
-    case HttpHead::Outcome::too_large: return outcome_ = refuse(431);
-    case HttpHead::Outcome::done: break;
+    case HttpHead::Outcome::need_more:
+      return outcome_;
+    case HttpHead::Outcome::malformed:
+      return outcome_ = refuse(400);
+    case HttpHead::Outcome::too_large:
+      return outcome_ = refuse(431);
+    case HttpHead::Outcome::done:
+      break;
   }
   return outcome_ = decide(draining);
 }

@@ -16,7 +16,7 @@ class Utf8Validator {
 
  private:
   bool step(uint8_t byte) noexcept;
-  uint8_t need_ = 0;                 // continuation bytes still to come; kBroken after an error
+  uint8_t need_ = 0;                  // continuation bytes still to come; kBroken after an error
   uint8_t low_ = 0x80, high_ = 0xbf;  // range of the next continuation byte
 };
 

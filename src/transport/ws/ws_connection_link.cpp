@@ -14,6 +14,7 @@ Limits message_limits(const session::Responder& responder) {
   Limits limits;
   limits.max_message = responder.max_incoming();
   limits.max_fragments = responder.established() ? 64 : 4;
+  limits.max_pending = responder.established() ? 8192 : 1024;
   limits.binary_only = true;
   return limits;
 }

@@ -10,7 +10,7 @@ import ws_cases
 import ws_upgrade_cases
 from ws_cases import Closed, Expect, Fail, Send
 from ws_driver import EchoClient, EchoServer, Report, parse_arguments
-from ws_frames import CLOSE, Wire, close_body
+from ws_frames import CLOSE, CONT, PING, TEXT, Frame, Wire, close_body
 from ws_utf8_cases import utf8
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -32,6 +32,10 @@ def read_head(sock):
     return head.decode("latin-1"), rest
 
 
+def shown(opcode, payload):
+    return f"opcode {opcode} with {len(payload)} bytes {payload[:40]!r}"
+
+
 def play(wire, steps, we_are_client):
     for step in steps:
         if isinstance(step, Send):
@@ -40,7 +44,7 @@ def play(wire, steps, we_are_client):
         opcode, payload = wire.message()
         if isinstance(step, Expect):
             same = (opcode, payload) == (step.opcode, step.payload)
-            assert same, f"got opcode {opcode}, {payload[:40]!r} ({len(payload)}), not {step.opcode}, {step.payload[:40]!r} ({len(step.payload)})"
+            assert same, f"got {shown(opcode, payload)}, not {shown(step.opcode, step.payload)}"
             continue
         assert opcode == CLOSE, f"got opcode {opcode}, {payload[:40]!r} instead of a Close frame"
         want = step.body if isinstance(step, Closed) else close_body(step.code)
@@ -100,10 +104,10 @@ def against_client(echo, listener, flags, steps):
 
 
 def role_cases():
-    yield "M wrong mask bit", lambda client: [Send(ws_cases.Frame(ws_cases.TEXT, "x", masked=not client)), Fail(1002)]
-    yield "M wrong mask bit on a ping", lambda client: [Send(ws_cases.Frame(ws_cases.PING, "x", masked=not client)), Fail(1002)]
+    yield "M wrong mask bit", lambda client: [Send(Frame(TEXT, "x", masked=not client)), Fail(1002)]
+    yield "M wrong mask bit on a ping", lambda client: [Send(Frame(PING, "x", masked=not client)), Fail(1002)]
     yield "M wrong mask bit in a second fragment", lambda client: [
-        Send(ws_cases.Frame(ws_cases.TEXT, "x", fin=False), ws_cases.Frame(ws_cases.CONT, "y", masked=not client)), Fail(1002)]
+        Send(Frame(TEXT, "x", fin=False), Frame(CONT, "y", masked=not client)), Fail(1002)]
 
 
 def groups():
@@ -143,7 +147,7 @@ def client_upgrade(echo, listener, flags, answer, works):
             assert rest == b"", "spoke before the answer"
             sock.sendall(answer.replace("PROOF", accept_for(fields["sec-websocket-key"])).encode())
             if works:
-                play(Wire(sock, False), ws_cases.echo(ws_cases.TEXT, b"hi"), False)
+                play(Wire(sock, False), ws_cases.echo(TEXT, b"hi"), False)
     finally:
         status, line = client.wait()
     assert status == (0 if works else 2), f"client ended with {status}: {line}"

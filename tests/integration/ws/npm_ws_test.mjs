@@ -34,7 +34,8 @@ class Inbox {
     this.got = [];
     ws.on('message', (data, binary) => this.put({ data: binary ? data : data.toString(), binary }));
     ws.on('error', () => {});
-    this.closed = new Promise((resolve) => ws.on('close', (code, reason) => resolve({ code, reason: reason.toString() })));
+    this.closed = new Promise((resolve) =>
+      ws.on('close', (code, reason) => resolve({ code, reason: reason.toString() })));
     this.closed.then((end) => this.waiting.splice(0).forEach((w) => w({ end })));
   }
   put(message) {
@@ -164,7 +165,8 @@ async function main() {
   await run('their server: subprotocol', () => withTheirServer(chosen, ['--require-subprotocol']));
   await run('their server: no subprotocol chosen', () =>
     withTheirServer(chosen, ['--require-subprotocol'], { handleProtocols: () => false }, 2));
-  await run('their server: compression offered to nobody', () => withTheirServer(talks.sizes, [], { perMessageDeflate: true }));
+  await run('their server: compression offered to nobody', () =>
+    withTheirServer(talks.sizes, [], { perMessageDeflate: true }));
 
   const failed = cases.filter((c) => c.failure).length;
   console.log(`ws.npm_ws: ${cases.length} cases, ${failed} failed`);
@@ -173,7 +175,8 @@ async function main() {
 }
 
 function toXml(failed) {
-  const quote = (text) => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`).replace(/[\x00-\x09\x0b-\x1f]/g, '');
+  const quote = (text) =>
+    text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`).replace(/[\x00-\x09\x0b-\x1f]/g, '');
   const lines = cases.map(({ name, failure }) => {
     const head = `<testcase classname="ws.npm_ws" name="${quote(name)}" status="run"`;
     return failure ? `${head}><failure message="${quote(failure)}"/></testcase>` : `${head}/>`;

@@ -47,9 +47,11 @@ def framing():
 
 
 def pings():
-    for name, body in (("empty", b""), ("text", b"Hello, world!"), ("binary", b"\x00\xff\xfe\xfd"), ("of 125", b"\xfe" * 125)):
+    bodies = {"empty": b"", "text": b"Hello, world!", "binary": b"\x00\xff\xfe", "of 125": b"\xfe" * 125}
+    for name, body in bodies.items():
         yield f"2 ping {name}", [Send(Frame(PING, body)), Expect(PONG, body), *closing()]
-    yield "2 ping of 125 byte by byte", [Send(Frame(PING, b"\xfe" * 125), chop=1), Expect(PONG, b"\xfe" * 125), *closing()]
+    yield "2 ping of 125 byte by byte", [
+        Send(Frame(PING, b"\xfe" * 125), chop=1), Expect(PONG, b"\xfe" * 125), *closing()]
     yield "2 ping of 126", [Send(Frame(PING, b"\xfe" * 126)), Fail(1002)]
     yield "2 unsolicited pong empty", [Send(Frame(PONG)), *closing()]
     yield "2 unsolicited pong", [Send(Frame(PONG, b"x")), *closing()]
@@ -84,9 +86,11 @@ def fragmentation():
         yield f"5 ping between fragments, chop {chop}", [
             Send(first, Frame(PING, "p"), last, chop=chop), Expect(PONG, "p"), whole, *closing()]
     yield "5 fragments in separate sends", [Send(first), Send(last), whole, *closing()]
-    yield "5 empty fragments", [Send(Frame(TEXT, "", fin=False), Frame(CONT, "", fin=False), Frame(CONT)), Expect(TEXT), *closing()]
+    yield "5 empty fragments", [
+        Send(Frame(TEXT, "", fin=False), Frame(CONT, "", fin=False), Frame(CONT)), Expect(TEXT), *closing()]
     yield "5 empty fragments around content", [
-        Send(Frame(TEXT, "", fin=False), Frame(CONT, "middle", fin=False), Frame(CONT)), Expect(TEXT, "middle"), *closing()]
+        Send(Frame(TEXT, "", fin=False), Frame(CONT, "middle", fin=False), Frame(CONT)),
+        Expect(TEXT, "middle"), *closing()]
     yield "5 binary fragments", [
         Send(Frame(BINARY, b"\xff", fin=False), Frame(CONT, b"\xfe")), Expect(BINARY, b"\xff\xfe"), *closing()]
     for fin in (True, False):
@@ -108,12 +112,15 @@ def fragmentation():
 
 def lengths():
     for size in (0, 5, 125):
-        yield f"L 16-bit length for {size}", [Send(Frame(BINARY, b"x" * size, code=126, length=size.to_bytes(2, "big"))), Fail(1002)]
+        yield f"L 16-bit length for {size}", [
+            Send(Frame(BINARY, b"x" * size, code=126, length=size.to_bytes(2, "big"))), Fail(1002)]
     for size in (0, 126, 65535):
         yield f"L 64-bit length for {size}", [
             Send(Frame(BINARY, b"", code=127, length=size.to_bytes(8, "big"))), Fail(1002)]
-    yield "L 64-bit length with the top bit", [Send(Frame(BINARY, b"", code=127, length=(1 << 63).to_bytes(8, "big"))), Fail(1002)]
-    yield "L an absurd length", [Send(Frame(BINARY, b"", code=127, length=((1 << 63) - 1).to_bytes(8, "big"))), Fail(1009)]
+    yield "L 64-bit length with the top bit", [
+        Send(Frame(BINARY, b"", code=127, length=(1 << 63).to_bytes(8, "big"))), Fail(1002)]
+    yield "L an absurd length", [
+        Send(Frame(BINARY, b"", code=127, length=((1 << 63) - 1).to_bytes(8, "big"))), Fail(1009)]
     yield "L control frame with a 16-bit length", [Send(Frame(PING, b"x", code=126, length=b"\0\1")), Fail(1002)]
 
 
@@ -121,15 +128,20 @@ def close_cases():
     for name, body in (("empty", b""), ("code", close_body(1000)), ("reason", close_body(1000, "Hello")),
                        ("longest reason", close_body(1000, "*" * 123))):
         yield f"7 close {name}", [Send(Frame(CLOSE, body)), Closed(body[:2])]
-    yield "7 nothing after close: message", [Send(Frame(CLOSE, close_body(1000)), Frame(TEXT, "late")), Closed(close_body(1000))]
-    yield "7 nothing after close: ping", [Send(Frame(CLOSE, close_body(1000)), Frame(PING, "late")), Closed(close_body(1000))]
+    yield "7 nothing after close: message", [
+        Send(Frame(CLOSE, close_body(1000)), Frame(TEXT, "late")), Closed(close_body(1000))]
+    yield "7 nothing after close: ping", [
+        Send(Frame(CLOSE, close_body(1000)), Frame(PING, "late")), Closed(close_body(1000))]
     yield "7 nothing after close: close", [
         Send(Frame(CLOSE, close_body(1000)), Frame(CLOSE, close_body(1001))), Closed(close_body(1000))]
-    yield "7 nothing after close: garbage", [Send(Frame(CLOSE, close_body(1000)), b"\xff" * 300), Closed(close_body(1000))]
-    yield "7 message, then close", [Send(Frame(TEXT, "a"), Frame(CLOSE, close_body(1000))), Expect(TEXT, "a"), Closed(close_body(1000))]
+    yield "7 nothing after close: garbage", [
+        Send(Frame(CLOSE, close_body(1000)), b"\xff" * 300), Closed(close_body(1000))]
+    yield "7 message, then close", [
+        Send(Frame(TEXT, "a"), Frame(CLOSE, close_body(1000))), Expect(TEXT, "a"), Closed(close_body(1000))]
     yield "7 close of one byte", [Send(Frame(CLOSE, b"a")), Fail(1002)]
     yield "7 close of 126", [Send(Frame(CLOSE, close_body(1000, "*" * 124))), Fail(1002)]
-    yield "7 close with a broken reason", [Send(Frame(CLOSE, close_body(1000, b"\xce\xba\xed\xa0\x80edited"))), Fail(1007)]
+    yield "7 close with a broken reason", [
+        Send(Frame(CLOSE, close_body(1000, b"\xce\xba\xed\xa0\x80edited"))), Fail(1007)]
     yield "7 close with a cut reason", [Send(Frame(CLOSE, close_body(1000, b"\xe2\x82"))), Fail(1007)]
     for code in (1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999):
         yield f"7 close code {code}", closing(code)
@@ -151,7 +163,8 @@ def volume():
     for size in (0, 16, 1024):
         yield f"9 a thousand messages of {size}", [
             Send(*[Frame(BINARY, b"m" * size)] * 1000), *[Expect(BINARY, b"m" * size)] * 1000, *closing()]
-    frames = [Frame(CONT if at else TEXT, b"a" * min(1300, 65536 - at), fin=at + 1300 >= 65536) for at in range(0, 65536, 1300)]
+    frames = [Frame(CONT if at else TEXT, b"a" * min(1300, 65536 - at), fin=at + 1300 >= 65536)
+              for at in range(0, 65536, 1300)]
     yield "10 text of 65536 in fragments of 1300", [Send(*frames), Expect(TEXT, b"a" * 65536), *closing()]
 
 
@@ -160,7 +173,8 @@ def limited():
     yield "S message of exactly the limit", echo(BINARY, b"x" * 1000)
     yield "S message over the limit", [Send(Frame(BINARY, b"x" * 1001)), Fail(1009)]
     yield "S header of a message over the limit", [Send(Frame(BINARY, b"x" * 70000, cut=70000)), Fail(1009)]
-    yield "S fragments over the limit in sum", [Send(Frame(BINARY, b"x" * 600, fin=False), Frame(CONT, b"x" * 401)), Fail(1009)]
+    yield "S fragments over the limit in sum", [
+        Send(Frame(BINARY, b"x" * 600, fin=False), Frame(CONT, b"x" * 401)), Fail(1009)]
     fragments = [Frame(CONT if i else BINARY, b"", fin=False) for i in range(4)]
     yield "S four fragments", [Send(*fragments[:3], Frame(CONT, b"x")), Expect(BINARY, b"x"), *closing()]
     yield "S five fragments", [Send(*fragments, Frame(CONT, b"x")), Fail(1008)]

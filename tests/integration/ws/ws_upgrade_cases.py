@@ -19,7 +19,8 @@ def requests(key_text):
             "Connection: Upgrade", "connection: keep-alive, UPGRADE")), 101, []),
         ("connection in two fields", ask("Connection: keep-alive\r\n" + right), 101, []),
         ("query ignored", ask(right, "GET /echo?x=y HTTP/1.1"), 101, []),
-        ("subprotocol among others", ask(right + "Sec-WebSocket-Protocol: a, smartvpn.v1 ,b\r\n"), 101, ["Sec-WebSocket-Protocol: smartvpn.v1"]),
+        ("subprotocol among others", ask(right + "Sec-WebSocket-Protocol: a, smartvpn.v1 ,b\r\n"), 101, [
+            "Sec-WebSocket-Protocol: smartvpn.v1"]),
         ("no version", ask(UP + CONN + key), 426, VERSION),
         ("version 8", ask(UP + CONN + key + "Sec-WebSocket-Version: 8\r\n"), 426, VERSION),
         ("version list", ask(UP + CONN + key + "Sec-WebSocket-Version: 13, 8\r\n"), 426, VERSION),
@@ -57,7 +58,8 @@ def answers():
     right = line + UP + CONN + proof
     yield "right", [], right + "\r\n", True
     yield "right with subprotocol", ["--require-subprotocol"], right + VPN + "\r\n", True
-    yield "tokens in any case", [], line + "upgrade: WebSocket\r\nCONNECTION: keep-alive, upgrade\r\n" + proof + "\r\n", True
+    yield "tokens in any case", [], line + (
+        "upgrade: WebSocket\r\nCONNECTION: keep-alive, upgrade\r\n") + proof + "\r\n", True
     yield "refused", [], "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", False
     yield "redirected", [], "HTTP/1.1 302 Found\r\nLocation: /x\r\n\r\n", False
     yield "ordinary page", [], "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", False

@@ -79,7 +79,8 @@ def utf8():
         yield f"6 invalid {name}, byte by byte", [Send(Frame(TEXT, data), chop=1), Fail(1007)]
         yield f"6 invalid {name} in fragments of 1", [Send(*fragments(data)), Fail(1007)]
     # Refused early: the rest of the frame or message never comes.
-    for name, bad in (("surrogate", b"\xed\xa0"), ("beyond the last", b"\xf4\x90"), ("overlong", b"\xe0\x80"), ("ff", b"\xff")):
+    early = {"surrogate": b"\xed\xa0", "beyond the last": b"\xf4\x90", "overlong": b"\xe0\x80", "ff": b"\xff"}
+    for name, bad in early.items():
         text = "κόσμε".encode() + bad
         yield f"6 early {name} inside a frame", [Send(Frame(TEXT, text + b"x" * 100, cut=100)), Fail(1007)]
         yield f"6 early {name} in a first fragment", [Send(Frame(TEXT, text, fin=False)), Fail(1007)]

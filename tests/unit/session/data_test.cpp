@@ -231,11 +231,13 @@ TEST(Data, LargestConfigurationFits) {
 }
 
 TEST(Data, EveryCloseReasonReachesTheClientWithItsAdvice) {
-  const std::pair<Reason, Reconnect> endings[] = {
-      {Reason::replaced, Reconnect::never},          {Reason::client_disabled, Reconnect::never},
-      {Reason::client_expired, Reconnect::never},    {Reason::client_removed, Reconnect::never},
-      {Reason::server_stopping, Reconnect::backoff}, {Reason::disconnected, Reconnect::backoff},
-      {Reason::client_ip_block_list, Reconnect::backoff}};
+  const std::pair<Reason, Reconnect> endings[] = {{Reason::replaced, Reconnect::never},
+                                                  {Reason::client_disabled, Reconnect::never},
+                                                  {Reason::client_expired, Reconnect::never},
+                                                  {Reason::client_removed, Reconnect::never},
+                                                  {Reason::server_stopping, Reconnect::backoff},
+                                                  {Reason::disconnected, Reconnect::backoff},
+                                                  {Reason::client_ip_block_list, Reconnect::backoff}};
   for (auto [reason, advice] : endings) {
     SessionPair pair;
     ASSERT_TRUE(pair.connect());

@@ -107,17 +107,17 @@ TEST(Payloads, UnknownFieldsAreSkipped) {
 
 TEST(Payloads, WrongFieldsAreRefused) {
   const Bytes wrong[] = {
-      {1},                                 // half a field
-      {1, 4, 0, 0, 0, 0},                  // cut short
-      {1, 3, 0, 0, 0, 0},                  // wrong size
-      {2, 2, 0, 0, 0},                     // MTU 0
-      {2, 2, 0, 1, 5, 2, 2, 0, 1, 5},      // twice
-      {3, 4, 0, 0xff, 0x0f, 0, 0},         // limit below 4096
-      {4, 5, 0, 1, 2, 3, 4, 5},            // no address has 5 bytes
-      {6, 0, 0},                           // empty route
-      {6, 5, 0, 33, 10, 0, 0, 0},          // /33
-      {6, 5, 0, 8, 10, 1, 0, 0},           // host bits
-      {7, 4, 0, 0, 0, 0, 0},               // no interval
+      {1},                             // half a field
+      {1, 4, 0, 0, 0, 0},              // cut short
+      {1, 3, 0, 0, 0, 0},              // wrong size
+      {2, 2, 0, 0, 0},                 // MTU 0
+      {2, 2, 0, 1, 5, 2, 2, 0, 1, 5},  // twice
+      {3, 4, 0, 0xff, 0x0f, 0, 0},     // limit below 4096
+      {4, 5, 0, 1, 2, 3, 4, 5},        // no address has 5 bytes
+      {6, 0, 0},                       // empty route
+      {6, 5, 0, 33, 10, 0, 0, 0},      // /33
+      {6, 5, 0, 8, 10, 1, 0, 0},       // host bits
+      {7, 4, 0, 0, 0, 0, 0},           // no interval
       {9, 31, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
   };
   for (const Bytes& w : wrong) EXPECT_FALSE(decode_parameters(w)) << to_hex(w);

@@ -188,7 +188,8 @@ class Conversation {
         entry["records"] = to_hex(plain);
         return;
       }
-      default: return;
+      default:
+        return;
     }
   }
 

@@ -1,7 +1,7 @@
 // What a server makes of clients that say odd things after (and in) a good handshake.
-#include <gtest/gtest.h>
-
 #include "support/raw_client.hpp"
+
+#include <gtest/gtest.h>
 
 namespace smartvpn::testing {
 namespace {
@@ -47,15 +47,15 @@ TEST(RawClient, NewerVersionAndUnknownFieldsAreAnsweredWithOurs) {
 TEST(RawClient, MalformedRecordVoidsTheWholeMessage) {
   const Bytes good = RawClient::packet(), ping = RawClient::ping(1);
   const Bytes bad[] = {
-      RawClient::record(1, {}),                     // empty packet
-      Bytes{1, 5, 0, 0, 1},                         // runs past the end
-      Bytes{1, 0, 0},                               // half a header
-      RawClient::record(3, Bytes(7)),               // short ping
-      RawClient::record(4, Bytes(9)),               // long pong
-      RawClient::record(6, Bytes(5)),               // short close
-      RawClient::record(2, Bytes(2, 1)),            // super-packet without a packet
-      RawClient::record(2, Bytes{0, 0, 0x45}),      // segment size 0
-      RawClient::record(5, {}),                     // configuration from a client
+      RawClient::record(1, {}),                 // empty packet
+      Bytes{1, 5, 0, 0, 1},                     // runs past the end
+      Bytes{1, 0, 0},                           // half a header
+      RawClient::record(3, Bytes(7)),           // short ping
+      RawClient::record(4, Bytes(9)),           // long pong
+      RawClient::record(6, Bytes(5)),           // short close
+      RawClient::record(2, Bytes(2, 1)),        // super-packet without a packet
+      RawClient::record(2, Bytes{0, 0, 0x45}),  // segment size 0
+      RawClient::record(5, {}),                 // configuration from a client
       RawClient::record(6, Bytes(6)) + RawClient::record(6, Bytes(6)),
   };
   for (const Bytes& wrong : bad) {
@@ -187,7 +187,8 @@ TEST(RawClient, RandomRecordsNeverConfuseTheServer) {
       if (kind == 6 && random() % 64) kind = 1;
       records = records + RawClient::record(kind, body);
     }
-    if (!records.empty() && random() % 4 == 0) records[random() % records.size()] ^= static_cast<uint8_t>(1 << random() % 8);
+    if (!records.empty() && random() % 4 == 0)
+      records[random() % records.size()] ^= static_cast<uint8_t>(1 << random() % 8);
     if (random() % 8 == 0) records.resize(random() % (records.size() + 1));
     const uint64_t dropped = c.handler.dropped(Drop::malformed_record), packets = c.handler.packets_seen;
     c.handler.keep_packets = false;

@@ -62,23 +62,23 @@ TEST(HttpHead, KeepsTargetAndFieldsHoweverTheyWereCut) {
 
 TEST(HttpHead, RefusesWhatTwoReadersCouldReadDifferently) {
   for (std::string bad : {
-           "GET / HTTP/1.1\nHost: x\r\n\r\n",                  // bare LF after the request line
-           "GET / HTTP/1.1\r\nHost: x\nA: b\r\n\r\n",          // bare LF between fields
-           "GET / HTTP/1.1\r\nHost: x\r\n\n",                  // bare LF as the empty line
-           "GET / HTTP/1.1\r\nHost: x\r\n folded\r\n\r\n",     // folded line
-           "GET / HTTP/1.1\r\nHost: x\r\n\tfolded\r\n\r\n",    //
-           "GET / HTTP/1.1\r\nHost : x\r\n\r\n",               // blank before the colon
-           "GET / HTTP/1.1\r\nHo st: x\r\n\r\n",               //
-           "GET / HTTP/1.1\r\n: x\r\n\r\n",                    // no name
-           "GET / HTTP/1.1\r\nHost\r\n\r\n",                   // no colon
-           "GET / HTTP/1.1\r\nHost: a\rb\r\n\r\n",             // bare CR
-           "GET / HTTP/1.1\r\nHost: x\r\n\rX",                 //
-           "\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n",            // empty line first
-           " GET / HTTP/1.1\r\n\r\n",                          //
-           "GET /\r\n\r\n",                                    // HTTP/0.9
-           "GET / HTTP/1.1 x\r\n\r\n",                         //
-           "GET / FTP/1.1\r\n\r\n",                            //
-           "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",     // a TLS ClientHello
+           "GET / HTTP/1.1\nHost: x\r\n\r\n",                // bare LF after the request line
+           "GET / HTTP/1.1\r\nHost: x\nA: b\r\n\r\n",        // bare LF between fields
+           "GET / HTTP/1.1\r\nHost: x\r\n\n",                // bare LF as the empty line
+           "GET / HTTP/1.1\r\nHost: x\r\n folded\r\n\r\n",   // folded line
+           "GET / HTTP/1.1\r\nHost: x\r\n\tfolded\r\n\r\n",  //
+           "GET / HTTP/1.1\r\nHost : x\r\n\r\n",             // blank before the colon
+           "GET / HTTP/1.1\r\nHo st: x\r\n\r\n",             //
+           "GET / HTTP/1.1\r\n: x\r\n\r\n",                  // no name
+           "GET / HTTP/1.1\r\nHost\r\n\r\n",                 // no colon
+           "GET / HTTP/1.1\r\nHost: a\rb\r\n\r\n",           // bare CR
+           "GET / HTTP/1.1\r\nHost: x\r\n\rX",               //
+           "\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n",          // empty line first
+           " GET / HTTP/1.1\r\n\r\n",                        //
+           "GET /\r\n\r\n",                                  // HTTP/0.9
+           "GET / HTTP/1.1 x\r\n\r\n",                       //
+           "GET / FTP/1.1\r\n\r\n",                          //
+           "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",   // a TLS ClientHello
        }) {
     EXPECT_EQ(read_whole(bad), Outcome::malformed) << bad;
     EXPECT_EQ(read_bytewise(bad), Outcome::malformed) << bad;

@@ -104,7 +104,8 @@ TEST_P(MachineCuts, LegalStreamsGiveTheirMessagesHoweverTheyAreCut) {
     ASSERT_EQ(whole.events, expected) << seed;
     ASSERT_EQ(whole, trace(GetParam(), stream, [] { return size_t{1}; })) << seed;
     for (int i = 0; i < 4; ++i)
-      ASSERT_EQ(whole, trace(GetParam(), stream, [&] { return 1 + generator.below(1 + generator.below(2000)); })) << seed;
+      ASSERT_EQ(whole, trace(GetParam(), stream, [&] { return 1 + generator.below(1 + generator.below(2000)); }))
+          << seed;
   }
 }
 

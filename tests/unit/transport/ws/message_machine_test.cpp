@@ -1,74 +1,18 @@
-// The rules of RFC 6455 one by one, each in both roles.
+// The rules of RFC 6455 for messages, fragments, control frames and limits, each in both roles.
 #include "transport/ws/message_machine.hpp"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include "support/ws_recorder.hpp"
+#include "support/ws_machine_fixture.hpp"
 
 namespace smartvpn::ws {
 namespace {
 
 using test::operator+;
+using test::MachineRules;
+using test::roomy;
 using Role = Machine::Role;
 using State = Machine::State;
 using testing::ElementsAre;
 using testing::IsEmpty;
-
-Limits roomy() {
-  Limits limits;
-  limits.max_message = 1 << 20;
-  limits.max_fragments = 64;
-  limits.max_pending = 4096;
-  return limits;
-}
-
-class MachineRules : public testing::TestWithParam<Role> {
- protected:
-  Role role() const { return GetParam(); }
-  Bytes frame(Opcode opcode, std::string_view payload, bool fin = true) {
-    return test::peer_frame(role(), opcode, payload, fin);
-  }
-  Bytes close_frame(uint16_t code, std::string_view reason = {}) { return test::peer_close(role(), code, reason); }
-  State feed(Bytes data) { return machine_.feed(data, recorder_); }
-  State feed_hex(std::string_view hex) { return feed(*from_hex(hex)); }
-  // What the machine wants to send, unmasked, as "opcode payload-hex" lines.
-  std::vector<std::string> sent() {
-    Bytes out(machine_.pending().begin(), machine_.pending().end());
-    machine_.consume(out.size());
-    std::vector<std::string> lines;
-    for (ByteSpan rest = out; !rest.empty();) {
-      FrameHeader h;
-      EXPECT_EQ(decode_frame_header(rest, role() == Role::client, h), HeaderStatus::done);
-      ByteSpan payload = rest.subspan(h.size, static_cast<size_t>(h.payload_size));
-      apply_mask(payload, h.mask);
-      lines.push_back(std::to_string(static_cast<int>(h.opcode)) + " " + to_hex(payload));
-      rest = rest.subspan(h.size + payload.size());
-    }
-    return lines;
-  }
-  static std::string close_line(uint16_t code) {
-    uint8_t body[2];
-    store_be16(body, code);
-    return "8 " + to_hex(body);
-  }
-  // The peer broke a rule: told so, handed up, and nothing moves afterwards.
-  void expect_failed(uint16_t code) {
-    EXPECT_EQ(machine_.state(), State::failed);
-    ASSERT_FALSE(recorder_.events.empty());
-    EXPECT_EQ(recorder_.events.back(), "close " + std::to_string(code) + " '' us");
-    EXPECT_THAT(sent(), testing::Contains(close_line(code)));
-    const size_t before = recorder_.events.size();
-    feed(frame(Opcode::binary, "late") + frame(Opcode::ping, "late") + close_frame(1000));
-    EXPECT_EQ(recorder_.events.size(), before);
-    EXPECT_THAT(sent(), IsEmpty());
-    EXPECT_EQ(machine_.buffered(), 0u);
-  }
-
-  test::CountingRng rng_;
-  Machine machine_{GetParam(), roomy(), rng_};
-  test::Recorder recorder_;
-};
 
 INSTANTIATE_TEST_SUITE_P(BothRoles, MachineRules, testing::Values(Role::server, Role::client),
                          [](const auto& which) { return which.param == Role::server ? "Server" : "Client"; });
@@ -272,96 +216,6 @@ TEST_P(MachineRules, LimitsRaisedInsideACallbackHoldForTheNextFrame) {
   Bytes data = frame(Opcode::binary, "hello") + frame(Opcode::binary, std::string(5000, 'x'));
   EXPECT_EQ(machine_.feed(data, raising), State::open);
   EXPECT_EQ(raising.events.size(), 2u);
-}
-
-TEST_P(MachineRules, EchoesTheCloseCodeAndThenIsSilent) {
-  EXPECT_EQ(feed(close_frame(4001, "bye") + frame(Opcode::binary, "late") + frame(Opcode::ping, "late")), State::closed);
-  EXPECT_THAT(recorder_.events, ElementsAre("close 4001 'bye' peer"));
-  EXPECT_THAT(sent(), ElementsAre(close_line(4001)));
-  feed(frame(Opcode::text, "\xff") + close_frame(1000));
-  EXPECT_EQ(recorder_.events.size(), 1u);
-  EXPECT_THAT(sent(), IsEmpty());
-  EXPECT_FALSE(machine_.ping({}));
-}
-
-TEST_P(MachineRules, AnEmptyCloseIsEchoedEmpty) {
-  feed(frame(Opcode::close, ""));
-  EXPECT_THAT(recorder_.events, ElementsAre("close 1005 '' peer"));
-  EXPECT_THAT(sent(), ElementsAre("8 "));
-}
-
-TEST_P(MachineRules, ACloseInsideAFragmentedMessageEndsIt) {
-  EXPECT_EQ(feed(frame(Opcode::text, "a", false) + close_frame(1001)), State::closed);
-  EXPECT_EQ(machine_.buffered(), 0u);
-}
-
-TEST_P(MachineRules, FailsOnBadCloseBodies) {
-  feed(frame(Opcode::close, "x"));
-  expect_failed(1002);
-  for (uint16_t code : {0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535}) {
-    machine_ = Machine(role(), roomy(), rng_);
-    feed(close_frame(code));
-    expect_failed(1002);
-  }
-  machine_ = Machine(role(), roomy(), rng_);
-  feed(close_frame(1000, "\xce\xba\xed\xa0\x80"));
-  expect_failed(1007);
-}
-
-TEST_P(MachineRules, TakesEveryValidCloseCodeAndTheLongestReason) {
-  for (uint16_t code : {1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999}) {
-    machine_ = Machine(role(), roomy(), rng_);
-    EXPECT_EQ(feed(close_frame(code, std::string(123, 'r'))), State::closed) << code;
-    EXPECT_THAT(sent(), ElementsAre(close_line(code)));
-  }
-}
-
-TEST_P(MachineRules, OurCloseIsSentOnceAndDataIsThrownAwayUntilTheAnswer) {
-  machine_.close(1001, "going");
-  machine_.close(1000);
-  EXPECT_EQ(machine_.state(), State::closing);
-  EXPECT_THAT(sent(), ElementsAre("8 03e9" + to_hex(as_bytes("going"))));
-  Limits tiny;
-  tiny.max_message = 1;
-  machine_.set_limits(tiny);
-  feed(frame(Opcode::binary, "in flight") + frame(Opcode::ping, "x") + frame(Opcode::text, "\xff", false) +
-       frame(Opcode::continuation, ""));
-  EXPECT_THAT(recorder_.events, IsEmpty());
-  EXPECT_EQ(feed(close_frame(1001)), State::closed);
-  EXPECT_THAT(recorder_.events, ElementsAre("close 1001 '' peer"));
-  EXPECT_THAT(sent(), IsEmpty());
-}
-
-TEST_P(MachineRules, ABrokenRuleWhileClosingFailsWithoutASecondClose) {
-  machine_.close(1000);
-  EXPECT_THAT(sent(), ElementsAre(close_line(1000)));
-  EXPECT_EQ(feed(frame(Opcode::continuation, "x")), State::failed);
-  EXPECT_THAT(recorder_.events, ElementsAre("close 1002 '' us"));
-  EXPECT_THAT(sent(), IsEmpty());
-}
-
-TEST_P(MachineRules, ClosingInsideACallbackStopsDelivery) {
-  struct Closing : test::Recorder {
-    void on_message(bool binary, ByteSpan message) override {
-      machine->close(1008);
-      test::Recorder::on_message(binary, message);
-    }
-    Machine* machine = nullptr;
-  } closing;
-  closing.machine = &machine_;
-  Bytes data = frame(Opcode::binary, "12", false) + frame(Opcode::continuation, "34") + frame(Opcode::binary, "5") +
-               close_frame(1008);
-  EXPECT_EQ(machine_.feed(data, closing), State::closed);
-  EXPECT_THAT(closing.events, ElementsAre("binary 4 31323334", "close 1008 '' peer"));
-}
-
-TEST_P(MachineRules, ACloseReasonIsCutAtACharacterAndABadCodeIsNotSent) {
-  std::string reason(122, 'r');
-  machine_.close(1000, reason + "\xe2\x82\xac");
-  EXPECT_THAT(sent(), ElementsAre("8 03e8" + to_hex(as_bytes(reason))));
-  machine_ = Machine(role(), roomy(), rng_);
-  machine_.close(kCloseNoStatus, "ignored");
-  EXPECT_THAT(sent(), ElementsAre("8 "));
 }
 
 TEST_P(MachineRules, PingsWithinItsBounds) {

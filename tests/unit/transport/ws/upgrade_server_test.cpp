@@ -48,8 +48,7 @@ class UpgradeServerTest : public testing::Test {
   }
   // A right request with one part replaced.
   static std::string upgrade(const std::string& upgrade_field = "Upgrade: websocket\r\n",
-                             const std::string& connection = "Connection: Upgrade\r\n",
-                             const std::string& key = kKey,
+                             const std::string& connection = "Connection: Upgrade\r\n", const std::string& key = kKey,
                              const std::string& version = "Sec-WebSocket-Version: 13\r\n",
                              const std::string& protocol = kProto) {
     return request(upgrade_field + connection + key + version + protocol);
@@ -74,29 +73,38 @@ TEST_F(UpgradeServerTest, AcceptsWithTheRfcsProofAndLeavesWhatFollows) {
 
 TEST_F(UpgradeServerTest, ReadsListsInAnyCaseAndOverSeveralFields) {
   EXPECT_EQ(ask(upgrade("UPGRADE: WebSocket\r\n", "connection: keep-alive, upGRADE\r\n")).status, 101);
-  EXPECT_EQ(ask(upgrade("Upgrade: h2c, websocket\r\n", "Connection: keep-alive\r\nConnection: Upgrade\r\n")).status, 101);
+  EXPECT_EQ(ask(upgrade("Upgrade: h2c, websocket\r\n", "Connection: keep-alive\r\nConnection: Upgrade\r\n")).status,
+            101);
   EXPECT_EQ(ask(upgrade("Upgrade: websocket\r\n", "Connection: Upgrade\r\n", kKey, "Sec-WebSocket-Version: 13\r\n",
-                        "Sec-WebSocket-Protocol: chat, x\r\nSec-WebSocket-Protocol: smartvpn.v1\r\n")).status, 101);
+                        "Sec-WebSocket-Protocol: chat, x\r\nSec-WebSocket-Protocol: smartvpn.v1\r\n"))
+                .status,
+            101);
   EXPECT_EQ(ask(request("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n" +
-                        std::string(kKey) + kProto, "GET /tunnel?token=1 HTTP/1.1")).status, 101);
+                            std::string(kKey) + kProto,
+                        "GET /tunnel?token=1 HTTP/1.1"))
+                .status,
+            101);
   EXPECT_EQ(ask(request("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n" +
-                        std::string(kKey) + kProto, "GET http://vpn.example/tunnel HTTP/1.1")).status, 101);
+                            std::string(kKey) + kProto,
+                        "GET http://vpn.example/tunnel HTTP/1.1"))
+                .status,
+            101);
 }
 
 TEST_F(UpgradeServerTest, NeverAcceptsAnExtension) {
-  const Answer a = ask(request(std::string("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n") +
-                               kKey + kProto + "Sec-WebSocket-Extensions: permessage-deflate\r\n"));
+  const Answer a =
+      ask(request(std::string("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n") + kKey +
+                  kProto + "Sec-WebSocket-Extensions: permessage-deflate\r\n"));
   EXPECT_EQ(a.status, 101);
   EXPECT_THAT(a.text, Not(HasSubstr("Extensions")));
 }
 
 TEST_F(UpgradeServerTest, AsksForAnUpgradeAndTheVersionItSpeaks) {
-  for (const Answer& a : {ask(request("")), ask(upgrade("Upgrade: h2c\r\n")),
-                          ask(upgrade("Upgrade: websocket\r\n", "Connection: Upgrade\r\n", kKey, "")),
-                          ask(upgrade("Upgrade: websocket\r\n", "Connection: Upgrade\r\n", kKey,
-                                      "Sec-WebSocket-Version: 8\r\n")),
-                          ask(upgrade("Upgrade: websocket\r\n", "Connection: Upgrade\r\n", kKey,
-                                      "Sec-WebSocket-Version: 013\r\n"))}) {
+  for (const Answer& a :
+       {ask(request("")), ask(upgrade("Upgrade: h2c\r\n")),
+        ask(upgrade("Upgrade: websocket\r\n", "Connection: Upgrade\r\n", kKey, "")),
+        ask(upgrade("Upgrade: websocket\r\n", "Connection: Upgrade\r\n", kKey, "Sec-WebSocket-Version: 8\r\n")),
+        ask(upgrade("Upgrade: websocket\r\n", "Connection: Upgrade\r\n", kKey, "Sec-WebSocket-Version: 013\r\n"))}) {
     EXPECT_EQ(a.outcome, Outcome::respond);
     EXPECT_EQ(a.status, 426);
     EXPECT_THAT(a.text, HasSubstr("\r\nSec-WebSocket-Version: 13\r\n"));
@@ -105,7 +113,8 @@ TEST_F(UpgradeServerTest, AsksForAnUpgradeAndTheVersionItSpeaks) {
 }
 
 TEST_F(UpgradeServerTest, RefusesWhatTheHandshakeForbids) {
-  const std::string up = "Upgrade: websocket\r\n", conn = "Connection: Upgrade\r\n", v13 = "Sec-WebSocket-Version: 13\r\n";
+  const std::string up = "Upgrade: websocket\r\n", conn = "Connection: Upgrade\r\n",
+                    v13 = "Sec-WebSocket-Version: 13\r\n";
   for (const std::string& bad : {
            upgrade(up, ""),
            upgrade(up, "Connection: keep-alive\r\n"),

@@ -50,7 +50,8 @@ TEST(Utf8, FailsAtTheFirstImpossibleByte) {
 }
 
 TEST(Utf8, SaysTheSameHoweverTheTextIsCut) {
-  const std::string text = "plain ascii run of some length \xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5 \xf0\x9f\x98\x80 and more";
+  const std::string text =
+      "plain ascii run of some length \xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5 \xf0\x9f\x98\x80 and more";
   for (size_t a = 0; a <= text.size(); ++a) {
     for (size_t b = a; b <= text.size(); ++b) {
       Utf8Validator v;
@@ -69,7 +70,9 @@ TEST(Utf8, IsIncompleteInsideACharacter) {
 }
 
 TEST(Utf8Prefix, NeverEndsInsideACharacter) {
-  const ByteView text = as_bytes("a\xe2\x82\xac" "b");
+  const ByteView text = as_bytes(
+      "a\xe2\x82\xac"
+      "b");
   EXPECT_EQ(utf8_prefix(text, 0), 0u);
   EXPECT_EQ(utf8_prefix(text, 1), 1u);
   EXPECT_EQ(utf8_prefix(text, 2), 1u);

@@ -1,0 +1,206 @@
+"""Network namespaces, programs in them, and the smartvpn command, for integration tests.
+
+A `World` makes two namespaces joined by a veth pair: `client` (198.51.100.7, .8, .66; 2001:db8:100::7) and
+`edge` (198.51.100.1; 2001:db8:100::1), where the server and what stands in front of it run. Everything it
+started is ended by pid, and everything it made is removed, whatever happens.
+"""
+import base64
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+WAIT_S = 30
+
+
+class Program:
+    """A process in a namespace whose standard output is read line by line."""
+
+    def __init__(self, command, namespace=None, log=None):
+        if namespace:
+            command = ["ip", "netns", "exec", namespace] + command
+        self.command = command
+        self.log = open(log, "ab") if log else subprocess.DEVNULL
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log)
+        os.set_blocking(self.process.stdout.fileno(), False)
+        self.buffer = b""
+        self.events = []
+
+    def lines(self):
+        chunk = self.process.stdout.read()
+        if chunk:
+            self.buffer += chunk
+        *whole, self.buffer = self.buffer.split(b"\n")
+        return whole
+
+    def pump(self):
+        for line in self.lines():
+            self.events.append(json.loads(line))
+
+    def wait_event(self, kind, timeout=WAIT_S, **fields):
+        """The first event, past or to come, of this type with these fields."""
+        deadline = time.monotonic() + timeout
+        seen = 0
+        while True:
+            self.pump()
+            for event in self.events[seen:]:
+                if event["type"] == kind and all(event.get(k) == v for k, v in fields.items()):
+                    return event
+            seen = len(self.events)
+            if self.process.poll() is not None and not self.lines():
+                raise AssertionError(f"{self.command} ended with {self.process.returncode} before {kind} {fields}: {self.events}")
+            if time.monotonic() > deadline:
+                raise AssertionError(f"no {kind} {fields} within {timeout} s; events: {self.events}")
+            time.sleep(0.02)
+
+    def stop(self, sig=signal.SIGTERM, timeout=WAIT_S):
+        if self.process.poll() is None:
+            self.process.send_signal(sig)
+            try:
+                self.process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self.pump_quietly()
+        return self.process.returncode
+
+    def pump_quietly(self):
+        try:
+            self.pump()
+        except ValueError:
+            pass
+
+    def close(self):
+        self.stop(timeout=5)
+        self.process.stdout.close()
+        if self.log is not subprocess.DEVNULL:
+            self.log.close()
+
+
+class World:
+    def __init__(self, smartvpn):
+        self.smartvpn = smartvpn
+        self.folder = tempfile.mkdtemp(prefix="smartvpn-test-")
+        self.client = f"svc{os.getpid()}"
+        self.edge = f"sve{os.getpid()}"
+        self.programs = []
+        self.namespaces = []
+
+    def __enter__(self):
+        try:
+            self._make()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def _make(self):
+        for name in (self.client, self.edge):
+            run(["ip", "netns", "add", name])
+            self.namespaces.append(name)
+            run(["ip", "-n", name, "link", "set", "lo", "up"])
+        run(["ip", "link", "add", "veth0", "netns", self.client, "type", "veth", "peer", "name", "veth0", "netns", self.edge])
+        for name, addresses in ((self.client, ["198.51.100.7/24", "198.51.100.66/24", "2001:db8:100::7/64"]),
+                                (self.edge, ["198.51.100.1/24", "2001:db8:100::1/64"])):
+            for address in addresses:
+                run(["ip", "-n", name, "addr", "add", address, "dev", "veth0"] + (["nodad"] if ":" in address else []))
+            run(["ip", "-n", name, "link", "set", "veth0", "up"])
+
+    def __exit__(self, kind, value, trace):
+        for program in reversed(self.programs):
+            program.close()
+        for name in self.namespaces:
+            subprocess.run(["ip", "netns", "del", name], check=False)
+        if kind is not None:
+            for name in sorted(os.listdir(self.folder)):
+                if name.endswith(".log"):
+                    with open(os.path.join(self.folder, name), errors="replace") as log:
+                        print(f"--- {name}\n{log.read()[-4000:]}")
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def write(self, name, content):
+        with open(self.path(name), "w") as file:
+            file.write(content if isinstance(content, str) else json.dumps(content))
+        return self.path(name)
+
+    def start(self, command, namespace, name):
+        program = Program(command, namespace, self.path(name + ".log"))
+        self.programs.append(program)
+        return program
+
+    def keygen(self):
+        return json.loads(run([self.smartvpn, "keygen", "--json"]))
+
+    def serve(self, config):
+        path = self.write("server.json", config)
+        program = self.start([self.smartvpn, "serve", "--config", path, "--events"], self.edge, "server")
+        program.wait_event("listening")
+        return program
+
+    def connect(self, config, name="client", tun="svtun"):
+        path = self.write(f"{name}.json", config)
+        return self.start([self.smartvpn, "connect", "--config", path, "--tun", tun, "--events"], self.client, name)
+
+    def in_client(self, command, **options):
+        return run(["ip", "netns", "exec", self.client] + command, **options)
+
+    def in_edge(self, command, **options):
+        return run(["ip", "netns", "exec", self.edge] + command, **options)
+
+
+def run(command, timeout=WAIT_S):
+    result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout)
+    if result.returncode != 0:
+        raise AssertionError(f"{' '.join(command)} gave {result.returncode}: {result.stdout}{result.stderr}")
+    return result.stdout
+
+
+def wait_until(condition, what, timeout=WAIT_S):
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout} s: {what}")
+        time.sleep(0.05)
+
+
+def listening(world, port):
+    return lambda: f":{port} " in world.in_edge(["ss", "-Hltn"])
+
+
+def server_config(world, listen, mode="tun", **extra):
+    """A server with one client, and that client's keys."""
+    server, client = world.keygen(), world.keygen()
+    config = {
+        "listen": listen,
+        "keys": {"noise_private_key": server["private_key"]},
+        "network": {"subnets": ["10.8.0.0/24", "fd00:8::/64"]},
+        "forwarding": {"mode": mode},
+        "clients": [{"id": "alice", "noise_public_key": client["public_key"]}],
+        **extra,
+    }
+    return config, server, client
+
+
+def client_config(url, server, client, **extra):
+    return {"server": url, "keys": {"noise_private_key": client["private_key"], "server_public_key": server["public_key"]}, **extra}
+
+
+def self_signed(world, name="edge.test"):
+    """Certificate and key files, one combined for HAProxy, and the certificate's SHA-256 in hex."""
+    run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+         "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}", "-keyout", world.path("key.pem"),
+         "-out", world.path("cert.pem")])
+    with open(world.path("both.pem"), "w") as both:
+        for part in ("cert.pem", "key.pem"):
+            with open(world.path(part)) as file:
+                both.write(file.read())
+    text = open(world.path("cert.pem")).read()
+    der = base64.b64decode("".join(line for line in text.splitlines() if "-----" not in line))
+    import hashlib
+    return hashlib.sha256(der).hexdigest()

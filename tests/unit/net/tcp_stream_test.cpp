@@ -1,0 +1,157 @@
+// Streams against each other on loopback, both families.
+#include "net/tcp_stream.hpp"
+
+#include <csignal>
+#include <cstring>
+#include <random>
+
+#include "support/tcp_pair.hpp"
+
+namespace smartvpn::net {
+namespace {
+
+using testing::run_until;
+using TcpStreaming = testing::TcpPair;
+
+struct Tcp : testing::TcpPair, ::testing::WithParamInterface<const char*> {};
+
+TEST_P(Tcp, CarriesBytesBothWaysAndKnowsItsEnds) {
+  connect_pair(GetParam());
+  EXPECT_EQ(dialled->peer(), listener->local());
+  EXPECT_EQ(dialled->local(), answered->peer());
+  EXPECT_EQ(dialled->try_write(as_bytes("hello")), 5u);
+  EXPECT_EQ(answered->try_write(as_bytes("world!")), 6u);
+  EXPECT_TRUE(run_until(*loop, [&] { return far.bytes == "hello" && near.bytes == "world!"; }));
+  ASSERT_TRUE(dialled->info().has_value());
+  EXPECT_GT(dialled->info()->segments_out, 0u);
+}
+INSTANTIATE_TEST_SUITE_P(Families, Tcp, ::testing::Values("127.0.0.1", "::1"),
+                         [](auto& param) { return std::string(param.index == 0 ? "IPv4" : "IPv6"); });
+
+TEST_F(TcpStreaming, FinIsToldOnceAndWritingGoesOn) {
+  connect_pair();
+  dialled->shutdown_write();
+  ASSERT_TRUE(run_until(*loop, [&] { return !far.ends.empty(); }));
+  EXPECT_EQ(far.ends, std::vector<int>{0});
+  EXPECT_TRUE(answered->is_open());
+  EXPECT_EQ(answered->try_write(as_bytes("late")), 4u);
+  EXPECT_TRUE(run_until(*loop, [&] { return near.bytes == "late"; }));
+}
+
+TEST_F(TcpStreaming, ResetSendsRst) {
+  connect_pair();
+  dialled->reset();
+  EXPECT_FALSE(dialled->is_open());
+  ASSERT_TRUE(run_until(*loop, [&] { return !far.ends.empty(); }));
+  EXPECT_EQ(far.ends, std::vector<int>{ECONNRESET});
+  EXPECT_TRUE(near.ends.empty());
+}
+
+TEST_F(TcpStreaming, WritingToAClosedPeerEndsWithAnErrorAndNoSignal) {
+  struct sigaction before {}, fatal {};
+  fatal.sa_handler = SIG_DFL;  // SIGPIPE would end this process
+  sigaction(SIGPIPE, &fatal, &before);
+  connect_pair();
+  answered.reset();
+  auto write_again = [&] {
+    dialled->try_write(as_bytes("x"));
+    return !near.ends.empty() && near.ends.back() != 0;
+  };
+  EXPECT_TRUE(run_until(*loop, write_again));
+  EXPECT_TRUE(near.ends.back() == EPIPE || near.ends.back() == ECONNRESET) << near.ends.back();
+  EXPECT_FALSE(dialled->is_open());
+  EXPECT_EQ(dialled->try_write(as_bytes("x")), 0u);
+  sigaction(SIGPIPE, &before, nullptr);
+}
+
+TEST_F(TcpStreaming, ShortWriteIsFollowedByWritableOnceThePeerReads) {
+  connect_pair();
+  answered->read_stop();
+  Bytes block(65536, 'x');
+  size_t sent = 0, taken = 0;
+  do {
+    taken = dialled->try_write(block);
+    sent += taken;
+  } while (taken == block.size());
+  EXPECT_EQ(near.writable, 0);
+  answered->read_start();
+  ASSERT_TRUE(run_until(*loop, [&] { return near.writable > 0 && far.bytes.size() == sent; }));
+  EXPECT_EQ(near.writable, 1);
+}
+
+TEST_F(TcpStreaming, PacketsAreTakenWholeAndArriveInOrder) {
+  connect_pair();
+  PacketPool pool;
+  answered->read_stop();
+  std::string expected;
+  std::mt19937 random(1);
+  bool drained = true;
+  for (int i = 0; drained || i < 300; ++i) {
+    std::vector<Packet> batch;
+    for (size_t k = 0; k < 1 + i % 100u; ++k) {
+      Packet packet = pool.take(random() % 3000);
+      for (auto& b : packet.bytes()) b = static_cast<uint8_t>(random());
+      expected.append(reinterpret_cast<const char*>(packet.bytes().data()), packet.size());
+      batch.push_back(std::move(packet));
+    }
+    drained = dialled->write(batch);
+    if (!drained) break;
+  }
+  ASSERT_FALSE(drained);
+  EXPECT_GT(dialled->pending_bytes(), 0u);
+  EXPECT_EQ(dialled->try_write(as_bytes("overtaking")), 0u) << "nothing passes what is pending";
+  dialled->shutdown_write();
+  answered->read_start();
+  ASSERT_TRUE(run_until(*loop, [&] { return !far.ends.empty(); }));
+  EXPECT_EQ(far.ends.back(), 0);
+  EXPECT_EQ(dialled->pending_bytes(), 0u);
+  EXPECT_TRUE(far.bytes == expected);
+  EXPECT_EQ(pool.bytes_in_use(), 0u);
+  EXPECT_EQ(near.writable, 1);
+}
+
+TEST_F(TcpStreaming, PendingPastItsBoundEndsTheStream) {
+  connect_pair();
+  PacketPool pool;
+  answered->read_stop();
+  for (int i = 0; i < 400 && near.ends.empty(); ++i) {
+    std::vector<Packet> batch;
+    batch.push_back(pool.take(60000));
+    std::memset(batch[0].bytes().data(), 0, 60000);
+    dialled->write(batch);
+    if (!dialled->is_open()) break;
+  }
+  ASSERT_TRUE(run_until(*loop, [&] { return !near.ends.empty(); }));
+  EXPECT_EQ(near.ends, std::vector<int>{ENOBUFS});
+  dialled.reset();
+  EXPECT_EQ(pool.bytes_in_use(), 0u);
+}
+
+TEST_F(TcpStreaming, StreamMayBeDestroyedInItsCallbacks) {
+  connect_pair();
+  far.on_bytes = [&] { answered.reset(); };
+  near.on_end = [&] { dialled.reset(); };
+  dialled->try_write(as_bytes("x"));
+  EXPECT_TRUE(run_until(*loop, [&] { return !answered && !dialled; }));
+}
+
+TEST_F(TcpStreaming, HandlerOutOfMemoryEndsOnlyThatStream) {
+  connect_pair();
+  far.on_bytes = [] { throw std::bad_alloc(); };
+  dialled->try_write(as_bytes("x"));
+  ASSERT_TRUE(run_until(*loop, [&] { return !far.ends.empty(); }));
+  EXPECT_EQ(far.ends, std::vector<int>{ENOMEM});
+  EXPECT_EQ(loop->contained_exceptions(), 1u);
+}
+
+TEST_F(TcpStreaming, DescriptorsAreCloseOnExec) {
+  connect_pair();
+  // Everything this process opened above stderr; the test runner's own are older.
+  size_t held = loop->descriptors().size();
+  EXPECT_GE(held, 8u);  // loop 5, listener, two streams
+  dialled.reset();
+  EXPECT_EQ(loop->descriptors().size(), held - 1);
+}
+
+}  // namespace
+}  // namespace smartvpn::net
