@@ -11,9 +11,7 @@
 namespace smartvpn::net {
 namespace {
 
-bool set_flag(int fd, int level, int name, int value) {
-  return setsockopt(fd, level, name, &value, sizeof value) == 0;
-}
+bool set_flag(int fd, int level, int name, int value) { return setsockopt(fd, level, name, &value, sizeof value) == 0; }
 
 Result<Fd> open_socket(inet::Endpoint& at, const std::string& path) {
   int family = at.ip.is_v4() ? AF_INET : AF_INET6;

@@ -25,8 +25,8 @@ struct ListenOptions {
 
 class TcpListener final : private FdHandler {
  public:
-  static constexpr int kAcceptsPerTurn = 16;               // known sessions are served in between
-  static constexpr milliseconds kPressurePause{100};       // how long to leave the backlog alone
+  static constexpr int kAcceptsPerTurn = 16;          // known sessions are served in between
+  static constexpr milliseconds kPressurePause{100};  // how long to leave the backlog alone
 
   // The stream is not started: nothing is read before start().
   using OnAccept = std::function<void(std::unique_ptr<TcpStream>)>;

@@ -21,10 +21,10 @@ struct TcpInfo {
   Duration rtt{};
   Duration rtt_variance{};
   Duration min_rtt{};
-  uint64_t retransmits = 0;     // segments, over the connection's life
+  uint64_t retransmits = 0;  // segments, over the connection's life
   uint64_t segments_out = 0;
   uint32_t unacked_segments = 0;
-  uint32_t notsent_bytes = 0;   // taken by the kernel, not on the wire yet
+  uint32_t notsent_bytes = 0;  // taken by the kernel, not on the wire yet
 };
 
 class TcpStream final : private FdHandler {
@@ -99,9 +99,9 @@ class TcpStream final : private FdHandler {
   std::unique_ptr<FdWatcher> watcher_;
   Handler* handler_ = nullptr;
   inet::Endpoint local_, peer_;
-  std::vector<Packet> pending_;    // empty, without memory, almost always
-  size_t pending_front_ = 0;       // first packet of pending_ that is not wholly sent
-  size_t pending_offset_ = 0;      // bytes of it that are
+  std::vector<Packet> pending_;  // empty, without memory, almost always
+  size_t pending_front_ = 0;     // first packet of pending_ that is not wholly sent
+  size_t pending_offset_ = 0;    // bytes of it that are
   size_t pending_bytes_ = 0;
   int error_ = 0;
   bool reading_ = false, eof_ = false, want_writable_ = false, shutdown_wanted_ = false, told_end_ = false;
