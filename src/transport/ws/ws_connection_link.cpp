@@ -328,6 +328,8 @@ void ServerConnection::on_stream_end(int error) {
   if (stage_ == Stage::discard || stage_ == Stage::lingering) return bury();
   if (stage_ == Stage::gone) return;
   if (local_header_) return finish(Reason::proxy_local);
+  // A trusted proxy that looks whether the port is open, or whose LOCAL header its own reset overtook.
+  if (stage_ == Stage::proxy_header && !proxy_->started()) return finish(Reason::proxy_local);
   if (error != 0) return finish(Reason::transport_error, system_error(error, "connection").text);
   finish(stage_ == Stage::open && session_ == 0 ? Reason::handshake_failed : Reason::peer_closed, "closed by the peer");
 }
