@@ -29,9 +29,9 @@ class EngineSink {
 };
 
 struct EngineNetwork {
-  std::vector<inet::Cidr> subnets;         // inner networks, both families
-  std::vector<inet::IpAddress> gateways;   // our own inner address in each subnet
-  std::vector<inet::Cidr> routes;          // further prefixes behind clients
+  std::vector<inet::Cidr> subnets;        // inner networks, both families
+  std::vector<inet::IpAddress> gateways;  // our own inner address in each subnet
+  std::vector<inet::Cidr> routes;         // further prefixes behind clients
   uint16_t mtu = 1420;
 };
 

@@ -21,7 +21,7 @@ namespace smartvpn::net {
 
 class Loop {
  public:
-  static constexpr size_t kReadBuffer = 65536;     // 64 KiB: larger was measured slower
+  static constexpr size_t kReadBuffer = 65536;  // 64 KiB: larger was measured slower
   static constexpr size_t kScratchBuffer = 65536;
 
   // `post_capacity` bounds the commands waiting from other threads.

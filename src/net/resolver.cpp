@@ -95,7 +95,7 @@ struct Resolver::Impl {
   uint64_t last_id = 0;                        // loop's thread
   size_t in_flight = 0;                        // loop's thread; cancelled ones too, until their reply is here
   BoundedQueue<Request> requests{kMaxWaiting};
-  BoundedQueue<Reply> replies{kMaxWaiting};    // never refuses: in_flight is bounded
+  BoundedQueue<Reply> replies{kMaxWaiting};  // never refuses: in_flight is bounded
   std::counting_semaphore<> work{0};
   std::atomic<bool> quit{false};
   std::unique_ptr<Wake> wake;

@@ -24,8 +24,7 @@ TcpConnector::TcpConnector(Loop& loop, ConnectOptions options, Done done)
 TcpConnector::~TcpConnector() = default;
 
 void TcpConnector::on_attempt_timeout() {
-  if (watcher_)
-    last_error_ = make_error(Status::TIMEOUT, "no answer from " + options_.addresses[index_ - 1].text());
+  if (watcher_) last_error_ = make_error(Status::TIMEOUT, "no answer from " + options_.addresses[index_ - 1].text());
   next();
 }
 

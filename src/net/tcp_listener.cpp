@@ -11,9 +11,7 @@
 namespace smartvpn::net {
 namespace {
 
-bool set_flag(int fd, int level, int name, int value) {
-  return setsockopt(fd, level, name, &value, sizeof value) == 0;
-}
+bool set_flag(int fd, int level, int name, int value) { return setsockopt(fd, level, name, &value, sizeof value) == 0; }
 
 Result<Fd> open_socket(inet::Endpoint& at, const std::string& path) {
   int family = at.ip.is_v4() ? AF_INET : AF_INET6;
@@ -84,9 +82,11 @@ Result<std::unique_ptr<TcpListener>> TcpListener::make(Loop& loop, Fd fd, OnAcce
 void TcpListener::on_readable() {
   std::weak_ptr<bool> alive = alive_;  // a callback may destroy the listener
   for (int i = 0; i < kAcceptsPerTurn && !alive.expired() && accepting(); ++i) {
-    Fd fd(::accept4(watcher_->fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    SocketAddress peer;
+    peer.size = sizeof peer.storage;
+    Fd fd(::accept4(watcher_->fd(), peer.get(), &peer.size, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (fd) {
-      accepted(std::move(fd));
+      accepted(std::move(fd), to_endpoint(peer.get(), peer.size));
     } else if (is_pressure(errno)) {
       press(errno);
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
@@ -96,8 +96,8 @@ void TcpListener::on_readable() {
   }
 }
 
-void TcpListener::accepted(Fd fd) {
-  auto stream = TcpStream::adopt(loop_, std::move(fd));
+void TcpListener::accepted(Fd fd, const inet::Endpoint& peer) {
+  auto stream = TcpStream::adopt(loop_, std::move(fd), peer);
   if (!stream) return press(stream.error().system_errno);
   on_accept_(std::move(*stream));
 }

@@ -25,8 +25,8 @@ struct ListenOptions {
 
 class TcpListener final : private FdHandler {
  public:
-  static constexpr int kAcceptsPerTurn = 16;               // known sessions are served in between
-  static constexpr milliseconds kPressurePause{100};       // how long to leave the backlog alone
+  static constexpr int kAcceptsPerTurn = 16;          // known sessions are served in between
+  static constexpr milliseconds kPressurePause{100};  // how long to leave the backlog alone
 
   // The stream is not started: nothing is read before start().
   using OnAccept = std::function<void(std::unique_ptr<TcpStream>)>;
@@ -52,7 +52,7 @@ class TcpListener final : private FdHandler {
   void on_readable() override;
   void on_fd_error() override;
   void on_out_of_memory() noexcept override;
-  void accepted(Fd fd);
+  void accepted(Fd fd, const inet::Endpoint& peer);
   void press(int error);
   void update_watch() noexcept;
 

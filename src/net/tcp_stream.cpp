@@ -41,12 +41,12 @@ TcpStream::TcpStream(Loop& loop, const inet::Endpoint& local, const inet::Endpoi
 
 TcpStream::~TcpStream() = default;
 
-Result<std::unique_ptr<TcpStream>> TcpStream::adopt(Loop& loop, Fd fd) {
+Result<std::unique_ptr<TcpStream>> TcpStream::adopt(Loop& loop, Fd fd, const inet::Endpoint& known_peer) {
   int one = 1, low_water = kNotSentLowWater;
   // On a socket that has died meanwhile these fail; the first read will tell.
   setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   setsockopt(fd.get(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &low_water, sizeof low_water);
-  auto local = local_endpoint(fd.get()), peer = peer_endpoint(fd.get());
+  auto local = local_endpoint(fd.get()), peer = known_peer ? known_peer : peer_endpoint(fd.get());
   std::unique_ptr<TcpStream> stream(new TcpStream(loop, local, peer));
   auto watcher = FdWatcher::create(loop, std::move(fd), *stream);
   if (!watcher) return watcher.error();

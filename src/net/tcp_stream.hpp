@@ -21,10 +21,10 @@ struct TcpInfo {
   Duration rtt{};
   Duration rtt_variance{};
   Duration min_rtt{};
-  uint64_t retransmits = 0;     // segments, over the connection's life
+  uint64_t retransmits = 0;  // segments, over the connection's life
   uint64_t segments_out = 0;
   uint32_t unacked_segments = 0;
-  uint32_t notsent_bytes = 0;   // taken by the kernel, not on the wire yet
+  uint32_t notsent_bytes = 0;  // taken by the kernel, not on the wire yet
 };
 
 class TcpStream final : private FdHandler {
@@ -48,7 +48,8 @@ class TcpStream final : private FdHandler {
   };
 
   // A connected socket. TCP_NODELAY, TCP_NOTSENT_LOWAT and close-on-exec are set here.
-  static Result<std::unique_ptr<TcpStream>> adopt(Loop& loop, Fd fd);
+  // `known_peer`: what accept() said; a connection that was reset meanwhile cannot be asked any more.
+  static Result<std::unique_ptr<TcpStream>> adopt(Loop& loop, Fd fd, const inet::Endpoint& known_peer = {});
   // Closes: FIN, or RST when received bytes were never read. Does not wait for unsent bytes of ours.
   ~TcpStream() override;
 
@@ -98,9 +99,9 @@ class TcpStream final : private FdHandler {
   std::unique_ptr<FdWatcher> watcher_;
   Handler* handler_ = nullptr;
   inet::Endpoint local_, peer_;
-  std::vector<Packet> pending_;    // empty, without memory, almost always
-  size_t pending_front_ = 0;       // first packet of pending_ that is not wholly sent
-  size_t pending_offset_ = 0;      // bytes of it that are
+  std::vector<Packet> pending_;  // empty, without memory, almost always
+  size_t pending_front_ = 0;     // first packet of pending_ that is not wholly sent
+  size_t pending_offset_ = 0;    // bytes of it that are
   size_t pending_bytes_ = 0;
   int error_ = 0;
   bool reading_ = false, eof_ = false, want_writable_ = false, shutdown_wanted_ = false, told_end_ = false;

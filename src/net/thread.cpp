@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 
+#include <atomic>
 #include <csignal>
 
 namespace smartvpn::net {
@@ -12,7 +13,23 @@ struct Thread::Impl {
   std::string name;
   std::function<void()> body;
   bool joinable = false;
+  std::atomic<pthread_t> inside{};  // written by the thread itself, so it always knows itself
+
+  static void* main(void* argument) noexcept;
 };
+
+void* Thread::Impl::main(void* argument) noexcept {
+  auto* self = static_cast<Impl*>(argument);
+  self->inside.store(pthread_self());
+  pthread_setname_np(pthread_self(), self->name.c_str());
+  try {
+    self->body();
+  } catch (...) {
+    // The contract forbids it; ending one thread is better than ending the host.
+    return nullptr;
+  }
+  return nullptr;
+}
 
 namespace {
 
@@ -32,17 +49,6 @@ class BlockedSignals {
   sigset_t before_{};
 };
 
-void* thread_main(void* argument) noexcept {
-  auto* body = static_cast<std::function<void()>*>(argument);
-  try {
-    (*body)();
-  } catch (...) {
-    // The contract forbids it; ending one thread is better than ending the host.
-    return nullptr;
-  }
-  return nullptr;
-}
-
 }  // namespace
 
 Thread::Thread(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -57,12 +63,11 @@ Result<std::unique_ptr<Thread>> Thread::start(const std::string& name, std::func
   int rc;
   {
     BlockedSignals blocked;
-    rc = pthread_create(&impl->id, &attributes, &thread_main, &impl->body);
+    rc = pthread_create(&impl->id, &attributes, &Impl::main, impl.get());
   }
   pthread_attr_destroy(&attributes);
   if (rc != 0) return system_error(rc, "cannot start a thread");
   impl->joinable = true;
-  pthread_setname_np(impl->id, impl->name.c_str());
   return std::unique_ptr<Thread>(new Thread(std::move(impl)));
 }
 
@@ -74,7 +79,7 @@ void Thread::join() noexcept {
   pthread_join(impl_->id, nullptr);
 }
 
-bool Thread::is_current() const noexcept { return impl_->joinable && pthread_equal(impl_->id, pthread_self()); }
+bool Thread::is_current() const noexcept { return impl_->inside.load() == pthread_self(); }
 
 void Thread::abandon_after_fork() noexcept { impl_->joinable = false; }
 

@@ -6,7 +6,6 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
-
 #include <sys/stat.h>
 
 #include "base/secret.hpp"
@@ -31,7 +30,9 @@ Result<void> invalid(const std::string& path, const char* key, std::string text)
   return make_error(Status::INVALID, std::move(text), path + key);
 }
 
-BioPtr memory_bio(const std::string& text) { return BioPtr(BIO_new_mem_buf(text.data(), static_cast<int>(text.size()))); }
+BioPtr memory_bio(const std::string& text) {
+  return BioPtr(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+}
 
 // Calls fn(X509Ptr) for every certificate in the text; false when one is broken or there is none.
 template <class Fn>
@@ -68,8 +69,9 @@ Result<void> use_key(SSL_CTX* ctx, const std::string& text, const std::string& p
                                               crypto::private_lib_context(), nullptr)
                  : nullptr);
   if (!key)
-    return invalid(path, "/key", "cannot read the private key (PEM without passphrase): " +
-                                     take_openssl_error("no PEM private key found"));
+    return invalid(
+        path, "/key",
+        "cannot read the private key (PEM without passphrase): " + take_openssl_error("no PEM private key found"));
   if (SSL_CTX_use_PrivateKey(ctx, key.get()) != 1 || SSL_CTX_check_private_key(ctx) != 1)
     return invalid(path, "/key", "the private key does not fit: " + take_openssl_error("unusable"));
   return {};
@@ -99,12 +101,12 @@ Result<ImplPtr> new_impl(const SSL_METHOD* method, const std::string& path) {
   ERR_clear_error();
   impl->ctx.reset(SSL_CTX_new_ex(crypto::private_lib_context(), nullptr, method));
   SSL_CTX* ctx = impl->ctx.get();
-  bool ok = ctx && SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 &&
-            SSL_CTX_set_max_proto_version(ctx, 0) == 1 &&
-            SSL_CTX_set_cipher_list(ctx, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1 &&
-            SSL_CTX_set_ciphersuites(
-                ctx, "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384") == 1 &&
-            SSL_CTX_set1_groups_list(ctx, "X25519:P-256:P-384") == 1;
+  bool ok =
+      ctx && SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 && SSL_CTX_set_max_proto_version(ctx, 0) == 1 &&
+      SSL_CTX_set_cipher_list(ctx, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1 &&
+      SSL_CTX_set_ciphersuites(ctx, "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384") ==
+          1 &&
+      SSL_CTX_set1_groups_list(ctx, "X25519:P-256:P-384") == 1;
   if (!ok) return make_error(Status::SYSTEM, "cannot set up TLS: " + take_openssl_error("no such method"), path);
   SSL_CTX_set_security_level(ctx, 2);
   SSL_CTX_clear_options(ctx, ~uint64_t{0});

@@ -29,7 +29,7 @@ struct TlsClientOptions {
   bool system_store = false;  // the distribution's store, at OpenSSL's compiled-in place
   // SHA-256 of the server's certificate (DER) or of its public key (SPKI), in hex (colons allowed) or base64.
   std::vector<std::string> pins;
-  std::string server_name;    // for SNI and verification: a DNS name or an IP address
+  std::string server_name;  // for SNI and verification: a DNS name or an IP address
   std::vector<std::string> alpn;
   std::string path;
 };

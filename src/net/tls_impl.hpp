@@ -16,7 +16,9 @@ using Pin = std::array<uint8_t, 32>;
 template <auto Free>
 struct SslDeleter {
   template <class T>
-  void operator()(T* p) const noexcept { Free(p); }
+  void operator()(T* p) const noexcept {
+    Free(p);
+  }
 };
 using SslCtxPtr = std::unique_ptr<SSL_CTX, SslDeleter<SSL_CTX_free>>;
 using X509Ptr = std::unique_ptr<X509, SslDeleter<X509_free>>;
@@ -30,7 +32,7 @@ struct TlsContext::Impl {
   bool is_server = false;
   TlsServerOptions server_options;  // kept for reloaded(); an inline key is wiped at the end
   TlsClientOptions client_options;
-  std::string alpn_wire;            // length-prefixed names, as OpenSSL wants them
+  std::string alpn_wire;  // length-prefixed names, as OpenSSL wants them
   std::vector<Pin> pins;
   bool verify_chain = false;
 };

@@ -16,8 +16,8 @@ namespace smartvpn::net {
 struct TlsMachine::Impl {
   std::shared_ptr<const TlsContext> context;
   std::unique_ptr<SSL, SslDeleter<SSL_free>> ssl;
-  ByteView input;         // what feed() was given and OpenSSL has not taken yet
-  Bytes output;           // sealed, not yet sent; without memory while empty
+  ByteView input;  // what feed() was given and OpenSSL has not taken yet
+  Bytes output;    // sealed, not yet sent; without memory while empty
   size_t output_front = 0;
   bool close_sent = false;
 };

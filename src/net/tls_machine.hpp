@@ -55,8 +55,8 @@ class TlsMachine {
   State state() const noexcept { return state_; }
   // Why it failed, in OpenSSL's words, for the log; "" otherwise.
   const std::string& error() const noexcept { return error_; }
-  std::string alpn() const;         // agreed protocol, or ""
-  std::string server_name() const;  // SNI as the client sent it, or ""
+  std::string alpn() const;              // agreed protocol, or ""
+  std::string server_name() const;       // SNI as the client sent it, or ""
   const char* version() const noexcept;  // "TLSv1.3"
 
   struct Impl;

@@ -17,7 +17,8 @@ Error not_running() { return make_error(Status::BAD_STATE, "the server is not ru
 }  // namespace
 
 // Lifecycle. `mutex_` guards the state and who joins the thread; it is never held while a command or
-// the host's code runs.
+// the host's code runs. The shard's thread itself says that the server has stopped, and destroys the
+// shard: whoever stops without waiting learns of the end by the state and the events.
 class Server::Impl {
  public:
   Impl() = default;
@@ -25,7 +26,7 @@ class Server::Impl {
   Result<void> start();
   void request_stop(Duration drain);
   Result<void> wait_stopped(int32_t timeout_ms);
-  void join_locked(std::unique_lock<std::mutex>& lock);
+  void on_thread_end();
 
   // Runs `fn` on the shard's thread and gives its result.
   template <class Fn>
@@ -48,7 +49,7 @@ class Server::Impl {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   State state_ = State::created;
-  bool thread_done_ = false, joining_ = false;
+  bool joining_ = false;
   telemetry::EventHub hub_;
   Callbacks callbacks_;
   std::unique_ptr<Dispatcher> dispatcher_;
@@ -81,9 +82,7 @@ Result<void> Server::Impl::start() {
   if (auto ok = shard_->open(); !ok) return fail(ok.error());
   auto thread = net::Thread::start("svpn-shard0", [this] {
     shard_->run();
-    std::lock_guard done(mutex_);
-    thread_done_ = true;
-    changed_.notify_all();
+    on_thread_end();
   });
   if (!thread) return fail(thread.error());
   endpoints_ = shard_->endpoints();
@@ -97,11 +96,10 @@ void Server::Impl::request_stop(Duration drain) {
   std::lock_guard lock(mutex_);
   if (state_ == State::created) {
     state_ = State::stopped;
-    thread_done_ = true;
     shard_.reset();
     hub_.close();
     changed_.notify_all();
-  } else if (state_ == State::running) {
+  } else if (state_ == State::running || state_ == State::draining) {
     state_ = State::draining;
     // The queue of commands may be full of waiting ones; it empties at the loop's pace.
     while (!shard_->loop().post([this, drain] { shard_->begin_drain(drain); })) {
@@ -110,27 +108,31 @@ void Server::Impl::request_stop(Duration drain) {
   }
 }
 
-void Server::Impl::join_locked(std::unique_lock<std::mutex>& lock) {
-  joining_ = true;
-  auto thread = std::move(thread_);
-  lock.unlock();
-  thread.reset();  // joins
-  lock.lock();
-  shard_.reset();
-  hub_.close();
+void Server::Impl::on_thread_end() {
+  std::unique_ptr<Shard> shard;
+  std::lock_guard lock(mutex_);
   state_ = State::stopped;
+  shard = std::move(shard_);
+  hub_.close();
   changed_.notify_all();
 }
 
 Result<void> Server::Impl::wait_stopped(int32_t timeout_ms) {
   std::unique_lock lock(mutex_);
-  auto over = [&] { return state_ == State::stopped || (thread_done_ && !joining_); };
+  auto over = [&] { return state_ == State::stopped && !joining_; };
   if (timeout_ms < 0) {
     changed_.wait(lock, over);
   } else if (!changed_.wait_for(lock, milliseconds(timeout_ms), over)) {
     return make_error(Status::TIMEOUT, "the server is still stopping");
   }
-  if (state_ != State::stopped) join_locked(lock);
+  if (!thread_) return {};
+  joining_ = true;
+  auto thread = std::move(thread_);
+  lock.unlock();
+  thread.reset();  // joins
+  lock.lock();
+  joining_ = false;
+  changed_.notify_all();
   return {};
 }
 
@@ -167,7 +169,8 @@ State Server::state() const {
 
 std::vector<BoundEndpoint> Server::endpoints() const {
   std::lock_guard lock(impl_->mutex_);
-  return impl_->endpoints_;
+  bool open = impl_->state_ == State::running || impl_->state_ == State::draining;
+  return open ? impl_->endpoints_ : std::vector<BoundEndpoint>();
 }
 
 Result<std::shared_ptr<telemetry::EventQueue>> Server::subscribe(uint64_t type_mask, size_t capacity) {

@@ -1,5 +1,7 @@
 #include "server/shard.hpp"
 
+#include <algorithm>
+
 #include "crypto/x25519.hpp"
 #include "forward/testing_engine.hpp"
 #include "forward/tun/tun_engine.hpp"
@@ -193,9 +195,10 @@ void Shard::close_everything() {
 }
 
 void Shard::begin_drain(Duration drain) {
-  if (draining_) return;
+  // Called again it can only hasten the end.
+  Time until = loop_->now() + drain;
+  drain_until_ = draining_ ? std::min(drain_until_, until) : until;
   draining_ = true;
-  drain_until_ = loop_->now() + drain;
   drain_step();
 }
 

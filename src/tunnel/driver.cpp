@@ -73,7 +73,7 @@ Result<void> Driver::open() {
 
 void Driver::run() {
   loop_->run();
-  connection_.reset();
+  forget_connection();
   engine_->close();
   resolver_.reset();
 }
@@ -84,6 +84,7 @@ void Driver::dial() {
   if (stopping_) return;
   ++info_.attempts;
   set_state(State::connecting);
+  forget_connection();
   ClientConnection::Parts parts{*loop_, aead_, pool_, system_rng(), config_, key_, tls_, resolver_.get()};
   ClientConnection::Owner& self = *this;
   connection_ = std::make_unique<ClientConnection>(parts, self, info_.addresses);
@@ -142,39 +143,44 @@ void Driver::report_health() {
 
 void Driver::on_ended(const Ending& ending) {
   bool was_up = info_.state == State::connected;
+  int64_t duration_ms = was_up ? wall_clock_ms() - info_.since_ms : 0;
   info_.last_reason = ending.reason;
   info_.last_detail = ending.detail;
   info_.server_addr = connection_->server_addr();
   ++ended_[static_cast<size_t>(ending.reason)];
-  telemetry::Event event(was_up ? telemetry::EventType::session_down : telemetry::EventType::log, wall_clock_ms());
-  if (was_up) {
-    event.set("reason", reason_name(ending.reason)).set_if("detail", ending.detail);
-    event.set("duration_ms", static_cast<uint64_t>(std::max<int64_t>(0, wall_clock_ms() - info_.since_ms)));
-  } else {
-    event.set("level", "warning").set("message", "no connection").set("reason", reason_name(ending.reason));
-    event.set_if("detail", ending.detail);
-  }
-  hub_.publish(std::move(event));
   info_.since_ms = 0;
-  if (stopping_) return;
   bool again = config_.reconnect.enabled && ending.reconnect != session::Reconnect::never;
-  set_state(State::waiting, !again);
-  if (!again) return;
+  // The state first: whoever reads the event can then ask whether another attempt follows.
+  if (!stopping_) set_state(State::waiting, !again);
+  report_ending(ending, was_up, duration_ms);
+  if (stopping_ || !again) return;
   Duration wait = backoff_.next(system_rng());
   if (ending.reconnect == session::Reconnect::at_once && backoff_.failures() == 1) wait = milliseconds(50);
   retry_.start_in(std::max<Duration>(wait, seconds(ending.retry_after_s)));
 }
 
-void Driver::count_outer() {
+void Driver::report_ending(const Ending& ending, bool was_up, int64_t duration_ms) {
+  telemetry::Event event(was_up ? telemetry::EventType::session_down : telemetry::EventType::log, wall_clock_ms());
+  if (!was_up) event.set("level", "warning").set("message", "no connection");
+  event.set("reason", reason_name(ending.reason)).set_if("detail", ending.detail);
+  if (was_up) event.set("duration_ms", static_cast<uint64_t>(std::max<int64_t>(0, duration_ms)));
+  hub_.publish(std::move(event));
+}
+
+// The bytes that it carried stay counted.
+void Driver::forget_connection() {
   if (!connection_) return;
-  info_.counters = counters_;
-  info_.counters.outer_bytes_in += connection_->bytes_in();
-  info_.counters.outer_bytes_out += connection_->bytes_out();
+  counters_.outer_bytes_in += connection_->bytes_in();
+  counters_.outer_bytes_out += connection_->bytes_out();
+  connection_.reset();
 }
 
 TunnelInfo Driver::info() {
   info_.counters = counters_;
-  count_outer();
+  if (connection_) {
+    info_.counters.outer_bytes_in += connection_->bytes_in();
+    info_.counters.outer_bytes_out += connection_->bytes_out();
+  }
   info_.quality = quality_.quality();
   return info_;
 }

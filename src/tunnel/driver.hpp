@@ -41,9 +41,10 @@ class Driver final : private ClientConnection::Owner, private forward::EngineSin
   void dial();
   void on_retry();
   void set_state(State state, bool refused = false);
-  void count_outer();
+  void forget_connection();
   void log(const char* level, std::string message);
   void report_health();
+  void report_ending(const Ending& ending, bool was_up, int64_t duration_ms);
 
   // ClientConnection::Owner
   void on_connected(const session::SessionParameters& parameters) override;

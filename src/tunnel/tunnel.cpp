@@ -9,12 +9,14 @@
 
 namespace smartvpn::tunnel {
 
-// `mutex_` guards the state and who joins the thread, never held while a command runs.
+// `mutex_` guards the state and who joins the thread, never held while a command runs. The thread
+// itself says that the tunnel has stopped, as in server/server.cpp.
 class Tunnel::Impl {
  public:
   Result<void> start();
   void request_stop();
   Result<void> wait_stopped(int32_t timeout_ms);
+  void on_thread_end();
   TunnelInfo info();
 
   template <class Fn>
@@ -23,7 +25,7 @@ class Tunnel::Impl {
     auto future = promise->get_future();
     {
       std::lock_guard lock(mutex_);
-      if (!thread_ || thread_done_) return otherwise;
+      if (!thread_ || state_ == State::stopped) return otherwise;
       if (!driver_->loop().post([promise, fn]() mutable { promise->set_value(fn()); })) return otherwise;
     }
     try {
@@ -36,7 +38,7 @@ class Tunnel::Impl {
   std::mutex mutex_;
   std::condition_variable changed_;
   State state_ = State::created;
-  bool refused_ = false, thread_done_ = false, joining_ = false;
+  bool refused_ = false, joining_ = false;
   telemetry::EventHub hub_;
   std::unique_ptr<Driver> driver_;
   std::unique_ptr<net::Thread> thread_;
@@ -58,9 +60,7 @@ Result<void> Tunnel::Impl::start() {
   state_ = State::connecting;
   auto thread = net::Thread::start("svpn-tunnel", [this] {
     driver_->run();
-    std::lock_guard done(mutex_);
-    thread_done_ = true;
-    changed_.notify_all();
+    on_thread_end();
   });
   if (!thread) return fail(thread.error());
   thread_ = std::move(*thread);
@@ -74,32 +74,39 @@ void Tunnel::Impl::request_stop() {
     driver_.reset();
     hub_.close();
     changed_.notify_all();
-  } else if (thread_ && !thread_done_) {
+  } else if (state_ != State::stopped) {
     while (!driver_->loop().post([this] { driver_->stop_soon(); })) {
       if (driver_->loop().stopped()) break;
     }
   }
 }
 
+void Tunnel::Impl::on_thread_end() {
+  std::unique_ptr<Driver> driver;
+  std::lock_guard lock(mutex_);
+  last_info_ = driver_->info();
+  last_info_.state = State::stopped;
+  state_ = State::stopped;
+  driver = std::move(driver_);
+  hub_.close();
+  changed_.notify_all();
+}
+
 Result<void> Tunnel::Impl::wait_stopped(int32_t timeout_ms) {
   std::unique_lock lock(mutex_);
-  auto over = [&] { return state_ == State::stopped || (thread_done_ && !joining_); };
+  auto over = [&] { return state_ == State::stopped && !joining_; };
   if (timeout_ms < 0) {
     changed_.wait(lock, over);
   } else if (!changed_.wait_for(lock, milliseconds(timeout_ms), over)) {
     return make_error(Status::TIMEOUT, "the tunnel is still stopping");
   }
-  if (state_ == State::stopped) return {};
+  if (!thread_) return {};
   joining_ = true;
   auto thread = std::move(thread_);
   lock.unlock();
   thread.reset();  // joins
   lock.lock();
-  last_info_ = driver_->info();
-  last_info_.state = State::stopped;
-  driver_.reset();
-  hub_.close();
-  state_ = State::stopped;
+  joining_ = false;
   changed_.notify_all();
   return {};
 }
@@ -166,7 +173,7 @@ Result<void> Tunnel::wait_connected(int32_t timeout_ms) {
   if (impl_->state_ == State::stopped) return make_error(Status::CLOSED, "the tunnel has stopped");
   lock.unlock();
   TunnelInfo last = info();
-  std::string text = "the server refused: " + std::string(reason_name(last.last_reason));
+  std::string text = "no further attempt is made: " + std::string(reason_name(last.last_reason));
   if (!last.last_detail.empty()) text += " (" + last.last_detail + ")";
   return make_error(Status::REFUSED, std::move(text));
 }

@@ -3,7 +3,6 @@
 #ifndef ABI_SUPPORT_H
 #define ABI_SUPPORT_H
 
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* After the standard headers, which it needs and does not include. */
+#include <cmocka.h>
 
 #include "smartvpn.h"
 

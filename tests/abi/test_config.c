@@ -4,11 +4,11 @@
 /* What `set` answers, with the error's path and text in `*path` and `*text`. */
 static smartvpn_status set(smartvpn_config* config, const char* pointer, const char* json, char path[64],
                            char text[300]) {
-  smartvpn_error* err = NULL;
-  smartvpn_status status = smartvpn_config_set(config, pointer, json, strlen(json), &err);
-  snprintf(path, 64, "%s", smartvpn_error_path(err));
-  snprintf(text, 300, "%s", smartvpn_error_text(err));
-  smartvpn_error_free(err);
+  smartvpn_error* error = NULL;
+  smartvpn_status status = smartvpn_config_set(config, pointer, json, strlen(json), &error);
+  snprintf(path, 64, "%s", smartvpn_error_path(error));
+  snprintf(text, 300, "%s", smartvpn_error_text(error));
+  smartvpn_error_free(error);
   return status;
 }
 
@@ -69,16 +69,16 @@ static void failed_set_leaves_the_configuration_as_it_was(void** state) {
 
 static void what_needs_the_whole_picture_is_validates(void** state) {
   (void)state;
-  smartvpn_error* err = NULL;
+  smartvpn_error* error = NULL;
   smartvpn_server* server = NULL;
   smartvpn_config* config = NULL;
   assert_ok(smartvpn_config_new(SMARTVPN_CONFIG_SERVER, &config, &err));
-  assert_int_equal(smartvpn_config_validate(config, &err), SMARTVPN_INVALID);
-  assert_string_equal(smartvpn_error_path(err), "/listen");
-  smartvpn_error_free(err);
-  assert_int_equal(smartvpn_server_create(config, &server, &err), SMARTVPN_INVALID);
+  assert_int_equal(smartvpn_config_validate(config, &error), SMARTVPN_INVALID);
+  assert_string_equal(smartvpn_error_path(error), "/listen");
+  smartvpn_error_free(error);
+  assert_int_equal(smartvpn_server_create(config, &server, &error), SMARTVPN_INVALID);
   assert_null(server);
-  smartvpn_error_free(err);
+  smartvpn_error_free(error);
   assert_int_equal(smartvpn_config_free(config), SMARTVPN_OK);
 }
 

@@ -9,27 +9,27 @@
 
 static void error_is_null_after_success_whatever_was_there(void** state) {
   (void)state;
-  smartvpn_error* err = (smartvpn_error*)(uintptr_t)0x1234;
+  smartvpn_error* error = (smartvpn_error*)(uintptr_t)0x1234;
   smartvpn_config* config = NULL;
-  assert_int_equal(smartvpn_config_new(SMARTVPN_CONFIG_SERVER, &config, &err), SMARTVPN_OK);
-  assert_null(err);
+  assert_int_equal(smartvpn_config_new(SMARTVPN_CONFIG_SERVER, &config, &error), SMARTVPN_OK);
+  assert_null(error);
   assert_int_equal(smartvpn_config_free(config), SMARTVPN_OK);
 }
 
 static void error_says_status_path_and_text(void** state) {
   (void)state;
-  smartvpn_error* err = NULL;
+  smartvpn_error* error = NULL;
   smartvpn_config* config = NULL;
   assert_int_equal(smartvpn_config_from_json(SMARTVPN_CONFIG_SERVER, "{\"limits\": {\"threads\": \"many\"}}",
-                                             SMARTVPN_NUL_TERMINATED, &config, &err),
+                                             SMARTVPN_NUL_TERMINATED, &config, &error),
                    SMARTVPN_INVALID);
   assert_null(config);
-  assert_non_null(err);
-  assert_int_equal(smartvpn_error_status(err), SMARTVPN_INVALID);
-  assert_string_equal(smartvpn_error_path(err), "/limits/threads");
-  assert_string_not_equal(smartvpn_error_text(err), "");
-  assert_int_equal(smartvpn_error_system_errno(err), 0);
-  assert_int_equal(smartvpn_error_free(err), SMARTVPN_OK);
+  assert_non_null(error);
+  assert_int_equal(smartvpn_error_status(error), SMARTVPN_INVALID);
+  assert_string_equal(smartvpn_error_path(error), "/limits/threads");
+  assert_string_not_equal(smartvpn_error_text(error), "");
+  assert_int_equal(smartvpn_error_system_errno(error), 0);
+  assert_int_equal(smartvpn_error_free(error), SMARTVPN_OK);
 }
 
 static void error_is_not_needed(void** state) {
@@ -41,14 +41,14 @@ static void error_is_not_needed(void** state) {
 
 static void freed_error_is_a_bad_handle_with_harmless_texts(void** state) {
   (void)state;
-  smartvpn_error* err = NULL;
+  smartvpn_error* error = NULL;
   smartvpn_config* config = NULL;
-  assert_int_equal(smartvpn_config_new(77, &config, &err), SMARTVPN_INVALID);
-  assert_int_equal(smartvpn_error_free(err), SMARTVPN_OK);
-  assert_int_equal(smartvpn_error_free(err), SMARTVPN_BAD_HANDLE);
-  assert_int_equal(smartvpn_error_status(err), SMARTVPN_BAD_HANDLE);
-  assert_string_equal(smartvpn_error_text(err), "");
-  assert_string_equal(smartvpn_error_path(err), "");
+  assert_int_equal(smartvpn_config_new(77, &config, &error), SMARTVPN_INVALID);
+  assert_int_equal(smartvpn_error_free(error), SMARTVPN_OK);
+  assert_int_equal(smartvpn_error_free(error), SMARTVPN_BAD_HANDLE);
+  assert_int_equal(smartvpn_error_status(error), SMARTVPN_BAD_HANDLE);
+  assert_string_equal(smartvpn_error_text(error), "");
+  assert_string_equal(smartvpn_error_path(error), "");
   assert_string_equal(smartvpn_error_text(NULL), "");
   assert_string_equal(smartvpn_error_path(NULL), "");
   assert_int_equal(smartvpn_error_free(NULL), SMARTVPN_OK);
@@ -66,16 +66,16 @@ static void system_error_has_errno_and_path(void** state) {
   assert_int_equal(getsockname(taken, (struct sockaddr*)&address, &size), 0);
 
   char port[16];
-  smartvpn_error* err = NULL;
+  smartvpn_error* error = NULL;
   smartvpn_server* server = NULL;
   smartvpn_config* config = new_server_config("testing");
   snprintf(port, sizeof port, "%d", ntohs(address.sin_port));
   assert_ok(smartvpn_config_set(config, "/listen/0/port", port, strlen(port), &err));
   assert_ok(smartvpn_server_create(config, &server, &err));
-  assert_int_equal(smartvpn_server_start(server, &err), SMARTVPN_SYSTEM);
-  assert_int_equal(smartvpn_error_system_errno(err), EADDRINUSE);
-  assert_memory_equal(smartvpn_error_path(err), "/listen/0", 9);
-  smartvpn_error_free(err);
+  assert_int_equal(smartvpn_server_start(server, &error), SMARTVPN_SYSTEM);
+  assert_int_equal(smartvpn_error_system_errno(error), EADDRINUSE);
+  assert_memory_equal(smartvpn_error_path(error), "/listen/0", 9);
+  smartvpn_error_free(error);
   assert_int_equal(smartvpn_server_state(server), SMARTVPN_SERVER_STOPPED);
   assert_int_equal(smartvpn_server_free(server), SMARTVPN_OK);
   assert_int_equal(smartvpn_config_free(config), SMARTVPN_OK);

@@ -33,10 +33,10 @@ static int every_handle_is_forked(void* argument) {
   struct inherited* in = argument;
   size_t needed;
   smartvpn_event* event = NULL;
-  smartvpn_error* err = NULL;
+  smartvpn_error* error = NULL;
   CHECK(smartvpn_server_state(in->server) == SMARTVPN_FORKED);
-  CHECK(smartvpn_server_stop(in->server, 0, EVER, &err) == SMARTVPN_FORKED);
-  CHECK(smartvpn_error_status(err) == SMARTVPN_FORKED);
+  CHECK(smartvpn_server_stop(in->server, 0, EVER, &error) == SMARTVPN_FORKED);
+  CHECK(smartvpn_error_status(error) == SMARTVPN_FORKED);
   CHECK(smartvpn_client_list(in->server, NULL, 0, &needed, NULL) == SMARTVPN_FORKED);
   CHECK(smartvpn_events_next(in->events, EVER, &event, NULL) == SMARTVPN_FORKED);
   CHECK(smartvpn_event_type(in->event) == SMARTVPN_FORKED);

@@ -2,10 +2,10 @@
 #include "support.h"
 
 static smartvpn_status create(smartvpn_server* server, const char* json, smartvpn_credentials** out, char path[64]) {
-  smartvpn_error* err = NULL;
-  smartvpn_status status = smartvpn_client_create(server, json, strlen(json), out, &err);
-  snprintf(path, 64, "%s", smartvpn_error_path(err));
-  smartvpn_error_free(err);
+  smartvpn_error* error = NULL;
+  smartvpn_status status = smartvpn_client_create(server, json, strlen(json), out, &error);
+  snprintf(path, 64, "%s", smartvpn_error_path(error));
+  smartvpn_error_free(error);
   return status;
 }
 

@@ -25,7 +25,6 @@ struct Identity {
 
 namespace certificates {
 
-
 template <class T, void (*Free)(T*)>
 struct Deleter {
   void operator()(T* p) const { Free(p); }
@@ -101,7 +100,8 @@ inline Identity make_ca(const std::string& name) {
 }
 
 // A server certificate for DNS names and IP addresses, signed by `ca`.
-inline Identity make_server(const Identity& ca, const std::vector<std::string>& dns, const std::vector<std::string>& ips = {}) {
+inline Identity make_server(const Identity& ca, const std::vector<std::string>& dns,
+                            const std::vector<std::string>& ips = {}) {
   certificates::Bio bio(BIO_new_mem_buf(ca.certificate.data(), -1));
   certificates::Cert issuer(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
   bio.reset(BIO_new_mem_buf(ca.key.data(), -1));

@@ -19,9 +19,7 @@
 namespace smartvpn::testing {
 
 // The namespace the calling thread is in.
-inline net::Fd current_namespace() {
-  return net::Fd(open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
-}
+inline net::Fd current_namespace() { return net::Fd(open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)); }
 
 inline bool enter_new_namespace() { return unshare(CLONE_NEWNET) == 0; }
 inline bool enter_namespace(const net::Fd& where) { return setns(where.get(), CLONE_NEWNET) == 0; }

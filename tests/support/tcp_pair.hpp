@@ -42,7 +42,8 @@ struct TcpPair : ::testing::Test {
   void listen_on(const char* address) {
     net::ListenOptions options;
     options.address = address;
-    auto made = net::TcpListener::listen(*loop, options, [this](auto stream) { accepted.push_back(std::move(stream)); });
+    auto made =
+        net::TcpListener::listen(*loop, options, [this](auto stream) { accepted.push_back(std::move(stream)); });
     ASSERT_TRUE(made.ok()) << made.error().text;
     listener = std::move(*made);
     ASSERT_NE(listener->local().port, 0);

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <gtest/gtest.h>
-
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -19,8 +18,8 @@
 #include "support/loop_runner.hpp"
 #include "support/network_namespace.hpp"
 
-#define IN_NEW_NAMESPACE(...)                                                                   \
-  if (int refused = ::smartvpn::testing::in_new_namespace(__VA_ARGS__); refused != 0)                       \
+#define IN_NEW_NAMESPACE(...)                                                         \
+  if (int refused = ::smartvpn::testing::in_new_namespace(__VA_ARGS__); refused != 0) \
   GTEST_SKIP() << "no network namespace or tun device permitted here: " << strerror(refused)
 
 namespace smartvpn::testing {
@@ -64,7 +63,9 @@ struct TunEnd {
   }
 };
 
-inline forward::InterfaceAddress address(const char* ip, uint8_t prefix) { return {*inet::IpAddress::parse(ip), prefix}; }
+inline forward::InterfaceAddress address(const char* ip, uint8_t prefix) {
+  return {*inet::IpAddress::parse(ip), prefix};
+}
 inline std::vector<inet::Cidr> cidrs(std::initializer_list<const char*> texts) {
   std::vector<inet::Cidr> out;
   for (auto text : texts) out.push_back(*inet::Cidr::parse(text));
@@ -80,7 +81,8 @@ inline forward::TunSettings inner(const char* v4 = "10.8.0.1", const char* v6 = 
 // A raw socket's ping through the kernel, answered by whoever reads the device.
 inline void ping_once(net::Loop& loop, const inet::Endpoint& to, uint8_t reply_type) {
   bool v6 = to.ip.is_v6();
-  net::Fd raw(socket(v6 ? AF_INET6 : AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, v6 ? int{IPPROTO_ICMPV6} : int{IPPROTO_ICMP}));
+  net::Fd raw(socket(v6 ? AF_INET6 : AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
+                     v6 ? int{IPPROTO_ICMPV6} : int{IPPROTO_ICMP}));
   ASSERT_TRUE(raw);
   uint8_t request[16] = {static_cast<uint8_t>(v6 ? 128 : 8), 0, 0, 0, 1, 2, 3, 4};
   if (!v6) store_be16(request + 2, inet::checksum_of(request));
@@ -93,10 +95,13 @@ inline void ping_once(net::Loop& loop, const inet::Endpoint& to, uint8_t reply_t
   again.start_in(Duration(0));
   uint8_t reply[200] = {};
   size_t header = v6 ? 0 : 20;
-  EXPECT_TRUE(run_until(loop, [&] {
-    ssize_t n = recv(raw.get(), reply, sizeof reply, 0);
-    return n == static_cast<ssize_t>(header + 16) && reply[header] == reply_type;
-  }, seconds(5)));
+  EXPECT_TRUE(run_until(
+      loop,
+      [&] {
+        ssize_t n = recv(raw.get(), reply, sizeof reply, 0);
+        return n == static_cast<ssize_t>(header + 16) && reply[header] == reply_type;
+      },
+      seconds(5)));
 }
 
 }  // namespace smartvpn::testing

@@ -27,13 +27,13 @@ struct HostChannel::Impl {
   void lower_signal() noexcept;
 
   PacketRing to_host, to_clients;
-  net::Fd event;                          // eventfd; readable while host_signalled
+  net::Fd event;  // eventfd; readable while host_signalled
   std::atomic<bool> host_signalled{false};
   std::atomic<bool> shard_signalled{false};
   std::atomic<bool> closed{false};
   // Orders host threads among themselves; the shard takes write_lock only in start() and stop().
   std::mutex read_lock, write_lock;
-  net::Wake* shard_wake = nullptr;        // under write_lock
+  net::Wake* shard_wake = nullptr;  // under write_lock
 };
 
 }  // namespace smartvpn::forward

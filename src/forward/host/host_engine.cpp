@@ -76,7 +76,8 @@ void HostEngine::deliver() {
 bool HostEngine::describe(Packet& packet, uint32_t segment_size) noexcept {
   if (segment_size == 0) return true;
   inet::SuperInfo info;
-  if (segment_size > 65535 || inet::parse_super(packet.bytes(), static_cast<uint16_t>(segment_size), info) != Drop::none ||
+  if (segment_size > 65535 ||
+      inet::parse_super(packet.bytes(), static_cast<uint16_t>(segment_size), info) != Drop::none ||
       info.segments > inet::kMaxSegments)
     return false;
   inet::prepare_partial(packet.bytes(), info);

@@ -8,6 +8,7 @@
 #include <net/if.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -20,6 +21,24 @@ namespace {
 constexpr uint8_t kAddrGenModeNone = 1;  // IN6_ADDR_GEN_MODE_NONE
 
 uint8_t family_of(const inet::IpAddress& ip) { return ip.is_v4() ? AF_INET : AF_INET6; }
+
+// Reads the path out of the kernel's answer to RTM_GETROUTE.
+void read_path(ByteView body, Path& path) {
+  rtmsg route;
+  if (body.size() < sizeof route) return;
+  std::memcpy(&route, body.data(), sizeof route);
+  path.local = route.rtm_type == RTN_LOCAL;
+  for (ByteView rest = body.subspan(NLMSG_ALIGN(sizeof route)); rest.size() >= sizeof(rtattr);) {
+    rtattr head;
+    std::memcpy(&head, rest.data(), sizeof head);
+    if (head.rta_len < sizeof head || head.rta_len > rest.size()) return;
+    ByteView value = rest.first(head.rta_len).subspan(sizeof head);
+    if (head.rta_type == RTA_OIF && value.size() == 4) std::memcpy(&path.index, value.data(), 4);
+    if (head.rta_type == RTA_GATEWAY && value.size() == 4) path.gateway = inet::IpAddress::v4(load_be32(value.data()));
+    if (head.rta_type == RTA_GATEWAY && value.size() == 16) path.gateway = inet::IpAddress::v6(value.first<16>());
+    rest = rest.subspan(std::min<size_t>(rest.size(), RTA_ALIGN(head.rta_len)));
+  }
+}
 
 }  // namespace
 
@@ -76,7 +95,7 @@ Result<Netlink> Netlink::open() {
   return Netlink(std::move(fd));
 }
 
-Result<void> Netlink::transact(Message& message, const char* what) {
+Result<void> Netlink::transact(Message& message, const char* what, Path* path) {
   ByteView request = message.finish(++sequence_);
   if (::send(fd_.get(), request.data(), request.size(), MSG_NOSIGNAL) < 0) return system_error(errno, what);
   for (;;) {
@@ -84,14 +103,21 @@ Result<void> Netlink::transact(Message& message, const char* what) {
     ssize_t n = ::recv(fd_.get(), reply.data(), reply.size(), 0);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return system_error(errno, what);
+    ByteView rest = ByteView(reply).first(static_cast<size_t>(n));
     nlmsghdr head;
-    nlmsgerr answer;
-    if (static_cast<size_t>(n) < NLMSG_HDRLEN + sizeof answer) continue;
-    std::memcpy(&head, reply.data(), sizeof head);
-    if (head.nlmsg_type != NLMSG_ERROR || head.nlmsg_seq != sequence_) continue;
-    std::memcpy(&answer, reply.data() + NLMSG_HDRLEN, sizeof answer);
-    if (answer.error != 0) return system_error(-answer.error, what);
-    return {};
+    while (rest.size() >= NLMSG_HDRLEN) {
+      std::memcpy(&head, rest.data(), sizeof head);
+      if (head.nlmsg_len < NLMSG_HDRLEN || head.nlmsg_len > rest.size()) break;
+      ByteView body = rest.first(head.nlmsg_len).subspan(NLMSG_HDRLEN);
+      rest = rest.subspan(std::min<size_t>(rest.size(), NLMSG_ALIGN(head.nlmsg_len)));
+      if (head.nlmsg_seq != sequence_) continue;
+      if (head.nlmsg_type == RTM_NEWROUTE && path) read_path(body, *path);
+      nlmsgerr answer;
+      if (head.nlmsg_type != NLMSG_ERROR || body.size() < sizeof answer.error) continue;
+      std::memcpy(&answer.error, body.data(), sizeof answer.error);
+      if (answer.error != 0) return system_error(-answer.error, what);
+      return {};
+    }
   }
 }
 
@@ -141,28 +167,50 @@ Result<void> Netlink::delete_address(int index, const inet::IpAddress& ip, uint8
   return address(RTM_DELADDR, 0, index, ip, prefix);
 }
 
-Result<void> Netlink::route(uint16_t type, uint16_t flags, int index, const inet::Cidr& destination) {
+Result<void> Netlink::route(uint16_t type, uint16_t flags, const Path& path, const inet::Cidr& destination) {
   Message message(type, flags);
   rtmsg route{};
   route.rtm_family = family_of(destination.base);
   route.rtm_dst_len = destination.prefix;
   route.rtm_table = RT_TABLE_MAIN;
   route.rtm_protocol = RTPROT_STATIC;
-  route.rtm_scope = destination.base.is_v4() ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+  route.rtm_scope = destination.base.is_v4() && !path.gateway ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
   route.rtm_type = RTN_UNICAST;
   message.body(route);
   message.attribute(RTA_DST, destination.base.bytes());
-  message.attribute_u32(RTA_OIF, static_cast<uint32_t>(index));
+  if (path.gateway) message.attribute(RTA_GATEWAY, path.gateway.bytes());
+  message.attribute_u32(RTA_OIF, static_cast<uint32_t>(path.index));
   std::string what = "route " + destination.text();
   return transact(message, what.c_str());
 }
 
 Result<void> Netlink::add_route(int index, const inet::Cidr& destination) {
-  return route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, index, destination);
+  return route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, Path{index, {}, false}, destination);
 }
 
 Result<void> Netlink::delete_route(int index, const inet::Cidr& destination) {
-  return route(RTM_DELROUTE, 0, index, destination);
+  return route(RTM_DELROUTE, 0, Path{index, {}, false}, destination);
+}
+
+Result<Path> Netlink::path_to(const inet::IpAddress& ip) {
+  Message message(RTM_GETROUTE, 0);
+  rtmsg route{};
+  route.rtm_family = family_of(ip);
+  route.rtm_dst_len = static_cast<uint8_t>(ip.bits());
+  message.body(route);
+  message.attribute(RTA_DST, ip.bytes());
+  Path path;
+  std::string what = "way to " + ip.text();
+  if (auto result = transact(message, what.c_str(), &path); !result) return result.error();
+  return path;
+}
+
+Result<void> Netlink::add_host_route(const inet::IpAddress& ip, const Path& path) {
+  return route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, path, {ip, static_cast<uint8_t>(ip.bits())});
+}
+
+Result<void> Netlink::delete_host_route(const inet::IpAddress& ip, const Path& path) {
+  return route(RTM_DELROUTE, 0, path, {ip, static_cast<uint8_t>(ip.bits())});
 }
 
 }  // namespace smartvpn::forward

@@ -9,6 +9,13 @@
 
 namespace smartvpn::forward {
 
+// Where the kernel sends packets for an address.
+struct Path {
+  int index = 0;            // of the interface
+  inet::IpAddress gateway;  // none: on the link itself
+  bool local = false;       // the address is this host's own
+};
+
 // Speaks to the network namespace of the thread that opened it. The kernel answers within the call. Errors are
 // SYSTEM with the kernel's errno.
 class Netlink {
@@ -26,12 +33,17 @@ class Netlink {
   Result<void> add_route(int index, const inet::Cidr& destination);
   Result<void> delete_route(int index, const inet::Cidr& destination);
 
+  Result<Path> path_to(const inet::IpAddress& ip);
+  // A route of its own for one address, as add_route() but by way of `path`.
+  Result<void> add_host_route(const inet::IpAddress& ip, const Path& path);
+  Result<void> delete_host_route(const inet::IpAddress& ip, const Path& path);
+
  private:
   explicit Netlink(net::Fd fd) : fd_(std::move(fd)) {}
   class Message;
   Result<void> address(uint16_t type, uint16_t flags, int index, const inet::IpAddress& ip, uint8_t prefix);
-  Result<void> route(uint16_t type, uint16_t flags, int index, const inet::Cidr& destination);
-  Result<void> transact(Message& message, const char* what);
+  Result<void> route(uint16_t type, uint16_t flags, const Path& path, const inet::Cidr& destination);
+  Result<void> transact(Message& message, const char* what, Path* path = nullptr);
 
   net::Fd fd_;
   uint32_t sequence_ = 0;

@@ -23,8 +23,13 @@ constexpr size_t kMaxVirtio = 12;
 
 struct TunDevice::Impl {
   Impl(PacketPool& p, TunHandler& h, OpenedTun& tun)
-      : pool(p), handler(h), virtio_size(tun.virtio_size), udp_offload(tun.udp_offload), adopted(tun.adopted),
-        interface(tun.index), coalescer({tun.virtio_size > 0, tun.udp_offload}) {}
+      : pool(p),
+        handler(h),
+        virtio_size(tun.virtio_size),
+        udp_offload(tun.udp_offload),
+        adopted(tun.adopted),
+        interface(tun.index),
+        coalescer({tun.virtio_size > 0, tun.udp_offload}) {}
 
   enum class Step { more, blocked, broken };
   Step read_one();
@@ -47,8 +52,8 @@ struct TunDevice::Impl {
   TunInterface interface;
   inet::Coalescer coalescer;
   std::unique_ptr<net::FdWatcher> watcher;
-  Packet spare;                // where the next read goes
-  std::vector<Packet> batch;   // read in this turn
+  Packet spare;               // where the next read goes
+  std::vector<Packet> batch;  // read in this turn
   std::array<uint64_t, kDropCount> drops{};
   bool dropped = false, failed = false;
 };
@@ -56,7 +61,7 @@ struct TunDevice::Impl {
 TunDevice::TunDevice() = default;
 
 TunDevice::~TunDevice() {
-  if (impl_ && impl_->adopted) impl_->interface.remove_all();
+  if (impl_) impl_->interface.remove_all(impl_->adopted);
 }
 
 Result<std::unique_ptr<TunDevice>> TunDevice::open(net::Loop& loop, const TunOptions& options, PacketPool& pool,
@@ -221,7 +226,8 @@ void TunDevice::Impl::write_single(ByteView packet) { send({}, packet, {}); }
 void TunDevice::Impl::write_super(ByteView packet, uint16_t segment_size) {
   inet::SuperInfo info;
   if (inet::parse_super(packet, segment_size, info) != Drop::none) return drop(Drop::bad_super_packet);
-  if (virtio_size > 0 && info.segments > 1 && (info.tcp || udp_offload)) return send(VirtioHeader::of(info), packet, {});
+  if (virtio_size > 0 && info.segments > 1 && (info.tcp || udp_offload))
+    return send(VirtioHeader::of(info), packet, {});
   cut(packet, info);
 }
 

@@ -17,10 +17,10 @@
 namespace smartvpn::forward {
 
 struct TunOptions {
-  std::string name;       // "": the kernel chooses; "vpn%d" gives the first free number
-  int fd = -1;            // a tun device that the host opened and attached; duplicated, nothing is deleted
-  bool offload = true;    // false: no virtio header, single packets only
-  std::string path;       // configuration path for errors
+  std::string name;     // "": the kernel chooses; "vpn%d" gives the first free number
+  int fd = -1;          // a tun device that the host opened and attached; duplicated, nothing is deleted
+  bool offload = true;  // false: no virtio header, single packets only
+  std::string path;     // configuration path for errors
 };
 
 struct InterfaceAddress {
@@ -33,6 +33,9 @@ struct TunSettings {
   std::vector<InterfaceAddress> addresses;  // IPv6 without duplicate address detection
   std::vector<inet::Cidr> routes;           // through the device; a default route becomes two halves, so
                                             // that it outranks the host's own instead of replacing it
+  // The dialling end: the server's own addresses. Where `routes` would draw one into the device, it gets a host
+  // route by the way it has now; otherwise the tunnel would swallow its own carrier.
+  std::vector<inet::IpAddress> outside;
   uint16_t mtu = 1420;
   friend bool operator==(const TunSettings&, const TunSettings&) = default;
 };
@@ -56,7 +59,7 @@ class TunDevice final : private net::FdHandler {
   // SYSTEM with EPERM without CAP_NET_ADMIN.
   static Result<std::unique_ptr<TunDevice>> open(net::Loop& loop, const TunOptions& options, PacketPool& pool,
                                                  TunHandler& handler);
-  // Takes back the routes and addresses set on an adopted device; a device of ours vanishes with all it had.
+  // Takes back what apply() set on an adopted device or outside of it; a device of ours vanishes with all it had.
   ~TunDevice() override;
 
   // Sets addresses, MTU and routes, brings the device up and begins to read; later calls change what differs.

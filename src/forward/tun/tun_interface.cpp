@@ -46,15 +46,64 @@ Result<void> TunInterface::apply(const TunSettings& settings) {
   auto routes = kernel_routes(settings);
   auto old_addresses = addresses_;
   auto old_routes = routes_;
-  if (auto result = add_missing(*netlink, settings.addresses, routes); !result) {
+  std::vector<inet::IpAddress> old_pins;
+  for (const Pin& pin : pins_) old_pins.push_back(pin.ip);
+  auto result = pin_outside(*netlink, settings, routes);
+  if (result) result = add_missing(*netlink, settings.addresses, routes);
+  if (!result) {
+    unpin(*netlink, old_pins);
     if (keep_only(*netlink, old_addresses, old_routes)) (void)set_again(*netlink);
     if (mtu_ != 0) (void)netlink->set_up(index_, mtu_);
     return result;
   }
+  unpin(*netlink, settings.outside);
   mtu_ = settings.mtu;
   // With a primary IPv4 address go its secondary ones, and with the last address the device's routes.
   if (keep_only(*netlink, settings.addresses, routes)) return set_again(*netlink);
   return {};
+}
+
+// Before new routes hide the way. Where the old ones hide it already (the server has moved, or the host's network
+// has changed under a host route of ours), they are lifted for the question.
+Result<void> TunInterface::pin_outside(Netlink& netlink, const TunSettings& settings,
+                                       const std::vector<inet::Cidr>& routes) {
+  bool lifted = false;
+  Result<void> result;
+  for (const auto& ip : settings.outside) {
+    auto covers = [&](const inet::Cidr& route) { return route.contains(ip); };
+    if (std::none_of(routes.begin(), routes.end(), covers)) continue;
+    auto path = netlink.path_to(ip);
+    if (path && path->index == index_ && !lifted) {
+      for (const auto& route : routes_) (void)netlink.delete_route(index_, route);
+      lifted = true;
+      path = netlink.path_to(ip);
+    }
+    result = path ? pin(netlink, ip, *path) : Result<void>(path.error());
+    if (!result) break;
+  }
+  if (lifted) {
+    auto again = set_again(netlink);
+    if (result) result = again;
+  }
+  return result;
+}
+
+Result<void> TunInterface::pin(Netlink& netlink, const inet::IpAddress& ip, const Path& path) {
+  if (path.local || path.index == index_) return {};
+  auto result = netlink.add_host_route(ip, path);
+  if (!result && result.error().system_errno == EEXIST) return {};  // ours from before, or the host's
+  if (!result) return result;
+  std::erase_if(pins_, [&](const Pin& old) { return old.ip == ip; });
+  pins_.push_back({ip, path});
+  return {};
+}
+
+void TunInterface::unpin(Netlink& netlink, const std::vector<inet::IpAddress>& keep) {
+  std::erase_if(pins_, [&](const Pin& pin) {
+    if (has(keep, pin.ip)) return false;
+    (void)netlink.delete_host_route(pin.ip, pin.path);
+    return true;
+  });
 }
 
 Result<void> TunInterface::add_missing(Netlink& netlink, const std::vector<InterfaceAddress>& addresses,
@@ -83,10 +132,10 @@ bool TunInterface::keep_only(Netlink& netlink, const std::vector<InterfaceAddres
     return true;
   });
   return std::erase_if(addresses_, [&](const InterfaceAddress& address) {
-    if (has(addresses, address)) return false;
-    (void)netlink.delete_address(index_, address.ip, address.prefix);
-    return true;
-  }) > 0;
+           if (has(addresses, address)) return false;
+           (void)netlink.delete_address(index_, address.ip, address.prefix);
+           return true;
+         }) > 0;
 }
 
 Result<void> TunInterface::set_again(Netlink& netlink) {
@@ -98,10 +147,13 @@ Result<void> TunInterface::set_again(Netlink& netlink) {
   return {};
 }
 
-void TunInterface::remove_all() noexcept {
+void TunInterface::remove_all(bool device_stays) noexcept {
+  if (!device_stays && pins_.empty()) return;
   try {
     auto netlink = Netlink::open();
-    if (netlink) (void)keep_only(*netlink, {}, {});
+    if (!netlink) return;
+    unpin(*netlink, {});
+    if (device_stays) (void)keep_only(*netlink, {}, {});
   } catch (const std::bad_alloc&) {
     return;  // the kernel keeps them until the host removes its device
   }

@@ -14,10 +14,17 @@ class TunInterface {
 
   // See TunDevice::apply().
   Result<void> apply(const TunSettings& settings);
-  // Takes back routes and addresses. What fails has gone by itself.
-  void remove_all() noexcept;
+  // Takes back host routes and, for a device that stays, routes and addresses. What fails has gone by itself.
+  void remove_all(bool device_stays) noexcept;
 
  private:
+  struct Pin {
+    inet::IpAddress ip;
+    Path path;
+  };
+  Result<void> pin_outside(Netlink& netlink, const TunSettings& settings, const std::vector<inet::Cidr>& routes);
+  Result<void> pin(Netlink& netlink, const inet::IpAddress& ip, const Path& path);
+  void unpin(Netlink& netlink, const std::vector<inet::IpAddress>& keep);
   Result<void> add_missing(Netlink& netlink, const std::vector<InterfaceAddress>& addresses,
                            const std::vector<inet::Cidr>& routes);
   // True when an address was deleted.
@@ -28,6 +35,7 @@ class TunInterface {
   const int index_;
   std::vector<InterfaceAddress> addresses_;  // added by us
   std::vector<inet::Cidr> routes_;           // likewise, default routes already halved
+  std::vector<Pin> pins_;                    // host routes added by us
   uint16_t mtu_ = 0;                         // 0: not up yet
 };
 

@@ -60,10 +60,12 @@ void gtest_cmocka_fail(const char *file, int line, const char *format, ...);
   } while (0)
 #define assert_int_equal(a, b) GTEST_CMOCKA_INT(a, ==, b)
 #define assert_int_not_equal(a, b) GTEST_CMOCKA_INT(a, !=, b)
-#define assert_in_range(v, low, high)                                                                          \
-  do {                                                                                                         \
-    const unsigned long long gtest_cmocka_v = (unsigned long long)(v);                                         \
-    GTEST_CMOCKA_CHECK(gtest_cmocka_v >= (low) && gtest_cmocka_v <= (high), "%s is %llu", #v, gtest_cmocka_v); \
+#define assert_in_range(v, low, high)                                                                               \
+  do {                                                                                                              \
+    const unsigned long long gtest_cmocka_v = (unsigned long long)(v);                                              \
+    const unsigned long long gtest_cmocka_low = (low), gtest_cmocka_high = (high);                                  \
+    GTEST_CMOCKA_CHECK(gtest_cmocka_v >= gtest_cmocka_low && gtest_cmocka_v <= gtest_cmocka_high, "%s is %llu", #v, \
+                       gtest_cmocka_v);                                                                             \
   } while (0)
 
 #define GTEST_CMOCKA_TEXT(a, op, b)                                                                      \

@@ -32,7 +32,7 @@ listen stats
 """
 
 NGINX = """
-load_module modules/ngx_stream_module.so;
+load_module /usr/lib/nginx/modules/ngx_stream_module.so;
 daemon off; pid {folder}/nginx.pid; error_log {folder}/nginx-error.log; worker_processes 1;
 events {{}}
 stream {{ server {{ listen 198.51.100.1:443; proxy_pass 127.0.0.1:8443; proxy_protocol on; }} }}

@@ -5,6 +5,7 @@ A `World` makes two namespaces joined by a veth pair: `client` (198.51.100.7, .8
 started is ended by pid, and everything it made is removed, whatever happens.
 """
 import base64
+import hashlib
 import json
 import os
 import shutil
@@ -200,7 +201,7 @@ def self_signed(world, name="edge.test"):
         for part in ("cert.pem", "key.pem"):
             with open(world.path(part)) as file:
                 both.write(file.read())
-    text = open(world.path("cert.pem")).read()
+    with open(world.path("cert.pem")) as file:
+        text = file.read()
     der = base64.b64decode("".join(line for line in text.splitlines() if "-----" not in line))
-    import hashlib
     return hashlib.sha256(der).hexdigest()

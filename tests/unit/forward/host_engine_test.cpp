@@ -1,7 +1,6 @@
 #include "forward/host/host_engine.hpp"
 
 #include <gtest/gtest.h>
-
 #include <poll.h>
 
 #include <cstring>

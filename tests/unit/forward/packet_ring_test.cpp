@@ -60,14 +60,22 @@ TEST(PacketRing, CarriesEveryPacketBetweenTwoThreadsInOrder) {
   std::thread producer([&] {
     for (uint64_t i = 0; i < kCount;) {
       Bytes bytes(8 + i % 90, static_cast<uint8_t>(i));
-      if (ring.push({static_cast<uint32_t>(bytes.size()), 0, i}, bytes)) ++i;
+      bool fits = ring.push({static_cast<uint32_t>(bytes.size()), 0, i}, bytes);
       ring.publish();
+      if (fits) {
+        ++i;
+      } else {
+        std::this_thread::yield();
+      }
     }
   });
   Bytes out(200);
   for (uint64_t i = 0; i < kCount;) {
     PacketRing::Record record;
-    if (!ring.front(record)) continue;
+    if (!ring.front(record)) {
+      std::this_thread::yield();
+      continue;
+    }
     ring.pop(record, out.data());
     ring.release();
     ASSERT_EQ(record.session, i);

@@ -1,14 +1,13 @@
 // The kernel device, in network namespaces of the test's own. Needs CAP_NET_ADMIN and CAP_SYS_ADMIN; skipped without.
 #include "forward/tun/tun_device.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
-
 #include <linux/if_tun.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netinet/in.h>
-#include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -122,6 +121,53 @@ TEST(TunDevice, LaterSettingsChangeWhatDiffers) {
     EXPECT_TRUE(has_v4_route("000610AC", name));
     EXPECT_TRUE(has_v4_route("000710AC", name));
     EXPECT_EQ(interface_mtu(name), 1400);
+  });
+}
+
+// The dialling end with a default route: the way to the server itself stays outside.
+TEST(TunDevice, ServersOwnAddressKeepsItsWayOutside) {
+  IN_NEW_NAMESPACE([] {
+    auto loop = make_loop();
+    TunEnd uplink;
+    uplink.open(*loop);
+    TunSettings settings;
+    settings.addresses = {address("192.0.2.10", 24), address("2001:db8::10", 64)};
+    ASSERT_TRUE(uplink.device->apply(settings).ok());
+    auto netlink = Netlink::open();
+    ASSERT_TRUE(netlink.ok());
+    ASSERT_TRUE(netlink
+                    ->add_host_route(*inet::IpAddress::parse("203.0.113.1"),
+                                     Path{uplink.device->index(), *inet::IpAddress::parse("192.0.2.1"), false})
+                    .ok());
+    ASSERT_TRUE(netlink->add_route(uplink.device->index(), *inet::Cidr::parse("0.0.0.0/0")).ok());
+    ASSERT_TRUE(netlink->add_route(uplink.device->index(), *inet::Cidr::parse("::/0")).ok());
+    auto way = [&](const char* ip) {
+      auto path = netlink->path_to(*inet::IpAddress::parse(ip));
+      return path.ok() ? path->index : -1;
+    };
+    {
+      TunEnd vpn;
+      vpn.open(*loop);
+      settings = inner();
+      settings.routes = cidrs({"0.0.0.0/0", "::/0"});
+      for (const char* server : {"198.51.100.7", "2001:db8:7::7", "203.0.113.1", "10.8.0.1"})
+        settings.outside.push_back(*inet::IpAddress::parse(server));
+      auto result = vpn.device->apply(settings);
+      ASSERT_TRUE(result.ok()) << result.error().text;
+      EXPECT_EQ(way("198.51.100.8"), vpn.device->index());
+      EXPECT_EQ(way("2001:db8:7::8"), vpn.device->index());
+      EXPECT_EQ(way("198.51.100.7"), uplink.device->index());
+      EXPECT_EQ(way("2001:db8:7::7"), uplink.device->index());
+      settings.outside = {*inet::IpAddress::parse("198.51.100.9")};
+      ASSERT_TRUE(vpn.device->apply(settings).ok());
+      EXPECT_EQ(way("198.51.100.7"), vpn.device->index());
+      EXPECT_EQ(way("198.51.100.9"), uplink.device->index());
+      EXPECT_EQ(way("198.51.100.8"), vpn.device->index()) << "routes are back after the question";
+    }
+    EXPECT_EQ(way("198.51.100.9"), uplink.device->index());
+    EXPECT_FALSE(has_v4_route("076433C6", uplink.device->name())) << "host routes outside are taken back";
+    EXPECT_FALSE(has_v4_route("096433C6", uplink.device->name()));
+    EXPECT_EQ(netlink->path_to(*inet::IpAddress::parse("203.0.113.1"))->gateway.text(), "192.0.2.1");
   });
 }
 

@@ -1,6 +1,5 @@
 // Traffic through the kernel device: pings, checksums, and the kernel's own TCP and UDP between two devices.
 #include <gtest/gtest.h>
-
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <sys/socket.h>
@@ -144,15 +143,18 @@ void bulk_transfer(bool left_offload, bool right_offload, const char* listen_add
   Bytes block(65536 + 251);
   for (size_t i = 0; i < block.size(); ++i) block[i] = static_cast<uint8_t>(i % 251);
   size_t sent = 0;
-  EXPECT_TRUE(run_until(*net.loop, [&] {
-    while (sent < kTotal) {
-      size_t wanted = std::min(size_t{65536}, kTotal - sent);
-      size_t taken = sender->try_write(ByteView(block).subspan(sent % 251, wanted));
-      sent += taken;
-      if (taken < wanted) break;
-    }
-    return sink.count == kTotal;
-  }, seconds(60)));
+  EXPECT_TRUE(run_until(
+      *net.loop,
+      [&] {
+        while (sent < kTotal) {
+          size_t wanted = std::min(size_t{65536}, kTotal - sent);
+          size_t taken = sender->try_write(ByteView(block).subspan(sent % 251, wanted));
+          sent += taken;
+          if (taken < wanted) break;
+        }
+        return sink.count == kTotal;
+      },
+      seconds(60)));
   EXPECT_EQ(sink.count, kTotal);
   EXPECT_FALSE(sink.wrong);
   super_packets = net.super_packets;
@@ -215,11 +217,14 @@ TEST(TunTraffic, UdpSegmentsOfTheKernelArriveAsOneSuperPacketWhereItCan) {
     ASSERT_EQ(sendto(sender.get(), data.data(), data.size(), 0, at.get(), at.size), 12000);
     int datagrams = 0;
     char buffer[2000];
-    EXPECT_TRUE(run_until(*net.loop, [&] {
-      net.loop->post([] {});
-      while (recv(receiver.get(), buffer, sizeof buffer, 0) == 1200) ++datagrams;
-      return datagrams == 10;
-    }, seconds(5)));
+    EXPECT_TRUE(run_until(
+        *net.loop,
+        [&] {
+          net.loop->post([] {});
+          while (recv(receiver.get(), buffer, sizeof buffer, 0) == 1200) ++datagrams;
+          return datagrams == 10;
+        },
+        seconds(5)));
     EXPECT_EQ(net.super_packets, 1u);
     EXPECT_EQ(net.largest, 12028u);
   });

@@ -1,6 +1,9 @@
 #include "net/loop.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <thread>
 
@@ -8,10 +11,6 @@
 #include "net/fd.hpp"
 #include "net/thread.hpp"
 #include "support/loop_runner.hpp"
-
-#include <fcntl.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 namespace smartvpn::net {
 namespace {

@@ -16,14 +16,16 @@ TEST(Resolver, ResolvesAHostsFileName) {
   auto resolver = Resolver::create(*loop);
   ASSERT_TRUE(resolver.ok());
   bool done = false;
-  EXPECT_NE((*resolver)->resolve("localhost", 443, [&](Addresses result) {
-    done = true;
-    ASSERT_TRUE(result.ok()) << result.error().text;
-    for (auto& endpoint : *result) {
-      EXPECT_TRUE(endpoint.ip.is_loopback());
-      EXPECT_EQ(endpoint.port, 443);
-    }
-  }), 0u);
+  EXPECT_NE((*resolver)->resolve("localhost", 443,
+                                 [&](Addresses result) {
+                                   done = true;
+                                   ASSERT_TRUE(result.ok()) << result.error().text;
+                                   for (auto& endpoint : *result) {
+                                     EXPECT_TRUE(endpoint.ip.is_loopback());
+                                     EXPECT_EQ(endpoint.port, 443);
+                                   }
+                                 }),
+            0u);
   EXPECT_TRUE(run_until(*loop, [&] { return done; }));
 }
 

@@ -73,10 +73,13 @@ TEST_F(TcpListening, OutOfDescriptorsPausesInsteadOfSpinning) {
 TEST_F(TcpListening, ListenerMayBeDestroyedWhileItAccepts) {
   listen_on("127.0.0.1");
   auto at = to_socket_address(listener->local());
-  auto other = TcpListener::adopt(*loop, [&] {
-    Fd s(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    return s.release();
-  }(), [](auto) {});
+  auto other = TcpListener::adopt(
+      *loop,
+      [&] {
+        Fd s(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        return s.release();
+      }(),
+      [](auto) {});
   EXPECT_FALSE(other.ok());  // not listening
   ListenOptions options;
   options.address = "127.0.0.1";
@@ -177,9 +180,8 @@ TEST_F(TcpListening, ConnectorTimesOutOnASilentAddress) {
   options.attempt_timeout = milliseconds(20);
   options.timeout = milliseconds(50);
   Status status = Status::OK;
-  TcpConnector connector(*loop, options, [&](auto result) {
-    status = result.ok() ? Status::EXISTS : result.error().status;
-  });
+  TcpConnector connector(*loop, options,
+                         [&](auto result) { status = result.ok() ? Status::EXISTS : result.error().status; });
   EXPECT_TRUE(run_until(*loop, [&] { return status != Status::OK; }));
   EXPECT_EQ(status, Status::TIMEOUT);
 }

@@ -48,7 +48,8 @@ TEST_F(TcpStreaming, ResetSendsRst) {
 }
 
 TEST_F(TcpStreaming, WritingToAClosedPeerEndsWithAnErrorAndNoSignal) {
-  struct sigaction before {}, fatal {};
+  struct sigaction before {
+  }, fatal{};
   fatal.sa_handler = SIG_DFL;  // SIGPIPE would end this process
   sigaction(SIGPIPE, &fatal, &before);
   connect_pair();

@@ -1,14 +1,13 @@
 // Both ends of TLS in memory, with certificates made here.
 #include <gtest/gtest.h>
+#include <openssl/ssl.h>
+#include <unistd.h>
 
 #include <fstream>
 
 #include "net/tls_context.hpp"
 #include "net/tls_machine.hpp"
 #include "support/certificates.hpp"
-
-#include <openssl/ssl.h>
-#include <unistd.h>
 
 namespace smartvpn::net {
 namespace {
@@ -331,8 +330,7 @@ TEST_F(Tls, RefusesOldVersions) {
   char* hello = nullptr;
   long size = BIO_get_mem_data(out, &hello);
   ASSERT_GT(size, 0) << "this OpenSSL cannot even ask for TLS 1.1";
-  EXPECT_EQ(server->feed(as_bytes({hello, static_cast<size_t>(size)}), scratch, at_server),
-            TlsMachine::State::failed);
+  EXPECT_EQ(server->feed(as_bytes({hello, static_cast<size_t>(size)}), scratch, at_server), TlsMachine::State::failed);
   SSL_free(ssl);
   SSL_CTX_free(old);
 }

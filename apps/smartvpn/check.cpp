@@ -1,0 +1,40 @@
+// `smartvpn check`: everything that can be said of a configuration without opening a socket or device.
+#include <cstdio>
+
+#include "c_api.hpp"
+#include "commands.hpp"
+#include "config_file.hpp"
+
+namespace smartvpn::cli {
+
+namespace {
+
+void check(const LoadedConfig& loaded) {
+  call([&](smartvpn_error** error) { return smartvpn_config_validate(loaded.config.get(), error); });
+  // Creating also reads the certificates and compiles the address lists, and opens nothing.
+  if (loaded.kind == Kind::tunnel) {
+    make<Tunnel>([&](smartvpn_tunnel** out, smartvpn_error** error) {
+      return smartvpn_tunnel_create(loaded.config.get(), out, error);
+    });
+  } else {
+    make<Server>([&](smartvpn_server** out, smartvpn_error** error) {
+      return smartvpn_server_create(loaded.config.get(), out, error);
+    });
+  }
+}
+
+}  // namespace
+
+int run_check(const CheckOptions& options) {
+  LoadedConfig loaded = load_config(options.config, options.kind);
+  try {
+    check(loaded);
+  } catch (Failure& failure) {
+    failure.exit_code = kExitUsage;  // also for a certificate that cannot be read
+    throw;
+  }
+  std::printf("ok: a %s configuration\n", loaded.kind == Kind::tunnel ? "tunnel's" : "server's");
+  return kExitOk;
+}
+
+}  // namespace smartvpn::cli
