@@ -85,6 +85,10 @@ void DataPath::on_engine_packets(std::span<Packet> batch) {
       verdict = parts_.router.from_engine(info_, parts_.loop.now());
       drop = verdict.drop;
     }
+    if (drop == Drop::none && verdict.to_all) {
+      to_everybody(packet);
+      continue;
+    }
     LiveSession* session = drop == Drop::none ? parts_.sessions.find(verdict.session) : nullptr;
     if (!session) {
       parts_.reporter.unowned().drop(drop == Drop::none ? Drop::no_route : drop, packet.segments);
@@ -92,6 +96,17 @@ void DataPath::on_engine_packets(std::span<Packet> batch) {
     }
     to_session(*session, std::move(packet));
   }
+}
+
+// Multicast and broadcast, where the configuration lets them in.
+void DataPath::to_everybody(const Packet& packet) {
+  parts_.sessions.for_each([&](LiveSession& session) {
+    Packet copy = parts_.pool.copy_of(packet.bytes());
+    if (!copy) return session.counters.drop(Drop::queue_full, packet.segments);
+    copy.segment_size = packet.segment_size;
+    copy.segments = packet.segments;
+    to_session(session, std::move(copy));
+  });
 }
 
 // `info_` describes the packet.

@@ -40,6 +40,7 @@ class DataPath final : public forward::EngineSink {
   void to_engine(const LiveSession& session, const PacketView& packet);
   void hand_over();
   void to_session(LiveSession& session, Packet&& packet);
+  void to_everybody(const Packet& packet);
   void send(LiveSession& session, Packet&& packet);
   void send_whole_or_cut(LiveSession& session, Packet&& packet);
   void too_big(LiveSession& session, const Packet& packet, uint16_t mtu);
