@@ -313,9 +313,9 @@ SMARTVPN_API smartvpn_status smartvpn_server_set_callbacks(smartvpn_server *serv
  * 8  Events
  *
  * A subscription is a bounded queue of the events that its mask names. Several live side by side, and no reader,
- * however slow, holds the server up: what does not fit is counted, and a `lost` event stands in its place. Rejections
- * and logs have a lane of their own, so a flood of strangers never pushes out a session_down. An event is a type and
- * keys; skip types and keys that you do not know. Every event has `type` (text) and `time` (number); then, as they
+ * however slow, holds the server up: what does not fit is counted, and a `lost` event stands in its place. Connections
+ * accepted or rejected and logs have a lane of their own, so a flood of strangers never pushes out a session_down. An
+ * event is a type and keys; skip types and keys that you do not know. Every event has `type` (text) and `time` (number); then, as they
  * apply:
  *
  *   listening             listener, transport, address

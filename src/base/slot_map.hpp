@@ -16,7 +16,7 @@ class SlotMap {
   using Id = uint64_t;
   static constexpr uint32_t kMaxSlots = 1u << 24;
 
-  // 0 when all slots are taken.
+  // 0 when all slots are taken. Throws std::bad_alloc with nothing changed; remove() never does.
   Id insert(std::unique_ptr<T> value) {
     uint32_t slot;
     if (!free_.empty()) {
@@ -25,6 +25,7 @@ class SlotMap {
     } else {
       if (slots_.size() >= kMaxSlots) return 0;
       slot = static_cast<uint32_t>(slots_.size());
+      if (free_.capacity() <= slot) free_.reserve(2 * size_t{slot} + 8);
       slots_.emplace_back();
     }
     slots_[slot].value = std::move(value);
@@ -44,7 +45,7 @@ class SlotMap {
     return slots_[slot].value.get();
   }
 
-  std::unique_ptr<T> remove(Id id) {
+  std::unique_ptr<T> remove(Id id) noexcept {
     if (!find(id)) return nullptr;
     uint32_t slot = static_cast<uint32_t>(id & (kMaxSlots - 1));
     Slot& s = slots_[slot];

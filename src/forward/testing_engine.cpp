@@ -34,17 +34,20 @@ Packet TestingEngine::answer(const PacketView& request) const {
 void TestingEngine::write(std::span<const PacketView> batch) {
   if (!sink_) return;
   uint64_t ignored = 0;
+  std::vector<Packet> replies = std::move(replies_);  // a reply may lead to another write: that has its own
+  replies.clear();
   for (const PacketView& packet : batch) {
     Packet reply = answer(packet);
     if (reply) {
-      replies_.push_back(std::move(reply));
+      replies.push_back(std::move(reply));
     } else {
       ++ignored;
     }
   }
   if (ignored > 0) sink_->on_engine_drop(Drop::engine_ignored, ignored);
-  if (!replies_.empty()) sink_->on_engine_packets(replies_);
-  replies_.clear();
+  if (!replies.empty()) sink_->on_engine_packets(replies);
+  replies.clear();
+  replies_ = std::move(replies);  // for its memory
 }
 
 }  // namespace smartvpn::forward

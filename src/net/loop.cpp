@@ -121,7 +121,7 @@ void Loop::Impl::end_turn() noexcept {
   stale = true;
 }
 
-void Loop::Impl::put_timer(Timer& timer, Time at) {
+void Loop::Impl::put_timer(Timer& timer, Time at) noexcept {
   timers.put(timer, at);
   if (!firing_ && timers.next() < armed_) arm(timers.next());
 }

@@ -56,7 +56,7 @@ class Loop::Impl {
     }
     return time;
   }
-  void put_timer(Timer& timer, Time at);
+  void put_timer(Timer& timer, Time at) noexcept;
   void take_timer(Timer& timer) noexcept { timers.take(timer); }
   void end_turn() noexcept;
 

@@ -1,25 +1,38 @@
 // Timers and their heap; see timer.hpp.
 #include "net/timer.hpp"
 
+#include <algorithm>
+
 #include "net/loop_impl.hpp"
 
 namespace smartvpn::net {
 
-Timer::Timer(Loop& loop, std::function<void()> callback) : loop_(loop), callback_(std::move(callback)) {}
-Timer::~Timer() { stop(); }
+Timer::Timer(Loop& loop, std::function<void()> callback) : loop_(loop), callback_(std::move(callback)) {
+  loop_.impl().timers.announce();
+}
 
-void Timer::start_at(Time at) {
+Timer::~Timer() {
+  stop();
+  loop_.impl().timers.renounce();
+}
+
+void Timer::start_at(Time at) noexcept {
   if (at == kNever) return stop();
   loop_.impl().put_timer(*this, at);
 }
 
-void Timer::start_in(Duration delay) {
+void Timer::start_in(Duration delay) noexcept {
   Time now = loop_.now();
   start_at(delay >= kNever - now ? kNever : now + delay);
 }
 
 void Timer::stop() noexcept {
   if (running()) loop_.impl().take_timer(*this);
+}
+
+void TimerHeap::announce() {
+  if (announced_ == heap_.capacity()) heap_.reserve(std::max<size_t>(16, 2 * announced_));
+  ++announced_;
 }
 
 void TimerHeap::put(Timer& timer, Time at) {

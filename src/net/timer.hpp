@@ -12,7 +12,9 @@ namespace smartvpn::net {
 
 class Loop;
 
-// One-shot. The callback may start it again or destroy it. Starting and stopping cost O(log timers).
+// One-shot. The callback may start it again or destroy it. Starting and stopping cost O(log timers), and
+// starting needs no memory: a timer's place is taken when it is made, so that what ends a connection for
+// want of memory can still set its last deadline.
 class Timer {
  public:
   Timer(Loop& loop, std::function<void()> callback);
@@ -22,8 +24,8 @@ class Timer {
 
   // Fires once at `at` or up to a millisecond later; moves the timer when it was running. A time that
   // has passed fires in the next turn; kNever stops it.
-  void start_at(Time at);
-  void start_in(Duration delay);
+  void start_at(Time at) noexcept;
+  void start_in(Duration delay) noexcept;
   void stop() noexcept;
   bool running() const noexcept { return index_ != kNone; }
   Time deadline() const noexcept { return running() ? at_ : kNever; }
@@ -40,6 +42,9 @@ class Timer {
 // The order in which a loop's timers fire: a binary heap whose members know their place. Pure.
 class TimerHeap {
  public:
+  // Each timer that may ever be put is announced first.
+  void announce();
+  void renounce() noexcept { --announced_; }
   void put(Timer& timer, Time at);
   void take(Timer& timer) noexcept;
   // Takes out and returns the first timer due at `now`; null when there is none.
@@ -53,6 +58,7 @@ class TimerHeap {
   void sift_up(size_t index) noexcept;
   void sift_down(size_t index) noexcept;
   std::vector<Timer*> heap_;
+  size_t announced_ = 0;
 };
 
 }  // namespace smartvpn::net

@@ -149,7 +149,7 @@ Result<void> trust(TlsContext::Impl& impl, const TlsClientOptions& options) {
     impl.pins.push_back(pin);
   }
   impl.verify_chain = !options.ca.empty() || options.system_store;
-  if (!impl.verify_chain && impl.pins.empty())
+  if (!impl.verify_chain && impl.pins.empty() && !options.any_certificate)
     return invalid(options.path, "", "TLS needs a CA, the system store or a pin to trust");
   if (impl.verify_chain && options.server_name.empty())
     return invalid(options.path, "/server_name", "verifying a certificate needs the server's name");
@@ -217,7 +217,8 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::client(const TlsClientOpti
   auto result = trust(it, it.client_options);
   if (result) result = encode_alpn(options.alpn, it.alpn_wire, options.path);
   if (!result) return result.error();
-  SSL_CTX_set_verify(it.ctx.get(), SSL_VERIFY_PEER, nullptr);
+  const bool verify = it.verify_chain || !it.pins.empty();
+  SSL_CTX_set_verify(it.ctx.get(), verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr);
   if (!it.pins.empty()) SSL_CTX_set_cert_verify_callback(it.ctx.get(), &verify_pinned, &it);
   if (!it.alpn_wire.empty())
     SSL_CTX_set_alpn_protos(it.ctx.get(), reinterpret_cast<const unsigned char*>(it.alpn_wire.data()),

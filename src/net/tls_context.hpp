@@ -23,12 +23,15 @@ struct TlsServerOptions {
 };
 
 struct TlsClientOptions {
-  // Trust is explicit: one at least of the three. `ca` and `system_store` add up; with pins as well, both
+  // Trust is explicit: one at least of the four. `ca` and `system_store` add up; with pins as well, both
   // have to agree. Pins alone replace chain, date and name checks.
   std::string ca;             // PEM certificates: a file's path or the text
   bool system_store = false;  // the distribution's store, at OpenSSL's compiled-in place
   // SHA-256 of the server's certificate (DER) or of its public key (SPKI), in hex (colons allowed) or base64.
   std::vector<std::string> pins;
+  // Looks at no certificate at all, if none of the others is set: for what proves its server by itself
+  // inside (the native protocol by its Noise key), where TLS is only the road there.
+  bool any_certificate = false;
   std::string server_name;  // for SNI and verification: a DNS name or an IP address
   std::vector<std::string> alpn;
   std::string path;

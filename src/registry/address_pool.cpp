@@ -70,19 +70,26 @@ void AddressPool::unreserve(const std::vector<IpAddress>& addresses) {
 }
 
 Offer AddressPool::offer(const LeaseRequest& request) {
-  Set* set = shareable(request);
-  if (!set) set = allocate(request);
-  auto lease = set ? std::make_unique<Lease>() : nullptr;
-  if (!lease) return {Reason::no_address_left, 0, {}};
-  lease->set = set;
+  auto lease = std::make_unique<Lease>();
   lease->sequence = ++sequence_;
-  const LeaseId id = leases_.insert(std::move(lease));
-  if (id == 0) {
+  Set* set = lease->set = shareable(request);
+  if (!set) set = lease->set = allocate(request);
+  if (!set) return {Reason::no_address_left, 0, {}};
+  Offer offer{Reason::no_address_left, 0, {}};
+  try {
+    offer.addresses = set->addresses;
+    offer.lease = leases_.insert(std::move(lease));
+  } catch (...) {
     if (set->leases == 0) destroy(set);
-    return {Reason::no_address_left, 0, {}};
+    throw;
   }
-  ++set->leases;
-  return {Reason::none, id, set->addresses};
+  if (offer.lease != 0) {
+    offer.reason = Reason::none;
+    ++set->leases;
+  } else if (set->leases == 0) {
+    destroy(set);
+  }
+  return offer;
 }
 
 Commit AddressPool::commit(LeaseId id) {
@@ -98,7 +105,7 @@ Commit AddressPool::commit(LeaseId id) {
   return {true, displaced};
 }
 
-void AddressPool::release(LeaseId id) {
+void AddressPool::release(LeaseId id) noexcept {
   auto lease = leases_.remove(id);
   if (!lease) return;
   Set* set = lease->set;
@@ -151,13 +158,19 @@ AddressPool::Set* AddressPool::allocate(const LeaseRequest& request) {
   for (Family family : {Family::v4, Family::v6})
     if (configured(family) && !can_take(family, request)) return nullptr;
 
-  auto& sets = sets_[request.client_id];
-  Set* set = sets.emplace_back(std::make_unique<Set>()).get();
-  set->client = request.client_id;
-  for (Family family : {Family::v4, Family::v6}) {
-    if (!configured(family)) continue;
-    set->addresses.push_back(take(family, request));
-    set_of_[set->addresses.back()] = set;
+  auto made = std::make_unique<Set>();
+  made->client = request.client_id;
+  made->addresses.reserve(2);
+  Set* set = sets_[request.client_id].emplace_back(std::move(made)).get();
+  try {
+    for (Family family : {Family::v4, Family::v6}) {
+      if (!configured(family)) continue;
+      set->addresses.push_back(take(family, request));
+      set_of_[set->addresses.back()] = set;
+    }
+  } catch (...) {
+    destroy(set);
+    throw;
   }
   return set;
 }
@@ -196,12 +209,14 @@ IpAddress AddressPool::take(Family family, const LeaseRequest& request) {
   return {};
 }
 
-void AddressPool::destroy(Set* set) {
+void AddressPool::destroy(Set* set) noexcept {
+  const std::string nobody;
   for (const IpAddress& ip : set->addresses) {
     set_of_.erase(ip);
-    subnet_of(ip)->give_back(ip, set->forgotten ? std::string() : set->client);
+    subnet_of(ip)->give_back(ip, set->forgotten ? nobody : set->client);
   }
   auto it = sets_.find(set->client);
+  if (it == sets_.end()) return;
   std::erase_if(it->second, [&](const auto& other) { return other.get() == set; });
   if (it->second.empty()) sets_.erase(it);
 }

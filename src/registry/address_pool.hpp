@@ -56,11 +56,12 @@ class AddressPool {
   // Sessions that use one keep it until they are released.
   void unreserve(const std::vector<inet::IpAddress>& addresses);
 
+  // Throws std::bad_alloc with nothing taken.
   Offer offer(const LeaseRequest& request);
   // Committing twice is harmless. A displaced lease stays valid until released, but owns nothing.
   Commit commit(LeaseId lease);
   // Unknown ids are ignored, so it may be called wherever a connection ends.
-  void release(LeaseId lease);
+  void release(LeaseId lease) noexcept;
   // The committed lease that owns the address now; 0: none.
   LeaseId owner_of(const inet::IpAddress& ip) const;
   // Past leases of a removed client are not kept for the next one with its id.
@@ -91,7 +92,7 @@ class AddressPool {
   bool configured(inet::Family family) const;
   bool can_take(inet::Family family, const LeaseRequest& request);
   inet::IpAddress take(inet::Family family, const LeaseRequest& request);
-  void destroy(Set* set);
+  void destroy(Set* set) noexcept;
 
   std::vector<SubnetPool> subnets_;
   SlotMap<Lease> leases_;

@@ -1,8 +1,10 @@
 // One subnet's addresses. A free address is in exactly one of three places: not yet walked to (at or
-// above `next_`), in `available_`, or in the memory of the client that had it last.
+// above `next_`), in `available_`, or in the memory of the client that had it last. Running out of memory
+// may cost a memory of the past, never an address: whatever can throw does so before anything changes.
 #include "registry/subnet_pool.hpp"
 
 #include <algorithm>
+#include <new>
 
 namespace smartvpn::registry {
 namespace {
@@ -79,32 +81,44 @@ std::optional<IpAddress> SubnetPool::find_any() {
   return std::nullopt;
 }
 
-void SubnetPool::give_back(const IpAddress& ip, const std::string& client) {
-  if (in_use_.erase(ip) == 0 || reserved(ip)) return;
-  if (client.empty() || remembered_limit_ == 0)
-    make_available(ip);
-  else
-    remember(ip, client);
+void SubnetPool::give_back(const IpAddress& ip, const std::string& client) noexcept {
+  auto node = in_use_.extract(ip);
+  if (!node || reserved(ip)) return;
+  try {
+    if (!client.empty() && remembered_limit_ != 0) return remember(ip, client);
+  } catch (const std::bad_alloc&) {
+    // Then it is anybody's.
+  }
+  if (walked_all_ || ip < next_) available_.insert(std::move(node));
 }
 
 void SubnetPool::forget(const std::string& client) {
   auto it = past_by_client_.find(client);
   if (it == past_by_client_.end()) return;
   for (const IpAddress& ip : std::vector<IpAddress>(it->second)) {
-    drop_memory_of(ip);
     make_available(ip);
+    drop_memory_of(ip);
   }
 }
 
 void SubnetPool::remember(const IpAddress& ip, const std::string& client) {
   if (past_.size() >= remembered_limit_) {
     const IpAddress oldest = past_.front().ip;
-    drop_memory_of(oldest);
     make_available(oldest);
+    drop_memory_of(oldest);
   }
-  past_.push_back({ip, client});
-  past_by_address_[ip] = std::prev(past_.end());
-  past_by_client_[client].push_back(ip);
+  PastList fresh;
+  fresh.push_back({ip, client});
+  auto& mine = past_by_client_[client];
+  try {
+    mine.push_back(ip);
+    past_by_address_[ip] = fresh.begin();
+  } catch (...) {
+    std::erase(mine, ip);
+    if (mine.empty()) past_by_client_.erase(client);
+    throw;
+  }
+  past_.splice(past_.end(), fresh);
 }
 
 void SubnetPool::drop_memory_of(const IpAddress& ip) {
@@ -122,9 +136,9 @@ void SubnetPool::make_available(const IpAddress& ip) {
 }
 
 void SubnetPool::occupy(const IpAddress& ip) {
+  in_use_.insert(ip);
   available_.erase(ip);
   drop_memory_of(ip);
-  in_use_.insert(ip);
 }
 
 // Every step moves next_ for good, so that the cost is shared by all who ever ask.

@@ -47,8 +47,8 @@ class SubnetPool {
   std::optional<inet::IpAddress> take_any();
   // Whether take_any() would give one. Not const: it walks on to the next free address.
   bool has_free() { return find_any().has_value(); }
-  // Gives a taken address back; `client` (if not empty) may find it again.
-  void give_back(const inet::IpAddress& ip, const std::string& client);
+  // Gives a taken address back; `client` (if not empty) may find it again, if there is memory for that.
+  void give_back(const inet::IpAddress& ip, const std::string& client) noexcept;
   void forget(const std::string& client);
 
   size_t in_use_count() const noexcept { return in_use_.size(); }
@@ -77,9 +77,9 @@ class SubnetPool {
   inet::IpAddress next_;     // free addresses above it are found by walking
   bool walked_all_ = false;  // next_ has passed last_
   size_t remembered_limit_;
-  AddressSet in_use_;
+  std::set<inet::IpAddress> in_use_;
   AddressSet reserved_;
-  std::set<inet::IpAddress> available_;  // below next_, free, nobody's memory
+  std::set<inet::IpAddress> available_;  // below next_, free, nobody's memory; shares nodes with in_use_
   PastList past_;
   std::unordered_map<inet::IpAddress, PastList::iterator, inet::IpAddressHash> past_by_address_;
   std::unordered_map<std::string, std::vector<inet::IpAddress>> past_by_client_;  // longest ago first

@@ -1,5 +1,7 @@
 #include "server/client_directory.hpp"
 
+#include <new>
+
 #include "server/plan.hpp"
 
 namespace smartvpn::server {
@@ -30,7 +32,9 @@ ClientDirectory::Found ClientDirectory::found(const registry::Client* client) co
   return {client, &it->second.policy, it->second.number};
 }
 
-ClientDirectory::Found ClientDirectory::find_by_key(const PublicKey& key) const { return found(registry_.find_by_key(key)); }
+ClientDirectory::Found ClientDirectory::find_by_key(const PublicKey& key) const {
+  return found(registry_.find_by_key(key));
+}
 
 ClientDirectory::Found ClientDirectory::find(const std::string& id) const { return found(registry_.find(id)); }
 
@@ -51,7 +55,11 @@ Result<registry::Client> ClientDirectory::remove(const std::string& id) {
     for (const auto& ip : removed->addresses) routes_.remove_client(host_route(ip), it->second.number);
     entries_.erase(it);
   }
-  pool_.forget(id);
+  try {
+    pool_.forget(id);
+  } catch (const std::bad_alloc&) {
+    // The next client with this id may find the old one's addresses again, and nothing else.
+  }
   return removed;
 }
 

@@ -1,5 +1,7 @@
 #include "server/data_path.hpp"
 
+#include <new>
+
 #include "forward/cut.hpp"
 #include "inet/fragment.hpp"
 #include "inet/mss.hpp"
@@ -37,13 +39,19 @@ void DataPath::from_session(LiveSession& session, std::span<const PacketView> ba
     if (verdict.to_engine) {
       to_engine(session, packet);
     } else if (LiveSession* peer = parts_.sessions.find(verdict.session)) {
-      Packet copy = parts_.pool.copy_of(packet.bytes);
-      copy.segment_size = packet.segment_size;
-      copy.segments = super_.segments;
-      if (copy) to_session(*peer, std::move(copy));
+      to_peer(*peer, packet);
     }
   }
   hand_over();
+}
+
+// From one client to another.
+void DataPath::to_peer(LiveSession& peer, const PacketView& packet) {
+  Packet copy = parts_.pool.copy_of(packet.bytes);
+  if (!copy) return peer.counters.drop(Drop::queue_full, super_.segments);
+  copy.segment_size = packet.segment_size;
+  copy.segments = super_.segments;
+  to_session(peer, std::move(copy), info_);
 }
 
 void DataPath::to_engine(const LiveSession& session, const PacketView& packet) {
@@ -72,21 +80,26 @@ void DataPath::to_engine(const LiveSession& session, const PacketView& packet) {
 }
 
 void DataPath::hand_over() {
-  if (!batch_.empty()) engine_->write(batch_);
-  batch_.clear();
+  try {
+    if (!batch_.empty()) engine_->write(batch_);
+  } catch (const std::bad_alloc&) {
+    parts_.reporter.unowned().drop(Drop::engine_full, batch_.size());
+  }
+  batch_.clear();  // views, of bytes that are gone soon
   own_.clear();
 }
 
 void DataPath::on_engine_packets(std::span<Packet> batch) {
+  inet::InnerPacket info;
   for (Packet& packet : batch) {
-    Drop drop = inet::classify(packet.bytes(), info_);
+    Drop drop = inet::classify(packet.bytes(), info);
     router::Verdict verdict;
     if (drop == Drop::none) {
-      verdict = parts_.router.from_engine(info_, parts_.loop.now());
+      verdict = parts_.router.from_engine(info, parts_.loop.now());
       drop = verdict.drop;
     }
     if (drop == Drop::none && verdict.to_all) {
-      to_everybody(packet);
+      to_everybody(packet, info);
       continue;
     }
     LiveSession* session = drop == Drop::none ? parts_.sessions.find(verdict.session) : nullptr;
@@ -94,37 +107,36 @@ void DataPath::on_engine_packets(std::span<Packet> batch) {
       parts_.reporter.unowned().drop(drop == Drop::none ? Drop::no_route : drop, packet.segments);
       continue;
     }
-    to_session(*session, std::move(packet));
+    to_session(*session, std::move(packet), info);
   }
 }
 
 // Multicast and broadcast, where the configuration lets them in.
-void DataPath::to_everybody(const Packet& packet) {
+void DataPath::to_everybody(const Packet& packet, const inet::InnerPacket& info) {
   parts_.sessions.for_each([&](LiveSession& session) {
     Packet copy = parts_.pool.copy_of(packet.bytes());
     if (!copy) return session.counters.drop(Drop::queue_full, packet.segments);
     copy.segment_size = packet.segment_size;
     copy.segments = packet.segments;
-    to_session(session, std::move(copy));
+    to_session(session, std::move(copy), info);
   });
 }
 
-// `info_` describes the packet.
-void DataPath::to_session(LiveSession& session, Packet&& packet) {
+void DataPath::to_session(LiveSession& session, Packet&& packet, const inet::InnerPacket& info) {
   uint16_t mtu = session.link->mtu();
-  if (inet::wants_mss_clamp(info_)) inet::clamp_mss(packet.bytes(), info_, mtu);
-  if (packet.segment_size != 0) return send_whole_or_cut(session, std::move(packet));
-  if (packet.size() > mtu) return too_big(session, packet, mtu);
+  if (inet::wants_mss_clamp(info)) inet::clamp_mss(packet.bytes(), info, mtu);
+  if (packet.segment_size != 0) return send_whole_or_cut(session, std::move(packet), info);
+  if (packet.size() > mtu) return too_big(session, packet, info, mtu);
   send(session, std::move(packet));
 }
 
-void DataPath::send_whole_or_cut(LiveSession& session, Packet&& packet) {
+void DataPath::send_whole_or_cut(LiveSession& session, Packet&& packet, const inet::InnerPacket& info) {
   uint16_t mtu = session.link->mtu();
   bool sent = forward::send_whole_or_cut(
       std::move(packet), session.link->takes_super_packets(), mtu, parts_.pool,
       [&](Packet&& piece) { send(session, std::move(piece)); },
       [&](Drop drop, uint64_t packets) { session.counters.drop(drop, packets); });
-  if (!sent) too_big(session, packet, mtu);
+  if (!sent) too_big(session, packet, info, mtu);
 }
 
 void DataPath::send(LiveSession& session, Packet&& packet) {
@@ -139,7 +151,7 @@ void DataPath::send(LiveSession& session, Packet&& packet) {
 }
 
 // What is larger than the session's MTU is fragmented where IPv4 allows it, otherwise its sender is told.
-void DataPath::too_big(LiveSession& session, const Packet& packet, uint16_t mtu) {
+void DataPath::too_big(LiveSession& session, const Packet& packet, const inet::InnerPacket& info, uint16_t mtu) {
   inet::FragmentPlan plan;
   if (packet.segment_size == 0 && inet::plan_fragments(packet.bytes(), mtu, plan) == Drop::none) {
     inet::fragment(packet.bytes(), plan, parts_.pool, [&](Packet&& piece) { send(session, std::move(piece)); });
@@ -149,8 +161,8 @@ void DataPath::too_big(LiveSession& session, const Packet& packet, uint16_t mtu)
   if (!engine_ || engine_failed_ || !session.icmp.allow(parts_.loop.now())) return;
   std::array<uint8_t, inet::kMaxIcmpError> answer;
   for (const auto& gateway : parts_.gateways) {
-    if (gateway.is_v4() != (info_.version == 4)) continue;
-    size_t size = inet::write_too_big(packet.bytes(), info_, mtu, gateway, answer);
+    if (gateway.is_v4() != (info.version == 4)) continue;
+    size_t size = inet::write_too_big(packet.bytes(), info, mtu, gateway, answer);
     if (size == 0) return;
     PacketView view{ByteView(answer.data(), size), 0, 0};
     engine_->write({&view, 1});

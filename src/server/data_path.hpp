@@ -38,21 +38,23 @@ class DataPath final : public forward::EngineSink {
  private:
   Drop judge(const LiveSession& session, const PacketView& packet, router::Verdict& verdict);
   void to_engine(const LiveSession& session, const PacketView& packet);
+  void to_peer(LiveSession& peer, const PacketView& packet);
   void hand_over();
-  void to_session(LiveSession& session, Packet&& packet);
-  void to_everybody(const Packet& packet);
+  // `info` describes the packet.
+  void to_session(LiveSession& session, Packet&& packet, const inet::InnerPacket& info);
+  void to_everybody(const Packet& packet, const inet::InnerPacket& info);
   void send(LiveSession& session, Packet&& packet);
-  void send_whole_or_cut(LiveSession& session, Packet&& packet);
-  void too_big(LiveSession& session, const Packet& packet, uint16_t mtu);
+  void send_whole_or_cut(LiveSession& session, Packet&& packet, const inet::InnerPacket& info);
+  void too_big(LiveSession& session, const Packet& packet, const inet::InnerPacket& info, uint16_t mtu);
 
   static constexpr size_t kBatch = 256;
   Parts parts_;
   forward::Engine* engine_ = nullptr;
   bool engine_failed_ = false;
-  inet::InnerPacket info_;     // of the packet at hand
-  inet::SuperInfo super_;      // likewise, if it is a super-packet
-  std::vector<PacketView> batch_;   // for the engine
-  std::vector<Packet> own_;         // what of the batch had to be copied: cut segments, clamped SYNs
+  inet::InnerPacket info_;         // of the client's packet at hand; an engine may answer in between
+  inet::SuperInfo super_;          // likewise, if it is a super-packet
+  std::vector<PacketView> batch_;  // for the engine
+  std::vector<Packet> own_;        // what of the batch had to be copied: cut segments, clamped SYNs
 };
 
 }  // namespace smartvpn::server

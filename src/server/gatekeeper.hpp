@@ -46,15 +46,15 @@ class Gatekeeper final : public session::Admission {
   bool knows_key(const PublicKey& key) override { return parts_.clients.find_by_key(key).client != nullptr; }
   std::optional<session::IdentityVerdict> on_identity(const session::Connection& connection,
                                                       const session::Identity& identity) override;
-  void on_closed(const session::Connection& connection, Reason reason, const std::string& detail) override;
+  void on_closed(const session::Connection& connection, Reason reason, const std::string& detail) noexcept override;
 
   // Key confirmation: commits the lease. `displaced` is the lease of an older session that has to go.
   // Null with `*why` when the grant no longer holds.
   const Admitted* confirm(const session::Connection& connection, uint64_t* displaced, Reason* why);
-  // Called by on_closed for connections that had become sessions; set by the shard.
-  void on_session_end(std::function<void(uint64_t connection, Reason, const std::string&)> callback) {
-    session_end_ = std::move(callback);
-  }
+  // Called by on_closed for connections that had been confirmed; set by the shard. Must not throw. False:
+  // no session came of it.
+  using SessionEnd = std::function<bool(uint64_t connection, Reason, const std::string&)>;
+  void on_session_end(SessionEnd callback) { session_end_ = std::move(callback); }
   void tick() { limiter_.tick(parts_.loop.now()); }
   uint32_t handshakes_in_progress() const noexcept { return handshakes_.count(); }
 
@@ -62,7 +62,7 @@ class Gatekeeper final : public session::Admission {
   static constexpr int kHandshakesPerTurn = 4;
   enum class Stage : uint8_t { header, stranger, session };
   struct Entry {
-    Stage stage = Stage::header;
+    Stage stage = Stage::stranger;
     inet::IpAddress counted;  // whom the open connection counts against; none: nobody
     bool in_handshake = false;
     bool offered = false;
@@ -70,7 +70,9 @@ class Gatekeeper final : public session::Admission {
   };
 
   Reason judge(const session::Connection& connection, const ClientDirectory::Found& found) const;
-  void leave_header_stage(const session::Connection& connection, Entry& entry);
+  bool has_room(const registry::Client& client) const;
+  Reason offer(Entry& entry, const ClientDirectory::Found& found, const session::Identity& identity);
+  void leave_header_stage(const session::Connection& connection, Entry& entry) noexcept;
 
   Parts parts_;
   acl::RateLimiter limiter_;
@@ -78,7 +80,7 @@ class Gatekeeper final : public session::Admission {
   std::unordered_map<uint64_t, Entry> entries_;
   // Connections whose PROXY header is awaited, by proxy. Only trusted proxies have a place here.
   std::unordered_map<inet::IpAddress, uint32_t, inet::IpAddressHash> awaiting_header_;
-  std::function<void(uint64_t, Reason, const std::string&)> session_end_;
+  SessionEnd session_end_;
   int handshakes_left_ = kHandshakesPerTurn;
 };
 

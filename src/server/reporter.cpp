@@ -1,5 +1,8 @@
 #include "server/reporter.hpp"
 
+#include <algorithm>
+#include <new>
+
 namespace smartvpn::server {
 namespace {
 
@@ -32,83 +35,110 @@ void describe_session(Event& event, const LiveSession& session) {
 
 }  // namespace
 
-void Reporter::listening(uint32_t listener, session::Transport transport, const inet::Endpoint& address) {
-  Event event(EventType::listening, wall_clock_ms());
-  event.set("listener", uint64_t{listener})
-      .set("transport", session::transport_name(transport))
-      .set("address", address.text());
-  hub_.publish(std::move(event));
+template <class Fill>
+void Reporter::tell(EventType type, Fill&& fill) noexcept {
+  if (!hub_.wanted(type)) return;
+  try {
+    Event event(type, wall_clock_ms());
+    fill(event);
+    hub_.publish(std::move(event));
+  } catch (const std::bad_alloc&) {
+    ++unsaid_;
+  }
 }
 
-void Reporter::accepted(const session::Connection& connection) {
-  if (!hub_.wanted(EventType::connection_accepted)) return;
-  Event event(EventType::connection_accepted, wall_clock_ms());
-  describe(event, connection);
-  describe_tlvs(event, connection);
-  hub_.publish(std::move(event));
+void Reporter::listening(uint32_t listener, session::Transport transport, const inet::Endpoint& address) noexcept {
+  tell(EventType::listening, [&](Event& event) {
+    event.set("listener", uint64_t{listener})
+        .set("transport", session::transport_name(transport))
+        .set("address", address.text());
+  });
 }
 
-void Reporter::rejected(const session::Connection& connection, Reason reason, const std::string& detail, Time now) {
+void Reporter::accepted(const session::Connection& connection) noexcept {
+  tell(EventType::connection_accepted, [&](Event& event) {
+    describe(event, connection);
+    describe_tlvs(event, connection);
+  });
+}
+
+void Reporter::rejected(const session::Connection& connection, Reason reason, const std::string& detail,
+                        Time now) noexcept {
   scope(connection.listener).reject(reason);
-  if (!hub_.wanted(EventType::connection_rejected)) return;
+  if (!hub_.wanted(EventType::connection_rejected) || !is_first(connection, reason, now)) return;
+  tell(EventType::connection_rejected, [&](Event& event) {
+    describe(event, connection);
+    event.set("reason", reason_name(reason)).set_if("detail", detail);
+    describe_tlvs(event, connection);
+  });
+}
+
+// False for what the throttle will report by count.
+bool Reporter::is_first(const session::Connection& connection, Reason reason, Time now) noexcept {
   const inet::Endpoint& source = connection.real_addr ? *connection.real_addr : connection.peer_addr;
-  if (!throttle_.count(reason, inet::limit_key(source.ip).text(), now)) return;
-  Event event(EventType::connection_rejected, wall_clock_ms());
-  describe(event, connection);
-  event.set("reason", reason_name(reason)).set_if("detail", detail);
-  describe_tlvs(event, connection);
-  hub_.publish(std::move(event));
+  try {
+    return throttle_.count(reason, inet::limit_key(source.ip).text(), now);
+  } catch (const std::bad_alloc&) {
+    ++unsaid_;
+    return false;
+  }
 }
 
-void Reporter::session_up(const LiveSession& session) {
-  Event event(EventType::session_up, wall_clock_ms());
-  describe_session(event, session);
-  event.set_list("addresses", texts(session.addresses));
-  describe_tlvs(event, session.peer);
-  hub_.publish(std::move(event));
+void Reporter::session_up(const LiveSession& session) noexcept {
+  auto& counted = scope(session.peer.listener);
+  ++counted.handshakes_completed;
+  ++counted.sessions_total;
+  tell(EventType::session_up, [&](Event& event) {
+    describe_session(event, session);
+    event.set_list("addresses", texts(session.addresses));
+    describe_tlvs(event, session.peer);
+  });
 }
 
-void Reporter::session_down(const LiveSession& session, Reason reason, const std::string& detail) {
+void Reporter::session_down(const LiveSession& session, Reason reason, const std::string& detail) noexcept {
   scope(session.peer.listener).session_ended(reason);
-  Event event(EventType::session_down, wall_clock_ms());
-  describe_session(event, session);
-  event.set("reason", reason_name(reason))
-      .set_if("detail", detail)
-      .set("duration_ms", static_cast<uint64_t>(std::max<int64_t>(0, wall_clock_ms() - session.since_ms)))
-      .set("bytes_in", session.counters.inner_bytes_in)
-      .set("bytes_out", session.counters.inner_bytes_out);
-  hub_.publish(std::move(event));
+  tell(EventType::session_down, [&](Event& event) {
+    describe_session(event, session);
+    event.set("reason", reason_name(reason))
+        .set_if("detail", detail)
+        .set("duration_ms", static_cast<uint64_t>(std::max<int64_t>(0, event.time_ms() - session.since_ms)))
+        .set("bytes_in", session.counters.inner_bytes_in)
+        .set("bytes_out", session.counters.inner_bytes_out);
+  });
 }
 
-void Reporter::health_changed(const LiveSession& session) {
-  Event event(EventType::health_changed, wall_clock_ms());
-  describe_session(event, session);
-  auto quality = session.quality.quality();
-  event.set("health", telemetry::health_name(quality.health)).set("rtt_us", uint64_t{quality.rtt_us});
-  hub_.publish(std::move(event));
+void Reporter::health_changed(const LiveSession& session) noexcept {
+  tell(EventType::health_changed, [&](Event& event) {
+    describe_session(event, session);
+    auto quality = session.quality.quality();
+    event.set("health", telemetry::health_name(quality.health)).set("rtt_us", uint64_t{quality.rtt_us});
+  });
 }
 
-void Reporter::client_changed(const std::string& client_id, const char* change) {
-  Event event(EventType::client_changed, wall_clock_ms());
-  event.set("client_id", client_id).set("change", change);
-  hub_.publish(std::move(event));
+void Reporter::client_changed(const std::string& client_id, const char* change) noexcept {
+  tell(EventType::client_changed, [&](Event& event) { event.set("client_id", client_id).set("change", change); });
 }
 
-void Reporter::log(LogLevel level, std::string message) {
+void Reporter::log(LogLevel level, const std::string& message) noexcept {
   static constexpr const char* kLevels[] = {"debug", "info", "warning", "error"};
-  Event event(EventType::log, wall_clock_ms());
-  event.set("level", kLevels[static_cast<int>(level)]).set("message", message);
-  hub_.publish(std::move(event));
+  tell(EventType::log,
+       [&](Event& event) { event.set("level", kLevels[static_cast<int>(level)]).set("message", message); });
 }
 
-void Reporter::tick(Time now) {
+void Reporter::tick(Time now) noexcept {
   if (throttle_.next_deadline() > now) return;
   std::vector<telemetry::RejectionSummary> due;
-  throttle_.tick(now, due);
+  try {
+    throttle_.tick(now, due);
+  } catch (const std::bad_alloc&) {
+    ++unsaid_;
+  }
   for (const auto& summary : due) {
-    Event event(EventType::connection_rejected, wall_clock_ms());
-    event.set("reason", reason_name(summary.reason)).set_if("remote_addr", summary.address).set("count", summary.count);
-    hub_.publish(std::move(event));
+    tell(EventType::connection_rejected, [&](Event& event) {
+      event.set("reason", reason_name(summary.reason))
+          .set_if("remote_addr", summary.address)
+          .set("count", summary.count);
+    });
   }
 }
 

@@ -1,12 +1,13 @@
 // What the server says about itself: events for the host and the counters behind `stats`. Shard
-// thread only; the event hub behind it takes it across threads.
+// thread only; the event hub behind it takes it across threads. An event for which there is no memory
+// is counted as lost and changes nothing else, so whoever ends something may report it.
 #pragma once
 
 #include <string>
 #include <vector>
 
-#include "telemetry/event_hub.hpp"
 #include "server/session_table.hpp"
+#include "telemetry/event_hub.hpp"
 #include "telemetry/rejection_throttle.hpp"
 #include "telemetry/stats.hpp"
 
@@ -18,29 +19,35 @@ class Reporter {
  public:
   Reporter(telemetry::EventHub& hub, size_t listeners) : hub_(hub), scopes_(listeners) {}
 
-  void listening(uint32_t listener, session::Transport transport, const inet::Endpoint& address);
-  void accepted(const session::Connection& connection);
+  void listening(uint32_t listener, session::Transport transport, const inet::Endpoint& address) noexcept;
+  void accepted(const session::Connection& connection) noexcept;
   // Refused, or ended before it became a session. Floods are reported by count.
-  void rejected(const session::Connection& connection, Reason reason, const std::string& detail, Time now);
-  void session_up(const LiveSession& session);
-  void session_down(const LiveSession& session, Reason reason, const std::string& detail);
-  void health_changed(const LiveSession& session);
-  void client_changed(const std::string& client_id, const char* change);
-  void log(LogLevel level, std::string message);
+  void rejected(const session::Connection& connection, Reason reason, const std::string& detail, Time now) noexcept;
+  void session_up(const LiveSession& session) noexcept;
+  void session_down(const LiveSession& session, Reason reason, const std::string& detail) noexcept;
+  void health_changed(const LiveSession& session) noexcept;
+  void client_changed(const std::string& client_id, const char* change) noexcept;
+  void log(LogLevel level, const std::string& message) noexcept;
 
   // Reports rejection counts whose interval is over. Once a second is often enough.
-  void tick(Time now);
+  void tick(Time now) noexcept;
 
   telemetry::ScopeStats& scope(uint32_t listener) { return scopes_[listener]; }
   const std::vector<telemetry::ScopeStats>& scopes() const { return scopes_; }
   // What belongs to no session: packets of the engine that found none.
   telemetry::SessionCounters& unowned() { return unowned_; }
+  uint64_t events_unsaid() const { return unsaid_; }  // for want of memory
 
  private:
+  template <class Fill>
+  void tell(telemetry::EventType type, Fill&& fill) noexcept;
+  bool is_first(const session::Connection& connection, Reason reason, Time now) noexcept;
+
   telemetry::EventHub& hub_;
   std::vector<telemetry::ScopeStats> scopes_;
   telemetry::SessionCounters unowned_;
   telemetry::RejectionThrottle throttle_;
+  uint64_t unsaid_ = 0;
 };
 
 }  // namespace smartvpn::server

@@ -28,7 +28,8 @@ class Server::Impl {
   Result<void> wait_stopped(int32_t timeout_ms);
   void on_thread_end();
 
-  // Runs `fn` on the shard's thread and gives its result.
+  // Runs `fn` on the shard's thread and gives its result. The posted command alone holds the promise, so
+  // that one which never runs breaks it.
   template <class Fn>
   auto command(Fn fn) -> decltype(fn()) {
     auto promise = std::make_shared<std::promise<decltype(fn())>>();
@@ -36,13 +37,23 @@ class Server::Impl {
     {
       std::lock_guard lock(mutex_);
       if (state_ != State::running && state_ != State::draining) return not_running();
-      if (!shard_->loop().post([promise, fn = std::move(fn)]() mutable { promise->set_value(fn()); }))
-        return make_error(Status::LIMIT, "too many commands are waiting");
+      if (!shard_->loop().post([promise = std::move(promise), fn = std::move(fn)]() mutable { run(*promise, fn); }))
+        return shard_->loop().stopped() ? not_running() : make_error(Status::LIMIT, "too many commands are waiting");
     }
     try {
       return future.get();
     } catch (const std::future_error&) {
       return not_running();  // the server stopped before the command's turn came
+    }
+  }
+
+  // What has no memory fails its caller and nobody else.
+  template <class Answer, class Fn>
+  static void run(std::promise<Answer>& promise, Fn& fn) {
+    try {
+      promise.set_value(fn());
+    } catch (const std::bad_alloc&) {
+      promise.set_value(Error{Status::NO_MEMORY, {}, 0, {}});
     }
   }
 
@@ -102,8 +113,12 @@ void Server::Impl::request_stop(Duration drain) {
   } else if (state_ == State::running || state_ == State::draining) {
     state_ = State::draining;
     // The queue of commands may be full of waiting ones; it empties at the loop's pace.
-    while (!shard_->loop().post([this, drain] { shard_->begin_drain(drain); })) {
-      if (shard_->loop().stopped()) break;
+    try {
+      while (!shard_->loop().post([this, drain] { shard_->begin_drain(drain); })) {
+        if (shard_->loop().stopped()) break;
+      }
+    } catch (const std::bad_alloc&) {
+      shard_->loop().stop();  // without a goodbye, but it ends
     }
   }
 }
@@ -184,7 +199,10 @@ Result<void> Server::set_callbacks(Callbacks callbacks) {
   return {};
 }
 
-bool Server::in_callback() const { return impl_->dispatcher_ && impl_->dispatcher_->is_current(); }
+bool Server::in_callback() const {
+  std::lock_guard lock(impl_->mutex_);
+  return impl_->dispatcher_ && impl_->dispatcher_->is_current();
+}
 
 Result<NewClient> Server::client_create(const registry::ClientSpec& spec) {
   return impl_->command([this, spec] { return impl_->shard_->client_create(spec); });
@@ -214,12 +232,26 @@ Result<telemetry::StatsSnapshot> Server::stats() {
   return impl_->command([this]() -> Result<telemetry::StatsSnapshot> { return impl_->shard_->stats(); });
 }
 Result<void> Server::reload_certificates() {
-  return impl_->command([this] { return impl_->shard_->reload_certificates(); });
+  // Files are read here: the shard never waits for the disk.
+  auto contexts = impl_->command([this]() -> Result<Shard::TlsContexts> { return impl_->shard_->tls_contexts(); });
+  if (!contexts) return contexts.error();
+  for (auto& context : *contexts) {
+    if (!context) continue;
+    auto fresh = context->reloaded();
+    if (!fresh) return fresh.error();
+    context = std::move(*fresh);
+  }
+  return impl_->command([this, &contexts]() -> Result<void> {
+    impl_->shard_->set_tls_contexts(std::move(*contexts));
+    return {};
+  });
 }
 
 namespace {
 
-Error no_host_engine() { return make_error(Status::BAD_STATE, "packets need forwarding.mode \"host\" and a started server"); }
+Error no_host_engine() {
+  return make_error(Status::BAD_STATE, "packets need forwarding.mode \"host\" and a started server");
+}
 
 }  // namespace
 

@@ -3,13 +3,17 @@
 namespace smartvpn::server {
 
 LiveSession* SessionTable::add(std::unique_ptr<LiveSession> session) {
-  uint64_t id = sessions_.next_id();
-  if (id == 0) return nullptr;
-  session->id = id;
-  by_lease_[session->lease] = id;
-  by_client_.emplace(session->client_id, id);
   LiveSession* added = session.get();
+  added->id = sessions_.next_id();
+  if (added->id == 0) return nullptr;
   sessions_.insert(std::move(session));
+  try {
+    by_client_.emplace(added->client_id, added->id);
+    by_lease_[added->lease] = added->id;
+  } catch (...) {
+    remove(added->id);
+    throw;
+  }
   return added;
 }
 
@@ -18,7 +22,7 @@ LiveSession* SessionTable::find_by_lease(uint64_t lease) const {
   return it == by_lease_.end() ? nullptr : sessions_.find(it->second);
 }
 
-std::unique_ptr<LiveSession> SessionTable::remove(uint64_t id) {
+std::unique_ptr<LiveSession> SessionTable::remove(uint64_t id) noexcept {
   auto session = sessions_.remove(id);
   if (!session) return nullptr;
   by_lease_.erase(session->lease);

@@ -32,11 +32,11 @@ struct LiveSession {
 
 class SessionTable {
  public:
-  // The session knows its id afterwards. Null when every slot is taken.
+  // The session knows its id afterwards. Null when every slot is taken; throws with nothing changed.
   LiveSession* add(std::unique_ptr<LiveSession> session);
   LiveSession* find(uint64_t id) const { return sessions_.find(id); }
   LiveSession* find_by_lease(uint64_t lease) const;
-  std::unique_ptr<LiveSession> remove(uint64_t id);
+  std::unique_ptr<LiveSession> remove(uint64_t id) noexcept;
   size_t size() const { return sessions_.size(); }
 
   template <class Fn>

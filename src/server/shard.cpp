@@ -56,15 +56,16 @@ Result<std::unique_ptr<Shard>> Shard::create(Plan plan, telemetry::EventHub& hub
   auto loop = net::Loop::create();
   if (!loop) return loop.error();
   std::unique_ptr<Shard> shard(new Shard(std::move(plan), hub, std::move(*loop), std::move(*pool)));
-  auto directory = ClientDirectory::open(std::make_unique<registry::MemoryStore>(), shard->addresses_,
-                                         shard->router_.table());
+  auto directory =
+      ClientDirectory::open(std::make_unique<registry::MemoryStore>(), shard->addresses_, shard->router_.table());
   if (!directory) return directory.error();
   shard->clients_ = std::move(*directory);
   shard->gatekeeper_ = std::make_unique<Gatekeeper>(Gatekeeper::Parts{
       shard->plan_, *shard->clients_, shard->addresses_, shard->sessions_, shard->reporter_, *shard->loop_});
   Shard* self = shard.get();
-  shard->gatekeeper_->on_session_end(
-      [self](uint64_t connection, Reason reason, const std::string& detail) { self->on_session_end(connection, reason, detail); });
+  shard->gatekeeper_->on_session_end([self](uint64_t connection, Reason reason, const std::string& detail) {
+    return self->on_session_end(connection, reason, detail);
+  });
   if (auto ok = shard->declare_clients(); !ok) return ok.error();
   return shard;
 }
@@ -203,6 +204,7 @@ void Shard::begin_drain(Duration drain) {
 }
 
 void Shard::drain_step() {
+  drain_timer_.start_in(kDrainStep);
   Time now = loop_->now();
   if (!closing_ && (now >= drain_until_ || sessions_.size() == 0)) {
     closing_ = true;
@@ -211,14 +213,11 @@ void Shard::drain_step() {
   }
   size_t open = 0;
   for (auto& listener : listeners_) open += listener->connections();
-  if (closing_ && (open == 0 || now >= close_until_)) {
-    loop_->stop();
-    return;
-  }
-  drain_timer_.start_in(kDrainStep);
+  if (closing_ && (open == 0 || now >= close_until_)) loop_->stop();
 }
 
 void Shard::tick() {
+  tick_.start_in(kTick);  // first: nothing that fails below may end the ticking
   Time now = loop_->now();
   gatekeeper_->tick();
   reporter_.tick(now);
@@ -228,7 +227,6 @@ void Shard::tick() {
     if (session.expires_at_ms != 0 && wall >= session.expires_at_ms) expired.push_back(session.id);
   });
   for (uint64_t id : expired) end_session(id, Reason::client_expired);
-  tick_.start_in(kTick);
 }
 
 void Shard::abandon_after_fork() noexcept {

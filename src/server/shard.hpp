@@ -36,7 +36,11 @@ class Shard final : public session::Host {
   Result<SessionInfo> session(uint64_t id);
   Result<void> disconnect(uint64_t session_id, Reason reason);
   telemetry::StatsSnapshot stats();
-  Result<void> reload_certificates();
+  // TLS contexts by listener, null where there is none: to be made anew elsewhere, because the shard
+  // does not wait for the disk. The new ones are for new connections.
+  using TlsContexts = std::vector<std::shared_ptr<const net::TlsContext>>;
+  TlsContexts tls_contexts() const;
+  void set_tls_contexts(TlsContexts fresh);
 
   // Set by open(), constant afterwards.
   const std::vector<BoundEndpoint>& endpoints() const { return endpoints_; }
@@ -61,9 +65,10 @@ class Shard final : public session::Host {
   Result<void> open_listeners();
   ws::ListenerOptions listener_options(size_t index) const;
   std::unique_ptr<forward::Engine> make_engine();
-  void on_session_end(uint64_t connection, Reason reason, const std::string& detail);
-  void cut_client(const std::string& id, Reason reason);
-  void end_session(uint64_t id, Reason reason);
+  bool on_session_end(uint64_t connection, Reason reason, const std::string& detail) noexcept;
+  LiveSession* adopt(std::unique_ptr<LiveSession> session, uint64_t client_number);
+  std::unique_ptr<LiveSession> take_out(uint64_t connection) noexcept;
+  void end_session(uint64_t id, Reason reason) noexcept;
   void tick();
   void close_everything();
   void drain_step();

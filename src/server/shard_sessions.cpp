@@ -1,10 +1,9 @@
 // The shard's sessions: their beginning, their packets, their end, and what the registry's changes and
 // the host's questions do to them.
-#include "server/shard.hpp"
-
 #include <algorithm>
 
 #include "config/tunnel_config.hpp"
+#include "server/shard.hpp"
 
 namespace smartvpn::server {
 namespace {
@@ -14,8 +13,8 @@ inet::Cidr host_route(const inet::IpAddress& ip) { return {ip, static_cast<uint8
 }  // namespace
 
 uint64_t Shard::on_confirmed(const session::Connection& connection, session::Link& link, Reason* why) {
-  if (closing_) {
-    *why = Reason::server_stopping;
+  if (draining_) {
+    *why = closing_ ? Reason::server_stopping : Reason::draining;
     return 0;
   }
   uint64_t displaced = 0;
@@ -31,34 +30,56 @@ uint64_t Shard::on_confirmed(const session::Connection& connection, session::Lin
   session->since_ms = wall_clock_ms();
   session->since = loop_->now();
   session->expires_at_ms = admitted->expires_at_ms;
-  LiveSession* live = sessions_.add(std::move(session));
+  LiveSession* live = adopt(std::move(session), admitted->client_number);
   if (!live) {
     *why = Reason::too_many_sessions;
     return 0;
   }
-  session_of_connection_[connection.id] = live->id;
-  for (const auto& ip : live->addresses) router_.table().attach(host_route(ip), live->id, admitted->client_number);
   reporter_.session_up(*live);
   // The older session goes after the newer one has its addresses: they are never without an owner.
-  if (LiveSession* older = displaced ? sessions_.find_by_lease(displaced) : nullptr) {
-    uint64_t id = older->id;
-    loop_->post([this, id] { end_session(id, Reason::replaced); });
-  }
+  if (LiveSession* older = displaced ? sessions_.find_by_lease(displaced) : nullptr)
+    end_session(older->id, Reason::replaced);
   return live->id;
 }
 
-void Shard::on_session_end(uint64_t connection, Reason reason, const std::string& detail) {
+// Into the tables, wholly or (throwing) not at all. Null when every slot is taken.
+LiveSession* Shard::adopt(std::unique_ptr<LiveSession> session, uint64_t client_number) {
+  const uint64_t connection = session->connection;
+  uint64_t& id = session_of_connection_[connection];
+  try {
+    LiveSession* live = sessions_.add(std::move(session));
+    if (!live) {
+      session_of_connection_.erase(connection);
+      return nullptr;
+    }
+    id = live->id;
+    for (const auto& ip : live->addresses) router_.table().attach(host_route(ip), live->id, client_number);
+    return live;
+  } catch (...) {
+    take_out(connection);
+    throw;
+  }
+}
+
+std::unique_ptr<LiveSession> Shard::take_out(uint64_t connection) noexcept {
   auto it = session_of_connection_.find(connection);
-  if (it == session_of_connection_.end()) return;
+  if (it == session_of_connection_.end()) return nullptr;
   auto session = sessions_.remove(it->second);
   session_of_connection_.erase(it);
-  if (!session) return;
+  if (!session) return nullptr;
   for (const auto& ip : session->addresses) router_.table().detach(host_route(ip), session->id);
+  return session;
+}
+
+bool Shard::on_session_end(uint64_t connection, Reason reason, const std::string& detail) noexcept {
+  auto session = take_out(connection);
+  if (!session) return false;
   auto figures = session->link->figures();
   session->counters.outer_bytes_in = figures.outer_bytes_in;
   session->counters.outer_bytes_out = figures.outer_bytes_out;
   reporter_.scope(session->peer.listener).traffic.add(session->counters);
   reporter_.session_down(*session, session->ending != Reason::none ? session->ending : reason, detail);
+  return true;
 }
 
 void Shard::on_packets(uint64_t session, std::span<const PacketView> batch) {
@@ -86,15 +107,11 @@ void Shard::on_silence(uint64_t session, bool silent) {
 
 void Shard::on_log(int level, std::string text) { reporter_.log(static_cast<LogLevel>(level), std::move(text)); }
 
-void Shard::end_session(uint64_t id, Reason reason) {
+void Shard::end_session(uint64_t id, Reason reason) noexcept {
   LiveSession* live = sessions_.find(id);
   if (!live || live->ending != Reason::none) return;
   live->ending = reason;
   live->link->close(reason);
-}
-
-void Shard::cut_client(const std::string& id, Reason reason) {
-  for (uint64_t session : sessions_.of_client(id)) end_session(session, reason);
 }
 
 std::string Shard::client_url() const {
@@ -130,18 +147,21 @@ Result<NewClient> Shard::client_create(const registry::ClientSpec& spec) {
 Result<void> Shard::client_set_enabled(const std::string& id, bool enabled) {
   auto before = clients_->get(id);
   if (!before) return before.error();
+  const auto live = sessions_.of_client(id);  // first: what is decided is then done, with or without memory
   auto changed = clients_->set_enabled(id, enabled);
   if (!changed) return changed.error();
   if (before->enabled != enabled) reporter_.client_changed(id, enabled ? "enabled" : "disabled");
-  if (!enabled) cut_client(id, Reason::client_disabled);
+  for (uint64_t session : live)
+    if (!enabled) end_session(session, Reason::client_disabled);
   return {};
 }
 
 Result<void> Shard::client_remove(const std::string& id) {
+  const auto live = sessions_.of_client(id);
   auto removed = clients_->remove(id);
   if (!removed) return removed.error();
   reporter_.client_changed(id, "removed");
-  cut_client(id, Reason::client_removed);
+  for (uint64_t session : live) end_session(session, Reason::client_removed);
   return {};
 }
 
@@ -190,7 +210,7 @@ telemetry::StatsSnapshot Shard::stats() {
   out.started_ms = started_ms_;
   out.clients = clients_->size();
   out.memory_bytes = packets_.bytes_in_use();
-  out.events_lost = hub_.lost();
+  out.events_lost = hub_.lost() + reporter_.events_unsaid();
   std::vector<telemetry::ScopeStats> scopes = reporter_.scopes();
   sessions_.for_each([&](LiveSession& session) {
     auto& scope = scopes[session.peer.listener];
@@ -210,21 +230,17 @@ telemetry::StatsSnapshot Shard::stats() {
   return out;
 }
 
-Result<void> Shard::reload_certificates() {
-  std::vector<std::shared_ptr<const net::TlsContext>> fresh;
-  for (auto& listener : plan_.listeners) {
-    fresh.emplace_back();
-    if (!listener.tls) continue;
-    auto context = listener.tls->reloaded();
-    if (!context) return context.error();
-    fresh.back() = *context;
-  }
+Shard::TlsContexts Shard::tls_contexts() const {
+  TlsContexts out;
+  for (const auto& listener : plan_.listeners) out.push_back(listener.tls);
+  return out;
+}
+
+void Shard::set_tls_contexts(TlsContexts fresh) {
   for (size_t i = 0; i < fresh.size(); ++i) {
-    if (!fresh[i]) continue;
     plan_.listeners[i].tls = fresh[i];
-    listeners_[i]->set_tls(fresh[i]);
+    listeners_[i]->set_tls(std::move(fresh[i]));
   }
-  return {};
 }
 
 }  // namespace smartvpn::server

@@ -75,8 +75,9 @@ class Admission {
   // Phase 2, and the limits. A grant, or a refusal; nothing: the answer comes later, to the transport's
   // `deliver_verdict` with the same connection id.
   virtual std::optional<IdentityVerdict> on_identity(const Connection& connection, const Identity& identity) = 0;
-  // The connection ended, whatever stage it had reached; `reason` says why.
-  virtual void on_closed(const Connection& connection, Reason reason, const std::string& detail) = 0;
+  // The connection ended, whatever stage it had reached; `reason` says why. Also after one of the calls
+  // above threw std::bad_alloc.
+  virtual void on_closed(const Connection& connection, Reason reason, const std::string& detail) noexcept = 0;
 };
 
 }  // namespace smartvpn::session

@@ -31,7 +31,7 @@ class Link {
   virtual uint16_t mtu() const = 0;
   // Tells the peer (as far as the protocol says anything) and closes once that is out.
   // Admission::on_closed follows, later, with this reason.
-  virtual void close(Reason reason) = 0;
+  virtual void close(Reason reason) noexcept = 0;
   virtual LinkFigures figures() const = 0;
 };
 

@@ -12,7 +12,10 @@
 namespace smartvpn::telemetry {
 namespace {
 
-size_t lane_of(EventType type) { return type == EventType::connection_rejected || type == EventType::log ? 1 : 0; }
+// What strangers can cause as often as they like, and logs.
+size_t lane_of(EventType type) {
+  return type == EventType::connection_accepted || type == EventType::connection_rejected || type == EventType::log;
+}
 
 }  // namespace
 
@@ -25,7 +28,7 @@ Result<std::shared_ptr<EventQueue>> EventQueue::create(uint64_t type_mask, size_
 
 EventQueue::EventQueue(uint64_t mask, size_t capacity, int fd) : mask_(mask), capacity_(capacity), fd_(fd) {
   lanes_[0].name = "events";
-  lanes_[1].name = "rejections_and_logs";
+  lanes_[1].name = "connections_and_logs";
 }
 
 EventQueue::~EventQueue() { abandon_after_fork(); }

@@ -1,5 +1,8 @@
 #include "tunnel/client_connection_link.hpp"
 
+#include <cerrno>
+#include <new>
+
 #include "proxyproto/writer.hpp"
 
 namespace smartvpn::tunnel {
@@ -36,11 +39,20 @@ ClientConnection::ClientConnection(const Parts& parts, Owner& owner, std::vector
       owner_(owner),
       wanted_addresses_(std::move(wanted_addresses)),
       outlet_(parts.pool),
-      flush_(parts.loop, [this] { flush(); }),
-      timer_(parts.loop, [this] { on_timer(); }) {}
+      flush_(parts.loop, [this] { guarded([this] { flush(); }); }),
+      timer_(parts.loop, [this] { guarded([this] { on_timer(); }); }) {}
 
 ClientConnection::~ClientConnection() {
   if (lookup_ != 0) parts_.resolver->cancel(lookup_);
+}
+
+template <class Fn>
+void ClientConnection::guarded(Fn&& fn) noexcept {
+  try {
+    fn();
+  } catch (const std::bad_alloc&) {
+    end(Reason::out_of_memory, {});
+  }
 }
 
 void ClientConnection::begin() {
@@ -50,8 +62,11 @@ void ClientConnection::begin() {
   if (auto ip = inet::IpAddress::parse(url.host)) return connect({{*ip, url.port}});
   lookup_ = parts_.resolver->resolve(url.host, url.port, [this](Result<std::vector<inet::Endpoint>> result) {
     lookup_ = 0;
-    if (!result) return end(Reason::transport_error, "resolve " + parts_.config.server.host + ": " + result.error().text);
-    connect(std::move(*result));
+    guarded([&] {
+      if (!result)
+        return end(Reason::transport_error, "resolve " + parts_.config.server.host + ": " + result.error().text);
+      connect(std::move(*result));
+    });
   });
   if (lookup_ == 0) end(Reason::transport_error, "too many name look-ups are waiting");
 }
@@ -64,8 +79,10 @@ void ClientConnection::connect(std::vector<inet::Endpoint> addresses) {
   options.addresses = std::move(addresses);
   connector_ = std::make_unique<net::TcpConnector>(
       parts_.loop, std::move(options), [this](Result<std::unique_ptr<net::TcpStream>> result) {
-        if (!result) return end(Reason::transport_error, "connect: " + result.error().text);
-        on_connected(std::move(*result));
+        guarded([&] {
+          if (!result) return end(Reason::transport_error, "connect: " + result.error().text);
+          on_connected(std::move(*result));
+        });
       });
 }
 
@@ -76,6 +93,7 @@ void ClientConnection::on_connected(std::unique_ptr<net::TcpStream> stream) {
   arm_timer();
   stream_->start(*this);
   send_proxy_header();
+  if (stage_ == Stage::over) return;
   if (!parts_.tls) return start_upgrade();
   stage_ = Stage::tls;
   tls_ = net::TlsMachine::create(parts_.tls);
@@ -90,10 +108,14 @@ void ClientConnection::send_proxy_header() {
   inet::Endpoint destination = proxy.destination.value_or(stream_->peer());
   proxyproto::Header header = proxyproto::relayed(source, destination);
   if (proxy.send == ProxySend::v1) {
-    outlet_.write_raw(*stream_, nullptr, as_bytes(proxyproto::write_v1(header)));
+    write_head(as_bytes(proxyproto::write_v1(header)), nullptr);
   } else if (auto bytes = proxyproto::write_v2(header)) {
-    outlet_.write_raw(*stream_, nullptr, *bytes);
+    write_head(*bytes, nullptr);
   }
+}
+
+void ClientConnection::write_head(ByteView head, net::TlsMachine* tls) {
+  if (!outlet_.write_raw(*stream_, tls, head)) end(Reason::out_of_memory, {});
 }
 
 void ClientConnection::start_upgrade() {
@@ -104,11 +126,15 @@ void ClientConnection::start_upgrade() {
   auto upgrade = ws::UpgradeClient::create(config, parts_.rng);
   if (!upgrade) return end(Reason::internal_error, upgrade.error().text);
   upgrade_.emplace(std::move(*upgrade));
-  outlet_.write_raw(*stream_, tls_.get(), upgrade_->request());
+  write_head(upgrade_->request(), tls_.get());
   flush_.request();
 }
 
 void ClientConnection::on_stream_bytes(ByteSpan bytes) {
+  guarded([&] { take_bytes(bytes); });
+}
+
+void ClientConnection::take_bytes(ByteSpan bytes) {
   bytes_in_ += bytes.size();
   if (stage_ == Stage::over) return;
   if (!tls_) return on_plain(bytes);
@@ -123,7 +149,7 @@ void ClientConnection::on_stream_bytes(ByteSpan bytes) {
 bool ClientConnection::on_tls_plaintext(ByteSpan plaintext) {
   if (stage_ == Stage::tls) start_upgrade();
   on_plain(plaintext);
-  return stage_ != Stage::over;
+  return true;  // after the end the rest is ignored, but TLS has to stay whole for what we still say
 }
 
 void ClientConnection::on_plain(ByteSpan bytes) {
@@ -150,8 +176,8 @@ void ClientConnection::start_session() {
   stage_deadline_ = now() + kStepTimeout;
   upgrade_.reset();
   session::InitiatorHandler& self = *this;
-  initiator_ = std::make_unique<session::Initiator>(initiator_config(parts_.config, parts_.key, wanted_addresses_), self,
-                                                    parts_.aead, parts_.pool, parts_.rng);
+  initiator_ = std::make_unique<session::Initiator>(initiator_config(parts_.config, parts_.key, wanted_addresses_),
+                                                    self, parts_.aead, parts_.pool, parts_.rng);
   machine_ = std::make_unique<ws::Machine>(ws::Machine::Role::client, message_limits(*initiator_), parts_.rng);
   initiator_->start(now());
   flush_.request();
@@ -207,25 +233,28 @@ void ClientConnection::close(Reason reason) {
 
 void ClientConnection::flush() {
   if (!stream_ || !stream_->is_open()) return;
-  if (!machine_) {
-    if (tls_) outlet_.flush_tls(*stream_, *tls_);
-    return;
-  }
-  if (outlet_.flush(*stream_, tls_.get(), *machine_, initiator_.get(), now()) == ws::Outlet::Left::some) return;
-  if (stage_ == Stage::over) {
-    if (machine_->state() == ws::Machine::State::open) {
-      machine_->close(initiator_->websocket_close_code());
-      if (outlet_.flush(*stream_, tls_.get(), *machine_, nullptr, now()) == ws::Outlet::Left::some) return;
-    }
-    if (tls_) {
-      tls_->close();
-      outlet_.flush_tls(*stream_, *tls_);
-    }
-    if (!said_all_) stream_->shutdown_write();
-    said_all_ = true;
-    return;
-  }
+  if (write_out() == ws::Outlet::Left::some) return;
+  if (stage_ == Stage::over) return say_goodbye();
+  if (tls_ && tls_->state() == net::TlsMachine::State::failed) return end(Reason::tls_failed, tls_->error());
   arm_timer();
+}
+
+ws::Outlet::Left ClientConnection::write_out() {
+  if (machine_) return outlet_.flush(*stream_, tls_.get(), *machine_, initiator_.get(), now());
+  return tls_ ? outlet_.flush_tls(*stream_, *tls_) : ws::Outlet::Left::nothing;
+}
+
+void ClientConnection::say_goodbye() {
+  if (machine_ && machine_->state() == ws::Machine::State::open) {
+    machine_->close(initiator_->websocket_close_code());
+    if (write_out() == ws::Outlet::Left::some) return;
+  }
+  if (tls_) {
+    tls_->close();
+    if (outlet_.flush_tls(*stream_, *tls_) == ws::Outlet::Left::some) return;
+  }
+  stream_->shutdown_write();
+  said_all_ = true;
 }
 
 void ClientConnection::arm_timer() {
@@ -256,20 +285,29 @@ void ClientConnection::on_timer() {
 
 void ClientConnection::on_stream_end(int error) {
   if (stage_ == Stage::over) return;
-  if (error != 0) return end(Reason::transport_error, system_error(error, "connection").text);
-  end(confirmed_ ? Reason::peer_closed : stage_ == Stage::open ? Reason::handshake_failed : Reason::transport_error,
-      "closed by the server");
+  if (error == ENOMEM) return end(Reason::out_of_memory, {});
+  guarded([&] {
+    if (error != 0) return end(Reason::transport_error, system_error(error, "connection").text);
+    const Reason reason = confirmed_              ? Reason::peer_closed
+                          : stage_ == Stage::open ? Reason::handshake_failed
+                                                  : Reason::transport_error;
+    end(reason, "closed by the server");
+  });
 }
 
-void ClientConnection::end(Reason reason, std::string detail) {
+void ClientConnection::end(Reason reason, const std::string& detail) noexcept {
   Ending ending;
   ending.reason = reason;
-  ending.detail = std::move(detail);
+  try {
+    ending.detail = detail;
+  } catch (const std::bad_alloc&) {
+    ending.detail.clear();
+  }
   if (confirmed_) ending.reconnect = session::Reconnect::at_once;
-  end(std::move(ending));
+  end(ending);
 }
 
-void ClientConnection::end(Ending ending) {
+void ClientConnection::end(const Ending& ending) noexcept {
   if (ended_) return;
   ended_ = true;
   stage_ = Stage::over;

@@ -38,7 +38,7 @@ class ClientConnection final : private session::InitiatorHandler,
     virtual void on_rtt(Duration sample) = 0;
     virtual void on_silence(bool silent) = 0;
     // Once; nothing follows. The connection must not be destroyed inside the call.
-    virtual void on_ended(const Ending& ending) = 0;
+    virtual void on_ended(const Ending& ending) noexcept = 0;
   };
   struct Parts {
     net::Loop& loop;
@@ -85,9 +85,14 @@ class ClientConnection final : private session::InitiatorHandler,
   void on_liveness(session::Liveness liveness) override { owner_.on_silence(liveness != session::Liveness::alive); }
   void on_close(const session::CloseInfo& info) override;
 
+  // What a callback of the loop's does, with memory running out as the end of this attempt alone.
+  template <class Fn>
+  void guarded(Fn&& fn) noexcept;
+  void take_bytes(ByteSpan bytes);
   void connect(std::vector<inet::Endpoint> addresses);
   void on_connected(std::unique_ptr<net::TcpStream> stream);
   void send_proxy_header();
+  void write_head(ByteView head, net::TlsMachine* tls);
   void start_upgrade();
   void read_upgrade(ByteSpan& bytes);
   void start_session();
@@ -96,8 +101,10 @@ class ClientConnection final : private session::InitiatorHandler,
   void arm_timer();
   void on_timer();
   void flush();
-  void end(Reason reason, std::string detail);
-  void end(Ending ending);
+  ws::Outlet::Left write_out();
+  void say_goodbye();
+  void end(Reason reason, const std::string& detail) noexcept;
+  void end(const Ending& ending) noexcept;
   Time now() const { return parts_.loop.now(); }
 
   const Parts parts_;

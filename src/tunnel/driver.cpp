@@ -1,5 +1,7 @@
 #include "tunnel/driver.hpp"
 
+#include <new>
+
 namespace smartvpn::tunnel {
 namespace {
 
@@ -16,8 +18,8 @@ Result<std::shared_ptr<const net::TlsContext>> tls_context(const config::TunnelC
     options.ca = config.tls.ca;
     options.system_store = config.tls.ca.empty() && !config.tls.pinned_sha256;
   }
-  if (options.ca.empty() && options.pins.empty() && !options.system_store)
-    return make_error(Status::INVALID, "without verification a pinned certificate is needed", "/tls/verify");
+  // The tunnel trusts the server's Noise key; a certificate is asked for where the configuration says so.
+  options.any_certificate = !config.tls.verify && options.pins.empty();
   return net::TlsContext::client(options);
 }
 
@@ -78,7 +80,16 @@ void Driver::run() {
   resolver_.reset();
 }
 
-void Driver::on_retry() { dial(); }
+void Driver::on_retry() {
+  try {
+    dial();
+  } catch (const std::bad_alloc&) {
+    forget_connection();
+    info_.last_reason = Reason::out_of_memory;
+    set_state(State::waiting);
+    retry_.start_in(backoff_.next(system_rng()));
+  }
+}
 
 void Driver::dial() {
   if (stopping_) return;
@@ -141,11 +152,11 @@ void Driver::report_health() {
   hub_.publish(std::move(event));
 }
 
-void Driver::on_ended(const Ending& ending) {
+void Driver::on_ended(const Ending& ending) noexcept {
   bool was_up = info_.state == State::connected;
   int64_t duration_ms = was_up ? wall_clock_ms() - info_.since_ms : 0;
   info_.last_reason = ending.reason;
-  info_.last_detail = ending.detail;
+  info_.last_detail.clear();
   info_.server_addr = connection_->server_addr();
   ++ended_[static_cast<size_t>(ending.reason)];
   info_.since_ms = 0;
@@ -159,12 +170,18 @@ void Driver::on_ended(const Ending& ending) {
   retry_.start_in(std::max<Duration>(wait, seconds(ending.retry_after_s)));
 }
 
-void Driver::report_ending(const Ending& ending, bool was_up, int64_t duration_ms) {
-  telemetry::Event event(was_up ? telemetry::EventType::session_down : telemetry::EventType::log, wall_clock_ms());
-  if (!was_up) event.set("level", "warning").set("message", "no connection");
-  event.set("reason", reason_name(ending.reason)).set_if("detail", ending.detail);
-  if (was_up) event.set("duration_ms", static_cast<uint64_t>(std::max<int64_t>(0, duration_ms)));
-  hub_.publish(std::move(event));
+// For want of memory the details are left out, and the tunnel goes on.
+void Driver::report_ending(const Ending& ending, bool was_up, int64_t duration_ms) noexcept {
+  try {
+    info_.last_detail = ending.detail;
+    telemetry::Event event(was_up ? telemetry::EventType::session_down : telemetry::EventType::log, wall_clock_ms());
+    if (!was_up) event.set("level", "warning").set("message", "no connection");
+    event.set("reason", reason_name(ending.reason)).set_if("detail", ending.detail);
+    if (was_up) event.set("duration_ms", static_cast<uint64_t>(std::max<int64_t>(0, duration_ms)));
+    hub_.publish(std::move(event));
+  } catch (const std::bad_alloc&) {
+    info_.last_detail.clear();
+  }
 }
 
 // The bytes that it carried stay counted.

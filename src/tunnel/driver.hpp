@@ -19,7 +19,8 @@ class Driver final : private ClientConnection::Owner, private forward::EngineSin
  public:
   // `on_state` is told every change, on the loop's thread; `refused` says that no attempt will follow.
   using OnState = std::function<void(State state, bool refused)>;
-  static Result<std::unique_ptr<Driver>> create(config::TunnelConfig config, telemetry::EventHub& hub, OnState on_state);
+  static Result<std::unique_ptr<Driver>> create(config::TunnelConfig config, telemetry::EventHub& hub,
+                                                OnState on_state);
   ~Driver() override;
 
   // Opens the engine. Before run().
@@ -44,7 +45,7 @@ class Driver final : private ClientConnection::Owner, private forward::EngineSin
   void forget_connection();
   void log(const char* level, std::string message);
   void report_health();
-  void report_ending(const Ending& ending, bool was_up, int64_t duration_ms);
+  void report_ending(const Ending& ending, bool was_up, int64_t duration_ms) noexcept;
 
   // ClientConnection::Owner
   void on_connected(const session::SessionParameters& parameters) override;
@@ -53,7 +54,7 @@ class Driver final : private ClientConnection::Owner, private forward::EngineSin
   void on_drop(Drop drop, uint64_t count) override { counters_.drop(drop, count); }
   void on_rtt(Duration sample) override;
   void on_silence(bool silent) override;
-  void on_ended(const Ending& ending) override;
+  void on_ended(const Ending& ending) noexcept override;
   // forward::EngineSink
   void on_engine_packets(std::span<Packet> batch) override;
   void on_engine_drop(Drop drop, uint64_t packets) override { counters_.drop(drop, packets); }

@@ -26,7 +26,7 @@ class Tunnel::Impl {
     {
       std::lock_guard lock(mutex_);
       if (!thread_ || state_ == State::stopped) return otherwise;
-      if (!driver_->loop().post([promise, fn]() mutable { promise->set_value(fn()); })) return otherwise;
+      if (!driver_->loop().post([promise = std::move(promise), fn]() mutable { promise->set_value(fn()); })) return otherwise;
     }
     try {
       return future.get();

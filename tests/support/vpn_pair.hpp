@@ -22,14 +22,16 @@ inline std::string key_text(const SecretKey& key) { return format_key(key.view()
 
 struct ServerSetup {
   std::string listen = R"({"transport":"websocket","address":"127.0.0.1","port":0})";
-  std::string extra;  // further top-level members, each with a leading comma
+  std::string extra;    // further top-level members, each with a leading comma
   std::string network;  // further members of `network`, each with a leading comma
+  std::string subnets = R"("10.8.0.0/24","fd00:8::/64")";
   std::string mode = "testing";
   crypto::KeyPair key = crypto::generate_key_pair(system_rng());
 
   std::string json() const {
     return R"({"listen":[)" + listen + R"(],"keys":{"noise_private_key":")" + key_text(key.secret) +
-           R"("},"forwarding":{"mode":")" + mode + R"("},"network":{"subnets":["10.8.0.0/24","fd00:8::/64"])" + network + "}" + extra + "}";
+           R"("},"forwarding":{"mode":")" + mode + R"("},"network":{"subnets":[)" + subnets + "]" + network + "}" +
+           extra + "}";
   }
 };
 
@@ -63,6 +65,9 @@ class RunningServer {
     registry::ClientSpec spec;
     spec.id = id;
     spec.max_sessions = max_sessions;
+    return create_client(spec);
+  }
+  std::string create_client(const registry::ClientSpec& spec) {
     auto made = server->client_create(spec);
     EXPECT_TRUE(made) << made.error().text;
     return made->config_json;

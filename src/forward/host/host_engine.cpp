@@ -17,6 +17,7 @@ Result<void> HostEngine::start(const EngineNetwork&, EngineSink& sink) {
   if (!wake) return wake.error();
   wake_ = std::move(*wake);
   sink_ = &sink;
+  batch_.reserve(kPacketsPerTurn);  // delivering needs no memory, so it always comes to its end
   // The host may fork: a child closes the descriptor with the loop's others.
   slot_ = loop_.descriptors().add(channel_->fd());
   auto& channel = channel_->impl();

@@ -20,19 +20,20 @@ class ServerConnection final : public session::Link,
 
   const session::Connection& connection() const { return connection_; }
   // Asks for admission and begins to read.
-  void begin();
+  void begin() noexcept;
   // The budget allows the waiting handshake message to be opened.
-  void run_handshake();
-  void deliver_verdict(const session::IdentityVerdict& verdict);
+  void run_handshake() noexcept;
+  void deliver_verdict(const session::IdentityVerdict& verdict) noexcept;
 
   // session::Link
   Drop send(Packet&& packet) override;
   bool takes_super_packets() const override { return responder_ && responder_->peer_takes_super_packets(); }
   uint16_t mtu() const override { return responder_ ? responder_->mtu() : 0; }
-  void close(Reason reason) override;
+  void close(Reason reason) noexcept override;
   session::LinkFigures figures() const override;
 
  private:
+  friend class WsListener;  // next_dead_
   enum class Stage : uint8_t {
     proxy_header,
     upgrade,    // TLS, if any, and the HTTP head
@@ -61,10 +62,17 @@ class ServerConnection final : public session::Link,
   void on_liveness(session::Liveness liveness) override;
   void on_close(const session::CloseInfo& info) override;
 
+  // What a callback of the loop's does, with memory running out as the end of this connection alone.
+  template <class Fn>
+  void guarded(Fn&& fn) noexcept;
+  void take_bytes(ByteSpan bytes);
+  void end_of_stream(int error);
+  void seek_admission();
   size_t read_proxy_header(ByteView bytes);
   void on_proxy_header();
   void on_local_header();
   bool admit();
+  bool expect_upgrade(Duration within, UpgradeServer::Purpose purpose);
   void on_plain(ByteSpan bytes);
   void read_upgrade(ByteSpan& bytes);
   void start_session();
@@ -72,9 +80,12 @@ class ServerConnection final : public session::Link,
   void arm_timer();
   void on_timer();
   void flush();
+  Outlet::Left write_out();
+  void say_goodbye();
   // The end. `linger`: the peer gets a moment to read what was said.
-  void finish(Reason reason, std::string detail = {}, bool linger = false);
-  void bury();
+  void finish(Reason reason, const std::string& detail = {}, bool linger = false) noexcept;
+  bool may_linger() const noexcept;
+  void bury() noexcept;
   Time now() const { return around_.loop.now(); }
 
   WsListener& listener_;
@@ -89,7 +100,8 @@ class ServerConnection final : public session::Link,
   Outlet outlet_;
   net::TurnEnd flush_;
   net::Timer timer_;
-  Bytes waiting_handshake_;  // message 1 that waits for the budget; at most kMaxInitiation
+  std::unique_ptr<ServerConnection> next_dead_;  // WsListener's
+  Bytes waiting_handshake_;                      // message 1 that waits for the budget; at most kMaxInitiation
   Time stage_deadline_ = kNever;
   uint64_t session_ = 0;
   uint64_t bytes_in_ = 0;
@@ -98,6 +110,7 @@ class ServerConnection final : public session::Link,
   bool local_header_ = false;
   bool reported_ = false;  // Admission::on_closed was called
   bool silent_ = false;
+  bool counted_lingering_ = false;
 };
 
 }  // namespace smartvpn::ws

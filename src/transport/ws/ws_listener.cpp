@@ -8,11 +8,11 @@ WsListener::WsListener(const Surroundings& around, ListenerOptions options, std:
     : around_(around),
       options_(std::move(options)),
       tls_(std::move(tls)),
-      bury_(around.loop, [this] { graveyard_.clear(); }),
+      bury_(around.loop, [this] { bury(); }),
       handshake_timer_(around.loop, [this] { handshake_turn_.request(); }),
       handshake_turn_(around.loop, [this] { run_handshakes(); }) {}
 
-WsListener::~WsListener() = default;
+WsListener::~WsListener() { bury(); }
 
 Result<std::unique_ptr<WsListener>> WsListener::create(const Surroundings& around, ListenerOptions options,
                                                        std::shared_ptr<const net::TlsContext> tls) {
@@ -32,9 +32,8 @@ Result<std::unique_ptr<WsListener>> WsListener::create(const Surroundings& aroun
   }
   if (!acceptor) return acceptor.error();
   listener->acceptor_ = std::move(*acceptor);
-  listener->acceptor_->on_pressure([self](int error) {
-    self->around_.host.on_log(2, "accepting pauses: " + system_error(error, "accept").text);
-  });
+  listener->acceptor_->on_pressure(
+      [self](int error) { self->around_.host.on_log(2, "accepting pauses: " + system_error(error, "accept").text); });
   return listener;
 }
 
@@ -69,12 +68,17 @@ void WsListener::run_handshakes() {
   }
 }
 
-void WsListener::retire(uint64_t connection) {
+void WsListener::retire(uint64_t connection) noexcept {
   auto it = connections_.find(connection);
   if (it == connections_.end()) return;
-  graveyard_.push_back(std::move(it->second));
+  it->second->next_dead_ = std::move(dead_);
+  dead_ = std::move(it->second);
   connections_.erase(it);
   bury_.request();
+}
+
+void WsListener::bury() noexcept {
+  while (dead_) dead_ = std::move(dead_->next_dead_);
 }
 
 void WsListener::close_all(Reason reason) {

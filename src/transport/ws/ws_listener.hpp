@@ -6,7 +6,6 @@
 #include <deque>
 #include <memory>
 #include <unordered_map>
-#include <vector>
 
 #include "net/tcp_listener.hpp"
 #include "net/timer.hpp"
@@ -46,6 +45,9 @@ struct Surroundings {
 
 class WsListener {
  public:
+  // Refused connections that may stay a moment to read why; those above it are closed at once.
+  static constexpr size_t kMaxLingering = 256;
+
   static Result<std::unique_ptr<WsListener>> create(const Surroundings& around, ListenerOptions options,
                                                     std::shared_ptr<const net::TlsContext> tls);
   ~WsListener();
@@ -65,13 +67,15 @@ class WsListener {
   void want_handshake(uint64_t connection);
   void run_handshakes();
   // Takes the connection out; it is destroyed when this turn's callbacks are over.
-  void retire(uint64_t connection);
+  void retire(uint64_t connection) noexcept;
+  void bury() noexcept;
 
   Surroundings around_;
   const ListenerOptions options_;
   std::shared_ptr<const net::TlsContext> tls_;
   std::unordered_map<uint64_t, std::unique_ptr<ServerConnection>> connections_;
-  std::vector<std::unique_ptr<ServerConnection>> graveyard_;
+  std::unique_ptr<ServerConnection> dead_;  // a chain, so that burying needs no memory
+  size_t lingering_ = 0;
   std::deque<uint64_t> handshakes_;
   net::TurnEnd bury_;
   net::Timer handshake_timer_;

@@ -4,17 +4,18 @@
 
 namespace smartvpn::ws {
 
-void Outlet::write_raw(net::TcpStream& stream, net::TlsMachine* tls, ByteView bytes) {
+bool Outlet::write_raw(net::TcpStream& stream, net::TlsMachine* tls, ByteView bytes) {
   if (tls) {
-    tls->write(bytes);
+    if (!tls->write(bytes)) return false;
     flush_tls(stream, *tls);
-    return;
+    return true;
   }
   // Heads are small; what the socket does not take at once waits in the stream.
   std::array<Packet, 1> batch{pool_.copy_of(bytes)};
-  if (!batch[0]) return;
+  if (!batch[0]) return false;
   bytes_out_ += bytes.size();
   stream.write(batch);
+  return true;
 }
 
 Outlet::Left Outlet::flush_tls(net::TcpStream& stream, net::TlsMachine& tls) {
@@ -35,10 +36,10 @@ bool Outlet::next_frame(Machine& machine, session::SessionMachine* session, Time
     machine.consume(control.size());
     return true;
   }
-  if (!session) return false;
+  // Once it closes, a message has nowhere to go.
+  if (!session || machine.state() != Machine::State::open) return false;
   out = session->pull(now);
-  if (!out) return false;
-  if (!machine.frame_packet(out)) return false;  // closing: the message has nowhere to go
+  if (!out || !machine.frame_packet(out)) return false;
   ++messages_out_;
   return true;
 }
@@ -62,7 +63,7 @@ Outlet::Left Outlet::flush(net::TcpStream& stream, net::TlsMachine* tls, Machine
     Packet frame;
     bool any = false;
     while (tls->pending().size() < kTlsPending && next_frame(machine, session, now, frame)) {
-      if (!tls->write(frame.bytes())) return Left::nothing;  // TLS failed; the stream's end follows
+      if (!tls->write(frame.bytes())) return Left::nothing;
       any = true;
     }
     if (!any) return Left::nothing;

@@ -24,10 +24,12 @@ class Outlet {
   explicit Outlet(PacketPool& pool) noexcept : pool_(pool) {}
 
   // Plain bytes outside of any frame: a PROXY header, an HTTP head. `tls` null: straight to the socket.
-  void write_raw(net::TcpStream& stream, net::TlsMachine* tls, ByteView bytes);
+  // False when memory is out.
+  [[nodiscard]] bool write_raw(net::TcpStream& stream, net::TlsMachine* tls, ByteView bytes);
   // Pending ciphertext (handshake records, alerts).
   Left flush_tls(net::TcpStream& stream, net::TlsMachine& tls);
-  // Control frames, then messages. `session` may be null (only what the machine owes is written).
+  // Control frames, then messages while the WebSocket is open. `session` may be null (only what the
+  // machine owes is written). When TLS fails, tls->state() tells.
   Left flush(net::TcpStream& stream, net::TlsMachine* tls, Machine& machine, session::SessionMachine* session,
              Time now);
 

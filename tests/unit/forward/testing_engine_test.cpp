@@ -51,6 +51,34 @@ TEST_F(TestingEngineTest, CountsEverythingElseAsIgnored) {
   EXPECT_EQ(sink.drops[Drop::engine_ignored], 4u);
 }
 
+// A reply above a session's MTU makes the sink write to the engine while it is being given the replies.
+TEST_F(TestingEngineTest, MayBeWrittenToWhileItDelivers) {
+  struct Answering : testing::RecordingSink {
+    TestingEngine* engine = nullptr;
+    int deliveries = 0;
+    void on_engine_packets(std::span<Packet> batch) override {
+      ASSERT_LT(++deliveries, 10);
+      for (Packet& packet : batch) {
+        Bytes noise = udp_packet("10.8.0.1", "10.8.0.2", "too big"), ping = echo_request("10.8.0.3", "10.8.0.1");
+        PacketView views[] = {{noise, 0, 0}, {ping, 0, 0}};
+        if (packets.empty()) engine->write(views);
+        packets.push_back(std::move(packet));
+      }
+    }
+  } answering;
+  TestingEngine fresh;
+  answering.engine = &fresh;
+  EngineNetwork network;
+  network.subnets = {*inet::Cidr::parse("10.8.0.0/24")};
+  ASSERT_TRUE(fresh.start(network, answering).ok());
+  Bytes first = echo_request("10.8.0.2", "10.8.0.1"), second = echo_request("10.8.0.4", "10.8.0.1");
+  PacketView views[] = {{first, 0, 1}, {second, 0, 1}};
+  fresh.write(views);
+  std::string to;
+  for (const Packet& packet : answering.packets) to += std::to_string(packet.bytes()[19]) + " ";
+  EXPECT_EQ(to, "3 2 4 ");
+}
+
 TEST_F(TestingEngineTest, IsSilentAfterStop) {
   engine.stop();
   give({echo_request("10.8.0.2", "10.8.0.1")});

@@ -64,8 +64,17 @@ TEST(EventQueue, FloodOfRejectionsNeverPushesOutASessionDown) {
   for (uint64_t i = 0; i < 1000; ++i) queue->push(numbered(EventType::connection_rejected, i));
   queue->push(numbered(EventType::session_down, 7));
   EXPECT_EQ(drain(*queue), (Texts{"connection_rejected:0", "connection_rejected:1", "connection_rejected:2",
-                                  "connection_rejected:3", "lost:996@rejections_and_logs", "session_down:7", "AGAIN"}));
+                                  "connection_rejected:3", "lost:996@connections_and_logs", "session_down:7", "AGAIN"}));
   EXPECT_EQ(queue->lost(), 996u);
+}
+
+// Whoever gets as far as a connection is still a stranger.
+TEST(EventQueue, FloodOfAcceptedConnectionsNeverPushesOutASessionDown) {
+  auto queue = make_queue(2);
+  for (uint64_t i = 0; i < 10; ++i) queue->push(numbered(EventType::connection_accepted, i));
+  queue->push(numbered(EventType::session_down, 7));
+  EXPECT_EQ(drain(*queue), (Texts{"connection_accepted:0", "connection_accepted:1", "lost:8@connections_and_logs",
+                                  "session_down:7", "AGAIN"}));
 }
 
 TEST(EventQueue, LostStandsWhereTheEventsAreMissing) {
