@@ -29,6 +29,7 @@ class Server::Impl {
   void on_thread_end();
 
   // Runs `fn` on the shard's thread and gives its result.
+  // The posted command alone holds the promise, so that a command that never runs breaks it.
   template <class Fn>
   auto command(Fn fn) -> decltype(fn()) {
     auto promise = std::make_shared<std::promise<decltype(fn())>>();
@@ -36,8 +37,9 @@ class Server::Impl {
     {
       std::lock_guard lock(mutex_);
       if (state_ != State::running && state_ != State::draining) return not_running();
-      if (!shard_->loop().post([promise, fn = std::move(fn)]() mutable { promise->set_value(fn()); }))
-        return make_error(Status::LIMIT, "too many commands are waiting");
+      auto run = [promise = std::move(promise), fn = std::move(fn)]() mutable { promise->set_value(fn()); };
+      if (!shard_->loop().post(std::move(run)))
+        return shard_->loop().stopped() ? not_running() : make_error(Status::LIMIT, "too many commands are waiting");
     }
     try {
       return future.get();

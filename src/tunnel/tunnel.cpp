@@ -19,6 +19,7 @@ class Tunnel::Impl {
   void on_thread_end();
   TunnelInfo info();
 
+  // The posted command alone holds the promise, so that a command that never runs breaks it.
   template <class Fn>
   auto command(Fn fn, decltype(fn()) otherwise) -> decltype(fn()) {
     auto promise = std::make_shared<std::promise<decltype(fn())>>();
@@ -26,7 +27,8 @@ class Tunnel::Impl {
     {
       std::lock_guard lock(mutex_);
       if (!thread_ || state_ == State::stopped) return otherwise;
-      if (!driver_->loop().post([promise, fn]() mutable { promise->set_value(fn()); })) return otherwise;
+      auto run = [promise = std::move(promise), fn]() mutable { promise->set_value(fn()); };
+      if (!driver_->loop().post(std::move(run))) return otherwise;
     }
     try {
       return future.get();
