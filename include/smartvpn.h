@@ -106,7 +106,7 @@ extern "C" {
  * Numbers     Times are milliseconds since 1970-01-01 UTC; ids are below 2^53, so JSON keeps them.
  *
  * Memory      What the library allocates, it frees. There is no custom allocator, because those of libuv and OpenSSL
- *             are one a process; `limits.memory_bytes` in the configuration bounds buffers and sessions instead.
+ *             are one a process; every queue and buffer of ours has a bound of its own.
  *
  * Good guest  No signal handler, no SIGPIPE, nothing printed, no environment variable read, no exit or abort, no
  *             effect at load time; every descriptor is close-on-exec. Several servers may live in one process, and
@@ -229,7 +229,8 @@ SMARTVPN_API smartvpn_status smartvpn_config_from_json(smartvpn_config_kind kind
 SMARTVPN_API smartvpn_status smartvpn_config_set(smartvpn_config *config, const char *pointer, const char *json,
                                                  size_t json_len, smartvpn_error **err);
 
-/* [immediate] Everything that create would check; touches nothing outside. */
+/* [immediate] Everything that create would check but for what it has to compile or to read: address lists and
+ * certificate files. Touches nothing outside. */
 SMARTVPN_API smartvpn_status smartvpn_config_validate(const smartvpn_config *config, smartvpn_error **err);
 
 /* [immediate] The configuration as JSON. Secrets are left out unless `with_secrets` is 1; wipe `buf` then. */
@@ -251,18 +252,19 @@ SMARTVPN_API smartvpn_status smartvpn_config_free(smartvpn_config *config);
 #define SMARTVPN_SERVER_DRAINING 2
 #define SMARTVPN_SERVER_STOPPED 3
 
-/* [immediate] Validates the configuration (kind SMARTVPN_CONFIG_SERVER) and makes a server of it. Opens no socket and
- * starts no thread yet. */
+/* [immediate] Validates the configuration (kind SMARTVPN_CONFIG_SERVER) and makes a server of it. Reads
+ * certificate files; opens no socket and starts no thread yet. */
 SMARTVPN_API smartvpn_status smartvpn_server_create(const smartvpn_config *config, smartvpn_server **out,
                                                     smartvpn_error **err);
 
-/* [command] Reads certificates, binds, opens the device, starts the threads. When it returns OK clients can connect.
+/* [command] Opens the device, binds, starts the threads. When it returns OK clients can connect.
  * BAD_STATE unless created; SYSTEM (with errno and path) for what the system refuses. */
 SMARTVPN_API smartvpn_status smartvpn_server_start(smartvpn_server *server, smartvpn_error **err);
 
-/* [waiting] No new clients; live ones are told, and get up to `drain_ms` to leave (0: closed at once); then everything
- * ends. From several threads: all wait for the same end. TIMEOUT: it goes on in the background. In one of the server's
- * callbacks it never waits and answers PENDING. Stopping a server that has stopped, or never ran, is OK. */
+/* [waiting] No new clients; live sessions may go on for up to `drain_ms` (0: not at all), and are then told that the
+ * server stops; everything ends. From several threads: all wait for the same end. TIMEOUT, or AGAIN for a timeout of 0:
+ * it goes on in the background. In one of the server's callbacks it never waits and answers PENDING. Stopping a server
+ * that has stopped, or never ran, is OK. */
 SMARTVPN_API smartvpn_status smartvpn_server_stop(smartvpn_server *server, int32_t drain_ms, int32_t timeout_ms,
                                                   smartvpn_error **err);
 
@@ -566,7 +568,8 @@ SMARTVPN_API smartvpn_status smartvpn_tunnel_start(smartvpn_tunnel *tunnel, smar
 SMARTVPN_API smartvpn_status smartvpn_tunnel_wait_connected(smartvpn_tunnel *tunnel, int32_t timeout_ms,
                                                             smartvpn_error **err);
 
-/* [waiting] Tells the server, undoes addresses and routes, ends. TIMEOUT: it goes on in the background. */
+/* [waiting] Tells the server, undoes addresses and routes, ends. TIMEOUT, or AGAIN for a timeout of 0: it goes on in
+ * the background. */
 SMARTVPN_API smartvpn_status smartvpn_tunnel_stop(smartvpn_tunnel *tunnel, int32_t timeout_ms, smartvpn_error **err);
 
 /* [waiting, without a timeout] Stops if that is still to be done, and destroys. */

@@ -138,7 +138,7 @@ Result<void> Server::Impl::wait_stopped(int32_t timeout_ms) {
   if (timeout_ms < 0) {
     changed_.wait(lock, over);
   } else if (!changed_.wait_for(lock, milliseconds(timeout_ms), over)) {
-    return make_error(Status::TIMEOUT, "the server is still stopping");
+    return make_error(timeout_ms == 0 ? Status::AGAIN : Status::TIMEOUT, "the server is still stopping");
   }
   if (!thread_) return {};
   joining_ = true;

@@ -62,7 +62,7 @@ class Server {
   // created -> running. Waiting. On failure nothing is left behind and the state is stopped.
   Result<void> start();
   // -> draining -> stopped. Sessions are told and get up to `drain_ms` to leave. All callers wait for
-  // the same end, up to `timeout_ms` (-1 for ever): TIMEOUT means it goes on in the background. Inside a
+  // the same end, up to `timeout_ms` (-1 for ever): TIMEOUT (AGAIN for 0) means it goes on by itself. Inside a
   // callback it only begins: AGAIN. OK when stopped already; a server never started is then stopped.
   Result<void> stop(int32_t drain_ms, int32_t timeout_ms);
   State state() const;

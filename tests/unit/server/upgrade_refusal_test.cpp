@@ -57,7 +57,7 @@ TEST(UpgradeRefusal, ADrainingServerAnswers503) {
   ASSERT_TRUE(tunnel);
   auto begun = server.server->stop(kWaitMs, 0);
   ASSERT_FALSE(begun);
-  EXPECT_EQ(begun.error().status, Status::TIMEOUT);
+  EXPECT_EQ(begun.error().status, Status::AGAIN);
   EXPECT_EQ(server.server->state(), server::State::draining);
   RawSocket health(server.port()), upgrade(server.port());
   EXPECT_EQ(ask(health, kHealthRequest), "HTTP/1.1 503 Service Unavailable");
