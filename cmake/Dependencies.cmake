@@ -7,6 +7,12 @@ pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium>=1.0.18)
 find_package(OpenSSL 3.0 REQUIRED)
 find_package(nlohmann_json 3.10 REQUIRED)
 find_package(fmt 8 REQUIRED)
+if(SMARTVPN_WITH_SQLITE)
+  pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3>=3.24)
+endif()
+if(SMARTVPN_WITH_QR)
+  pkg_check_modules(QR REQUIRED IMPORTED_TARGET libqrencode>=4.0 libpng>=1.6)
+endif()
 
 # llhttp: -DSMARTVPN_LLHTTP_DIR, then the folder Debian's node-llhttp ships its C sources in. A
 # CMake or pkg-config package gives a library whose symbols cannot be renamed, so sources come first.

@@ -5,10 +5,10 @@ include(CMakePackageConfigHelpers)
 # What a static link needs besides libsmartvpn.a, as flags: only -l and -pthread, which cgo takes, and
 # no Requires.private, which would ask every user for the -dev packages.
 set(SMARTVPN_CONFIG_PRIVATE "")
-foreach(name IN LISTS UV_LIBRARIES SODIUM_LIBRARIES)
+foreach(name IN LISTS UV_LIBRARIES SODIUM_LIBRARIES SQLITE_LIBRARIES QR_LIBRARIES)
   list(APPEND SMARTVPN_CONFIG_PRIVATE -l${name})
 endforeach()
-list(APPEND SMARTVPN_CONFIG_PRIVATE -lssl -lcrypto -lstdc++ -lm -pthread)
+list(APPEND SMARTVPN_CONFIG_PRIVATE -lssl -lcrypto -lstdc++ -lm -ldl -pthread)
 list(JOIN SMARTVPN_CONFIG_PRIVATE " " SMARTVPN_PC_PRIVATE)
 
 file(RELATIVE_PATH SMARTVPN_PC_UP ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})

@@ -41,8 +41,8 @@
  * Contents
  *    1 Rules that hold everywhere     6 Server           11 Packets
  *    2 Library                        7 Callbacks        12 Tunnel
- *    3 Errors                         8 Events           13 Keys
- *    4 Statuses                       9 Registry
+ *    3 Errors                         8 Events           13 Keys and QR codes
+ *    4 Statuses                       9 Registry         14 Authorize
  *    5 Configuration                 10 Sessions and statistics
  */
 #ifndef SMARTVPN_H
@@ -124,6 +124,9 @@ typedef struct smartvpn_server smartvpn_server;
 typedef struct smartvpn_events smartvpn_events;
 typedef struct smartvpn_event smartvpn_event;
 typedef struct smartvpn_credentials smartvpn_credentials;
+typedef struct smartvpn_transaction smartvpn_transaction;
+typedef struct smartvpn_changes smartvpn_changes;
+typedef struct smartvpn_request smartvpn_request;
 typedef struct smartvpn_stats smartvpn_stats;
 typedef struct smartvpn_tunnel smartvpn_tunnel;
 
@@ -143,7 +146,7 @@ SMARTVPN_API uint32_t smartvpn_abi_version(void);
  * name this version has never heard of. So compare with 1. What is absent also answers SMARTVPN_UNSUPPORTED where it
  * is used; neither this header nor the exported symbols change with build switches.
  * Names: tls websocket quic wireguard tunnel tun host testing nat bridge relay proxy_protocol authorize reconfigure
- *        rotate patch transactions export memory_store */
+ *        rotate patch transactions export qr memory_store sqlite_store masquerade */
 SMARTVPN_API int32_t smartvpn_has(const char *feature);
 
 /* [immediate] "INVALID", and "UNKNOWN" for a number that is not in section 4; static. */
@@ -288,6 +291,22 @@ SMARTVPN_API smartvpn_status smartvpn_server_endpoint(const smartvpn_server *ser
  * ones stay in use. BAD_STATE unless running. */
 SMARTVPN_API smartvpn_status smartvpn_server_reload_certificates(smartvpn_server *server, smartvpn_error **err);
 
+#define SMARTVPN_RECONFIGURE_DRY_RUN 1u /* say what would happen, and change nothing */
+
+/* [command] Compares `config` with what the server runs on, applies at once every changed key that can be, and says for
+ * each what became of it. All or nothing: on failure (INVALID, UNSUPPORTED, SYSTEM with the path) the server runs on as
+ * before. What needs a restart keeps its old value until then, and is told again the next time. Clients of the registry
+ * are neither changed nor removed; missing ones are created. `out` may be NULL. BAD_STATE unless running. */
+SMARTVPN_API smartvpn_status smartvpn_server_reconfigure(smartvpn_server *server, const smartvpn_config *config,
+                                                         uint32_t flags, smartvpn_changes **out, smartvpn_error **err);
+
+/* [immediate] [{"path": "/network/dns", "result": "applied"}, ...], in order of path; "[]" when nothing differed.
+ * Results: "applied", "needs_listener_restart", "needs_server_restart". Borrowed; NULL for a bad handle. */
+SMARTVPN_API const char *smartvpn_changes_json(const smartvpn_changes *changes);
+
+/* [immediate] */
+SMARTVPN_API smartvpn_status smartvpn_changes_free(smartvpn_changes *changes);
+
 /* ============================================================================================================
  * 7  Callbacks
  *
@@ -300,10 +319,15 @@ SMARTVPN_API smartvpn_status smartvpn_server_reload_certificates(smartvpn_server
 /* `event` belongs to the library and is gone when the callback returns. Do not free it. */
 typedef void (*smartvpn_event_fn)(void *user, const smartvpn_event *event);
 
+/* `request` belongs to the library and is gone when the callback returns; its token (section 14) lives on. Answer in the
+ * callback, or later from anywhere. */
+typedef void (*smartvpn_authorize_fn)(void *user, const smartvpn_request *request);
+
 typedef struct smartvpn_callbacks {
   size_t struct_size;
-  void *user;              /* handed to every callback, otherwise untouched */
-  smartvpn_event_fn event; /* every event of section 8, or NULL */
+  void *user;                      /* handed to every callback, otherwise untouched */
+  smartvpn_event_fn event;         /* every event of section 8, or NULL */
+  smartvpn_authorize_fn authorize; /* every request of section 14, or NULL */
 } smartvpn_callbacks;
 
 /* [immediate] Before start only, else BAD_STATE. Setting again replaces. The struct is copied; `user` must live until
@@ -327,7 +351,10 @@ SMARTVPN_API smartvpn_status smartvpn_server_set_callbacks(smartvpn_server *serv
  *   session_down          session_id, client_id, listener, transport, peer_addr, remote_addr, reason, detail,
  *                         duration_ms, bytes_in, bytes_out
  *   health_changed        session_id, client_id, health ("good", "fair", "poor", "dead"), rtt_us
- *   client_changed        client_id, change ("created", "enabled", "disabled", "removed")
+ *   client_changed        client_id, change ("created", "updated", "enabled", "disabled", "removed", "rotated",
+ *                         "rotation_seen": its first session on the new key, "rotation_committed",
+ *                         "rotation_rolled_back", "rotation_expired": the old key is no longer taken), revision
+ *   reconfigured          changes (what smartvpn_changes_json says)
  *   log                   level ("debug", "info", "warning", "error"), message
  *   lost                  count, lane
  *
@@ -343,6 +370,7 @@ SMARTVPN_API smartvpn_status smartvpn_server_set_callbacks(smartvpn_server *serv
 #define SMARTVPN_EVENT_CLIENT_CHANGED 6
 #define SMARTVPN_EVENT_LOG 7
 #define SMARTVPN_EVENT_LOST 8 /* delivered whatever the mask */
+#define SMARTVPN_EVENT_RECONFIGURED 9
 
 /* A subscription's mask: SMARTVPN_EVENT_BIT(SMARTVPN_EVENT_SESSION_UP) | ..., or all, also those of later versions. */
 #define SMARTVPN_EVENT_BIT(type) ((uint64_t)1 << (type))
@@ -391,21 +419,37 @@ SMARTVPN_API smartvpn_status smartvpn_event_free(smartvpn_event *event);
  * 9  Registry
  *
  * A client is named by an id of your choosing: 1 to 64 of A-Z a-z 0-9 . _ @ -. As JSON it looks like an entry of the
- * configuration's `clients`:
- *   {"id": "alice-laptop", "noise_public_key": "base64", "enabled": true, "addresses": ["10.8.0.9"], "tags": [],
- *    "description": "", "max_sessions": 1, "expires_at": "2030-01-01T00:00:00Z",
- *    "security": {"ip_allow_list": [], "ip_block_list": []}}
- * Only the id is required for create. What we give back has all the keys, `expires_at` (if it expires) in milliseconds,
- * and `revision`. Changes act on live sessions at once. Before start these functions answer BAD_STATE; put clients
- * that should be there from the beginning into the configuration.
+ * configuration's `clients` (docs/CONFIGURATION.md has every key with its range):
+ *   {"id": "alice-laptop", "noise_public_key": "base64", "wireguard_public_key": "base64",
+ *    "wireguard_preshared_key": "base64", "enabled": true, "description": "", "tags": [],
+ *    "expires_at": "2030-01-01T00:00:00Z", "addresses": ["10.8.0.9"], "subnets": ["192.168.7.0/24"],
+ *    "allow_overlap": false, "transports": ["websocket"], "max_sessions": 1, "session_policy": "drop-oldest",
+ *    "priority": 100,
+ *    "security": {"ip_allow_list": [], "ip_block_list": [], "destination_allow_list": [], "destination_block_list": [],
+ *                 "rate_limit": {"from_client_bytes_per_second": 0, "from_client_burst_bytes": 0,
+ *                                "to_client_bytes_per_second": 0, "to_client_burst_bytes": 0}}}
+ * Only the id is required for create. What we give back has all the keys but secrets, `expires_at` (if it expires) in
+ * milliseconds, `revision`, and while a rotation overlaps `rotation`: {"previous_noise_public_key",
+ * "previous_wireguard_public_key", "until", "seen"}.
+ *
+ * A change is acknowledged when the store has it (registry.store "sqlite": when it is on disk), and acts on live
+ * sessions before the call returns: a client that is disabled, removed, expired or narrowed is cut or narrowed. SYSTEM
+ * when the store cannot write (a full or read-only disk): nothing has changed then and the server serves on. Before
+ * start these functions answer BAD_STATE; put clients that should be there from the beginning into the configuration.
+ *
+ * The registry has a revision that grows by one with every change. Where a function takes `expected_revision`, a value
+ * other than 0 makes it answer CONFLICT, and do nothing, if that is not the present revision: of the client for update,
+ * of the registry for transactions.
  * ============================================================================================================ */
 
-/* [command] Creates a client. Without `noise_public_key` a key pair is made, and this is the only time the private key
- * is to be had. INVALID with a path inside the client's JSON; EXISTS for an id, key or address that is taken. */
+/* [command] Creates a client. Without `noise_public_key` a key pair is made, and so is one for WireGuard (with fixed
+ * addresses, which WireGuard needs) if `keys.wireguard_private_key` is configured; this is the only time the private
+ * keys are to be had. INVALID with a path inside the client's JSON; EXISTS for an id, key, address or subnet that is
+ * taken. */
 SMARTVPN_API smartvpn_status smartvpn_client_create(smartvpn_server *server, const char *json, size_t json_len,
                                                     smartvpn_credentials **out, smartvpn_error **err);
 
-/* [immediate] The new client as JSON. Borrowed; NULL for a bad handle, as with the next two. */
+/* [immediate] The new client as JSON. Borrowed; NULL for a bad handle, as with the next five. */
 SMARTVPN_API const char *smartvpn_credentials_client(const smartvpn_credentials *credentials);
 
 /* [immediate] Its private key, base64; "" if you brought the public key. Borrowed. */
@@ -415,7 +459,13 @@ SMARTVPN_API const char *smartvpn_credentials_private_key(const smartvpn_credent
  * private key in it is empty if you brought the public key. Borrowed. */
 SMARTVPN_API const char *smartvpn_credentials_config(const smartvpn_credentials *credentials);
 
-/* [immediate] Wipes all three. */
+/* [immediate] Its WireGuard private key, base64; "" if there is none or you brought the public key. Borrowed. */
+SMARTVPN_API const char *smartvpn_credentials_wireguard_private_key(const smartvpn_credentials *credentials);
+
+/* [immediate] A configuration for wg-quick and every WireGuard app; "" if the client has no WireGuard key. Borrowed. */
+SMARTVPN_API const char *smartvpn_credentials_wireguard_config(const smartvpn_credentials *credentials);
+
+/* [immediate] Wipes all of them. */
 SMARTVPN_API smartvpn_status smartvpn_credentials_free(smartvpn_credentials *credentials);
 
 /* [command] One client as JSON. NOT_FOUND. */
@@ -426,6 +476,19 @@ SMARTVPN_API smartvpn_status smartvpn_client_get(smartvpn_server *server, const 
 SMARTVPN_API smartvpn_status smartvpn_client_list(smartvpn_server *server, char *buf, size_t cap, size_t *needed,
                                                   smartvpn_error **err);
 
+/* [command] A page of clients, in order of id. The query, all keys optional: {"after": "id" (begin behind it),
+ * "limit": 1..1000 (100), "id_prefix": "", "tag": "", "enabled": true, "online": true, "text": ""} where text looks
+ * into id, description and tags, without regard to the case of A-Z. NULL or "{}" asks for the first page of all.
+ * Answers {"clients": [...], "next": "id" (for `after`; absent on the last page), "matches": n, "revision": n}. */
+SMARTVPN_API smartvpn_status smartvpn_client_query(smartvpn_server *server, const char *json, size_t json_len, char *buf,
+                                                   size_t cap, size_t *needed, smartvpn_error **err);
+
+/* [command] Changes the keys that `json` names and no others (JSON Merge Patch, RFC 7396: `null` brings the default
+ * back, lists are replaced whole); `id` cannot change. INVALID, EXISTS as create; NOT_FOUND; CONFLICT (see above). A new
+ * public key here ends the old key's sessions at once; rotate does it gently. */
+SMARTVPN_API smartvpn_status smartvpn_client_update(smartvpn_server *server, const char *id, const char *json,
+                                                    size_t json_len, uint64_t expected_revision, smartvpn_error **err);
+
 /* [command] NOT_FOUND. Enabling an enabled client is OK. */
 SMARTVPN_API smartvpn_status smartvpn_client_enable(smartvpn_server *server, const char *id, smartvpn_error **err);
 
@@ -434,6 +497,67 @@ SMARTVPN_API smartvpn_status smartvpn_client_disable(smartvpn_server *server, co
 
 /* [command] Its sessions end with reason client_removed. */
 SMARTVPN_API smartvpn_status smartvpn_client_remove(smartvpn_server *server, const char *id, smartvpn_error **err);
+
+/* [command] Gives a client new keys. Options, all optional: {"overlap_seconds": 0..2592000 (86400),
+ * "noise_public_key": "base64", "wireguard_public_key": "base64"}; keys that are not brought are made. For the overlap
+ * the server takes the old keys too; the event client_changed says "rotation_seen" when the client first comes with the
+ * new one. BAD_STATE while an earlier rotation overlaps. NULL or "{}" for the defaults. */
+SMARTVPN_API smartvpn_status smartvpn_client_rotate(smartvpn_server *server, const char *id, const char *json,
+                                                    size_t json_len, smartvpn_credentials **out, smartvpn_error **err);
+
+/* [command] Ends the overlap now: the old keys are gone, sessions on them end. BAD_STATE if no rotation overlaps. */
+SMARTVPN_API smartvpn_status smartvpn_client_rotate_commit(smartvpn_server *server, const char *id,
+                                                           smartvpn_error **err);
+
+/* [command] Back to the old keys: the new ones are gone, sessions on them end. BAD_STATE if no rotation overlaps. */
+SMARTVPN_API smartvpn_status smartvpn_client_rotate_roll_back(smartvpn_server *server, const char *id,
+                                                              smartvpn_error **err);
+
+typedef int32_t smartvpn_export;
+#define SMARTVPN_EXPORT_NATIVE 0    /* JSON, SMARTVPN_CONFIG_TUNNEL */
+#define SMARTVPN_EXPORT_WIREGUARD 1 /* wg-quick's .conf */
+
+/* [command] A client's configuration once more. Wipe `buf`. With `registry.keep_private_keys` it is complete; without,
+ * the text is there with an empty private key and the status is SECRET_NOT_KEPT. NOT_FOUND; UNSUPPORTED for WireGuard
+ * where client or server has no WireGuard key. */
+SMARTVPN_API smartvpn_status smartvpn_client_export(smartvpn_server *server, const char *id, smartvpn_export format,
+                                                    char *buf, size_t cap, size_t *needed, smartvpn_error **err);
+
+/* [command] A client's traffic since the server started, over all its sessions, as JSON: client_id, sessions_now,
+ * sessions_total, last_seen, counters, drops by reason. NOT_FOUND. */
+SMARTVPN_API smartvpn_status smartvpn_client_stats(smartvpn_server *server, const char *id, char *buf, size_t cap,
+                                                   size_t *needed, smartvpn_error **err);
+
+/* [command] The registry's revision. */
+SMARTVPN_API smartvpn_status smartvpn_registry_revision(smartvpn_server *server, uint64_t *revision,
+                                                        smartvpn_error **err);
+
+/* [immediate] Several changes as one: all happen, at one moment and with one acknowledgement of the store, or none.
+ * Nothing happens before commit, so several transactions may be open side by side. At most 10000 changes. */
+SMARTVPN_API smartvpn_status smartvpn_transaction_begin(smartvpn_server *server, smartvpn_transaction **out,
+                                                        smartvpn_error **err);
+
+/* [immediate] Each notes a change, after the earlier ones; what is wrong with it in itself is said here, what depends
+ * on other clients at commit. LIMIT; BAD_STATE after commit. */
+SMARTVPN_API smartvpn_status smartvpn_transaction_create(smartvpn_transaction *transaction, const char *json,
+                                                         size_t json_len, smartvpn_error **err);
+SMARTVPN_API smartvpn_status smartvpn_transaction_update(smartvpn_transaction *transaction, const char *id,
+                                                         const char *json, size_t json_len, smartvpn_error **err);
+SMARTVPN_API smartvpn_status smartvpn_transaction_remove(smartvpn_transaction *transaction, const char *id,
+                                                         smartvpn_error **err);
+
+/* [command] Makes the changes. The path of an error begins with the change's index: "/2/addresses/0". `revision` (if
+ * not NULL) gets the registry's new one. After a failure the transaction may be committed again. */
+SMARTVPN_API smartvpn_status smartvpn_transaction_commit(smartvpn_transaction *transaction, uint64_t expected_revision,
+                                                         uint64_t *revision, smartvpn_error **err);
+
+/* [immediate] After commit: the credentials that change `index` (0 is the first) made, once. NOT_FOUND if that was not
+ * a create, or they were taken. BAD_STATE before commit. */
+SMARTVPN_API smartvpn_status smartvpn_transaction_credentials(smartvpn_transaction *transaction, size_t index,
+                                                              smartvpn_credentials **out, smartvpn_error **err);
+
+/* [immediate] Without commit, nothing happens. */
+SMARTVPN_API smartvpn_status smartvpn_transaction_free(smartvpn_transaction *transaction);
 
 /* ============================================================================================================
  * 10  Sessions and statistics
@@ -605,7 +729,7 @@ SMARTVPN_API smartvpn_status smartvpn_tunnel_packets_write(smartvpn_tunnel *tunn
 SMARTVPN_API int32_t smartvpn_tunnel_packets_fd(const smartvpn_tunnel *tunnel);
 
 /* ============================================================================================================
- * 13  Keys
+ * 13  Keys and QR codes
  *
  * X25519 keys as text: 44 characters of base64, as `wg genkey` and `wg pubkey` print them.
  * ============================================================================================================ */
@@ -618,6 +742,53 @@ SMARTVPN_API smartvpn_status smartvpn_key_generate(char *buf, size_t cap, size_t
 /* [immediate] The public key of a private key. INVALID if that is none. */
 SMARTVPN_API smartvpn_status smartvpn_key_public(const char *private_key, char *buf, size_t cap, size_t *needed,
                                                  smartvpn_error **err);
+
+typedef int32_t smartvpn_qr_form;
+#define SMARTVPN_QR_MATRIX 0 /* lines of 0 and 1, one a module, without a border */
+#define SMARTVPN_QR_TEXT 1   /* for a terminal, UTF-8 half blocks, light on dark, with its border */
+#define SMARTVPN_QR_PNG 2    /* a PNG file: bytes without a NUL, of which `*needed` says how many */
+#define SMARTVPN_QR_SVG 3    /* an SVG file */
+
+/* [immediate] A text (such as a WireGuard configuration, which phones scan) as a QR code, error correction level M where
+ * it fits, else L. LIMIT if it fits no QR code (2953 bytes); UNSUPPORTED in a build without libqrencode. */
+SMARTVPN_API smartvpn_status smartvpn_qr_encode(const char *text, size_t text_len, smartvpn_qr_form form, char *buf,
+                                                size_t cap, size_t *needed, smartvpn_error **err);
+
+/* ============================================================================================================
+ * 14  Authorize
+ *
+ * With `security.authorize` "required" your program has the last word on every session: once a client has proven its
+ * key and passed every list and limit, a request waits for your answer, and no inner packet passes before it. Take
+ * requests in a callback (section 7), or by asking here; each is handed out once. A request is named by its token. The
+ * first answer wins. What is not answered in `security.authorize_timeout_ms` is denied (reason authorize_timeout), and
+ * so is everything when the server stops. A client that tries again from the same address meanwhile joins its open
+ * request, and an allow holds for `valid_ms` for the same client, address and transport without another question.
+ * ============================================================================================================ */
+
+/* [waiting] The oldest request that nobody has taken, which you free. BAD_STATE unless authorize is required; CLOSED
+ * when the server has stopped. */
+SMARTVPN_API smartvpn_status smartvpn_authorize_next(smartvpn_server *server, int32_t timeout_ms, smartvpn_request **out,
+                                                     smartvpn_error **err);
+
+/* [immediate] A descriptor that is readable while next would not answer AGAIN, or a negative status. Only poll it. */
+SMARTVPN_API int32_t smartvpn_authorize_fd(const smartvpn_server *server);
+
+/* [immediate] What an answer is addressed to; 0 for a bad handle. */
+SMARTVPN_API uint64_t smartvpn_request_token(const smartvpn_request *request);
+
+/* [immediate] One line of JSON: token, client_id, listener, transport, remote_addr (absent if unknown), peer_addr, tlvs,
+ * deadline. Borrowed; NULL for a bad handle. */
+SMARTVPN_API const char *smartvpn_request_json(const smartvpn_request *request);
+
+/* [immediate] The open request then runs into its deadline unless its token is answered. */
+SMARTVPN_API smartvpn_status smartvpn_request_free(smartvpn_request *request);
+
+/* [command] Answers a request: {"allow": true} or {"allow": false}, and with an allow, as you like, limits for this
+ * session: "valid_ms": 0..86400000 (0), "session_seconds": 1..31536000 (it then ends with reason authorize_expired),
+ * "rate_limit" as in section 9 (the narrower of it and the client's holds). With a deny: "detail", a text for events.
+ * NOT_FOUND for a token that was answered, is over, or never was. */
+SMARTVPN_API smartvpn_status smartvpn_authorize_answer(smartvpn_server *server, uint64_t token, const char *json,
+                                                       size_t json_len, smartvpn_error **err);
 
 #ifdef __cplusplus
 }

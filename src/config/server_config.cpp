@@ -61,7 +61,11 @@ Result<ListenConfig> read_listener(const Reader& in, const std::string& pointer,
     in.at("tls").read("key", out.tls->key);
   }
   read_proxy_protocol(in.at("proxy_protocol"), out.proxy_protocol);
-  bool behind_proxy = out.proxy_protocol.mode != ProxyProtocolConfig::Mode::off;
+  in.read("real_ip_header", out.real_ip_header);
+  std::transform(out.real_ip_header.begin(), out.real_ip_header.end(), out.real_ip_header.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; });
+  in.read("real_ip_trusted_proxies", out.real_ip_trusted_proxies);
+  bool behind_proxy = out.proxy_protocol.mode != ProxyProtocolConfig::Mode::off || out.real_ip_header != "off";
   out.keepalive_interval_ms = keepalive      ? static_cast<uint32_t>(*keepalive)
                               : behind_proxy ? kKeepaliveBehindProxyMs
                                              : kKeepaliveMs;
@@ -77,6 +81,7 @@ void read_network(const Reader& in, NetworkConfig& out) {
   in.read("dns", out.dns);
   in.read("client_to_client", out.client_to_client);
   in.read("multicast", out.multicast);
+  in.read("wireguard_endpoint", out.wireguard_endpoint);
   if (!in.has("host_services")) return;
   out.host_services = {false, false};
   for (const auto& service : in.list("host_services")) {
@@ -91,6 +96,22 @@ void read_security(const Reader& in, SecurityConfig& out) {
   in.read("new_connections_per_ip_per_minute", out.new_connections_per_ip_per_minute);
   in.read("max_handshakes_in_progress", out.max_handshakes_in_progress);
   in.read("upgrade_timeout_ms", out.upgrade_timeout_ms);
+  in.choose<bool>("authorize", out.authorize, {{"off", false}, {"required", true}});
+  in.read("authorize_timeout_ms", out.authorize_timeout_ms);
+}
+
+void read_registry(const Reader& in, RegistryConfig& out) {
+  using Store = RegistryConfig::Store;
+  in.choose<Store>("store", out.store, {{"memory", Store::memory}, {"sqlite", Store::sqlite}});
+  in.read("path", out.path);
+  in.read("keep_private_keys", out.keep_private_keys);
+}
+
+void read_tun(const Reader& in, TunConfig& out) {
+  in.read("name", out.name);
+  in.read("fd", out.fd);
+  in.read("masquerade", out.masquerade);
+  in.read("masquerade_interface", out.masquerade_interface);
 }
 
 void read_limits(const Reader& in, LimitsConfig& out) {
@@ -98,6 +119,25 @@ void read_limits(const Reader& in, LimitsConfig& out) {
   in.read("memory_bytes", out.memory_bytes);
   in.read("sessions", out.sessions);
   in.read("event_queue", out.event_queue);
+}
+
+void read_client_security(const Reader& in, ClientSecurityConfig& out) {
+  in.read("ip_allow_list", out.ip_allow_list);
+  in.read("ip_block_list", out.ip_block_list);
+  in.read("destination_allow_list", out.destination_allow_list);
+  in.read("destination_block_list", out.destination_block_list);
+  const Reader rate = in.at("rate_limit");
+  rate.read("from_client_bytes_per_second", out.rate_limit.from_client_bytes_per_second);
+  rate.read("from_client_burst_bytes", out.rate_limit.from_client_burst_bytes);
+  rate.read("to_client_bytes_per_second", out.rate_limit.to_client_bytes_per_second);
+  rate.read("to_client_burst_bytes", out.rate_limit.to_client_burst_bytes);
+}
+
+std::optional<Transport> transport_of(std::string_view name) {
+  if (name == "websocket") return Transport::websocket;
+  if (name == "quic") return Transport::quic;
+  if (name == "wireguard") return Transport::wireguard;
+  return std::nullopt;
 }
 
 ClientConfig read_client(const Reader& in) {
@@ -108,11 +148,20 @@ ClientConfig read_client(const Reader& in) {
   out.expires_at_ms = in.integer("expires_at");
   if (in.has("expires_at") && !out.expires_at_ms) out.expires_at_ms = parse_rfc3339_ms(in.at("expires_at").text());
   in.read("addresses", out.addresses);
+  if (in.has("wireguard_public_key")) in.read("wireguard_public_key", out.wireguard_public_key.emplace());
+  in.read("wireguard_preshared_key", out.wireguard_preshared_key);
+  in.read("subnets", out.subnets);
+  in.read("allow_overlap", out.allow_overlap);
+  for (const auto& name : in.list("transports"))
+    if (auto transport = transport_of(name.text())) out.transports.push_back(*transport);
   in.read("max_sessions", out.max_sessions);
+  in.choose<SessionPolicy>(
+      "session_policy", out.session_policy,
+      {{"drop-oldest", SessionPolicy::drop_oldest}, {"refuse-new", SessionPolicy::refuse_new}});
+  in.read("priority", out.priority);
   in.read("description", out.description);
   in.read("tags", out.tags);
-  in.at("security").read("ip_allow_list", out.security.ip_allow_list);
-  in.at("security").read("ip_block_list", out.security.ip_block_list);
+  read_client_security(in.at("security"), out.security);
   return out;
 }
 
@@ -132,15 +181,17 @@ Result<ServerConfig> build_server_config(const Json& json) {
   }
   in.at("keys").read("noise_private_key", out.keys.noise_private_key);
   in.at("keys").read("noise_next_private_key", out.keys.noise_next_private_key);
+  in.at("keys").read("wireguard_private_key", out.keys.wireguard_private_key);
   read_network(in.at("network"), out.network);
   using Mode = ForwardingConfig::Mode;
   in.at("forwarding")
       .choose<Mode>("mode", out.forwarding.mode,
                     {{"testing", Mode::testing}, {"host", Mode::host}, {"tun", Mode::tun}});
-  in.at("tun").read("name", out.tun.name);
+  read_tun(in.at("tun"), out.tun);
   read_security(in.at("security"), out.security);
-  in.at("registry").read("keep_private_keys", out.registry.keep_private_keys);
+  read_registry(in.at("registry"), out.registry);
   read_limits(in.at("limits"), out.limits);
+  in.at("telemetry").read("client_label", out.telemetry.client_label);
   for (const auto& client : in.list("clients")) out.clients.push_back(read_client(client));
   if (auto checked = check_server_rules(out); !checked) return std::move(checked).error();
   std::sort(out.network.subnets.begin(), out.network.subnets.end());  // IPv4 first

@@ -45,6 +45,9 @@ struct ListenConfig {
   std::string public_url;  // what clients dial, for their configurations; "" : made from the bound address
   std::optional<TlsConfig> tls;
   ProxyProtocolConfig proxy_protocol;
+  // Lower case: "off", "x-forwarded-for", "forwarded", or the name of a header with a single address.
+  std::string real_ip_header = "off";
+  std::vector<std::string> real_ip_trusted_proxies;  // as trusted_proxies; not empty unless the header is off
   // session.keepalive_interval_ms where it was set, else 20000 behind proxies and 30000 elsewhere.
   uint32_t keepalive_interval_ms = 30000;
 };
@@ -52,6 +55,7 @@ struct ListenConfig {
 struct KeysConfig {
   std::optional<SecretKey> noise_private_key;  // set whenever a WebSocket listener exists
   std::optional<SecretKey> noise_next_private_key;
+  std::optional<SecretKey> wireguard_private_key;
 };
 
 struct HostServices {
@@ -67,6 +71,7 @@ struct NetworkConfig {
   bool client_to_client = false;
   HostServices host_services;
   bool multicast = false;  // multicast and broadcast inner packets
+  std::string wireguard_endpoint;  // host:port for WireGuard configurations; "": none is known
 };
 // The server's own inner address in a subnet: its first host address.
 inet::IpAddress gateway_of(const inet::Cidr& subnet) noexcept;
@@ -78,6 +83,9 @@ struct ForwardingConfig {
 
 struct TunConfig {
   std::string name;  // interface name, at most 15 bytes; "": the kernel chooses
+  int fd = -1;       // a tun device of the host to duplicate; then `name` is empty
+  bool masquerade = false;
+  std::string masquerade_interface;  // only what leaves there; "": wherever it leaves
 };
 
 struct SecurityConfig {
@@ -86,9 +94,14 @@ struct SecurityConfig {
   uint32_t new_connections_per_ip_per_minute = 300;
   uint32_t max_handshakes_in_progress = 1000;
   uint32_t upgrade_timeout_ms = 10000;  // upgrade plus handshake
+  bool authorize = false;               // the host is asked before a session begins
+  uint32_t authorize_timeout_ms = 5000;
 };
 
 struct RegistryConfig {
+  enum class Store : uint8_t { memory, sqlite };
+  Store store = Store::memory;
+  std::string path;  // of the sqlite file; not empty with that store
   bool keep_private_keys = false;
 };
 
@@ -99,10 +112,28 @@ struct LimitsConfig {
   uint32_t event_queue = 4096;
 };
 
+struct TelemetryConfig {
+  bool client_label = false;  // series by client in Prometheus texts
+};
+
+// Of one client; 0: no limit. A burst of 0 stands for a quarter of a second's worth.
+struct RateLimitConfig {
+  uint64_t from_client_bytes_per_second = 0;
+  uint64_t from_client_burst_bytes = 0;
+  uint64_t to_client_bytes_per_second = 0;
+  uint64_t to_client_burst_bytes = 0;
+  friend bool operator==(const RateLimitConfig&, const RateLimitConfig&) = default;
+};
+
 struct ClientSecurityConfig {
   std::vector<std::string> ip_allow_list;  // empty: any address
   std::vector<std::string> ip_block_list;
+  std::vector<std::string> destination_allow_list;  // empty: anywhere
+  std::vector<std::string> destination_block_list;
+  RateLimitConfig rate_limit;
 };
+
+enum class SessionPolicy : uint8_t { drop_oldest, refuse_new };
 
 struct ClientConfig {
   std::string id;
@@ -110,7 +141,14 @@ struct ClientConfig {
   bool enabled = true;
   std::optional<int64_t> expires_at_ms;    // wall clock, ms since 1970
   std::vector<inet::IpAddress> addresses;  // fixed, at most one a family, inside network.subnets; empty: leased
+  std::optional<PublicKey> wireguard_public_key;
+  std::optional<SecretKey> wireguard_preshared_key;
+  std::vector<inet::Cidr> subnets;  // behind the client
+  bool allow_overlap = false;
+  std::vector<Transport> transports;  // empty: any
   uint32_t max_sessions = 1;               // more than 1 only with leased addresses
+  SessionPolicy session_policy = SessionPolicy::drop_oldest;  // when it has max_sessions already
+  uint32_t priority = 100;                                    // lower is more important
   std::string description;
   std::vector<std::string> tags;
   ClientSecurityConfig security;
@@ -125,6 +163,7 @@ struct ServerConfig {
   SecurityConfig security;
   RegistryConfig registry;
   LimitsConfig limits;
+  TelemetryConfig telemetry;
   std::vector<ClientConfig> clients;  // ids, keys and fixed addresses are unique
 };
 

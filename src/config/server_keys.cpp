@@ -19,6 +19,11 @@ constexpr std::string_view kTlsNotBuilt = "";
 #else
 constexpr std::string_view kTlsNotBuilt = "*";
 #endif
+#if SMARTVPN_WITH_SQLITE
+constexpr std::string_view kStoresNotBuilt = "";
+#else
+constexpr std::string_view kStoresNotBuilt = "sqlite";
+#endif
 #if SMARTVPN_WITH_TUN
 constexpr std::string_view kEnginesNotBuilt = "nat|bridge";
 #else
@@ -46,12 +51,14 @@ constexpr KeySpec kKeys[] = {
   {.path = "/listen/*/proxy_protocol/local", .type = Type::choice, .fallback = "\"close\"", .doc = "A LOCAL header: close, or allow `GET /healthz` only.", .values = "close|health"},
   {.path = "/listen/*/proxy_protocol/addressless", .type = Type::choice, .fallback = "\"accept\"", .doc = "A header without an address (UNKNOWN, UNSPEC, UNIX): accept without a real address, or refuse.", .values = "accept|refuse"},
   {.path = "/listen/*/proxy_protocol/max_header_bytes", .type = Type::integer, .min = 232, .max = 65551, .fallback = "4096", .doc = "Longest v2 header taken, TLVs included."},
-  {.path = "/listen/*/real_ip_header", .type = Type::text, .min = 1, .max = 64, .fallback = "\"off\"", .doc = "HTTP header in which a trusted HTTP proxy names the client.", .unsupported = "*"},
+  {.path = "/listen/*/real_ip_header", .type = Type::text, .min = 1, .max = 64, .fallback = "\"off\"", .doc = "HTTP header in which a trusted HTTP proxy names the client: `off`, `x-forwarded-for`, `forwarded`, or a header with one address such as `cf-connecting-ip`."},
+  {.path = "/listen/*/real_ip_trusted_proxies", .type = Type::array, .min = 0, .max = 10000, .doc = "From whom that header is believed. Required unless it is `off`."},
+  {.path = "/listen/*/real_ip_trusted_proxies/*", .type = Type::acl_entry, .doc = "Address or prefix."},
 
   {.path = "/keys", .type = Type::object, .doc = "The server's keys."},
   {.path = "/keys/noise_private_key", .type = Type::private_key, .doc = "X25519 private key of the native protocol, base64. Required by WebSocket listeners.", .secret = true},
   {.path = "/keys/noise_next_private_key", .type = Type::private_key, .doc = "The key to change to: accepted beside the present one.", .secret = true},
-  {.path = "/keys/wireguard_private_key", .type = Type::private_key, .doc = "X25519 private key of WireGuard listeners, base64.", .unsupported = "*", .secret = true},
+  {.path = "/keys/wireguard_private_key", .type = Type::private_key, .doc = "X25519 private key of WireGuard, base64. With it every new client gets a WireGuard key and configuration too.", .secret = true},
 
   {.path = "/network", .type = Type::object, .doc = "The network inside the tunnels."},
   {.path = "/network/subnets", .type = Type::array, .min = 1, .max = 16, .fallback = "[\"10.8.0.0/24\",\"fd00:8::/64\"]", .doc = "Inner subnets, at most one of each family (IPv4 /8 to /30, IPv6 /32 to /126). The first address of each is the server's own."},
@@ -65,12 +72,15 @@ constexpr KeySpec kKeys[] = {
   {.path = "/network/host_services", .type = Type::array, .min = 0, .max = 8, .fallback = "[\"dns\",\"icmp_echo\"]", .doc = "What clients reach on the server's own inner addresses."},
   {.path = "/network/host_services/*", .type = Type::choice, .doc = "A service.", .values = "dns|icmp_echo"},
   {.path = "/network/multicast", .type = Type::boolean, .fallback = "false", .doc = "Whether multicast and broadcast packets pass."},
+  {.path = "/network/wireguard_endpoint", .type = Type::text, .min = 1, .max = 256, .doc = "`host:port` that WireGuard clients dial; written into their configurations."},
 
   {.path = "/forwarding", .type = Type::object, .doc = "What stands behind the tunnels."},
   {.path = "/forwarding/mode", .type = Type::choice, .fallback = "\"tun\"", .doc = "`tun`: a kernel device; `host`: packets to the embedding program; `testing`: nothing but answers to ping.", .values = "testing|host|tun|nat|bridge", .unsupported = kEnginesNotBuilt},
   {.path = "/tun", .type = Type::object, .doc = "The kernel device of forwarding mode `tun`."},
   {.path = "/tun/name", .type = Type::text, .min = 0, .max = 15, .fallback = "\"\"", .doc = "Interface name; empty: the kernel chooses. An existing device of that name is used."},
-  {.path = "/tun/fd", .type = Type::integer, .min = 0, .max = INT32_MAX, .doc = "A tun device the host has opened.", .unsupported = "*"},
+  {.path = "/tun/fd", .type = Type::integer, .min = 0, .max = INT32_MAX, .doc = "A tun device the host has opened; it is duplicated, and its addresses and routes are the host's business. Excludes `name`."},
+  {.path = "/tun/masquerade", .type = Type::boolean, .fallback = "false", .doc = "Whether clients reach the internet by the server's own addresses: a masquerading nftables table of our own, removed at stop."},
+  {.path = "/tun/masquerade_interface", .type = Type::text, .min = 0, .max = 15, .fallback = "\"\"", .doc = "Masquerade only what leaves by this interface; empty: by any."},
 
   {.path = "/security", .type = Type::object, .doc = "Who may connect, and how often."},
   {.path = "/security/connection_ip_block_list", .type = Type::array, .min = 0, .max = kMaxEntries, .fallback = "[]", .doc = "Real addresses refused before anything else."},
@@ -79,15 +89,15 @@ constexpr KeySpec kKeys[] = {
   {.path = "/security/new_connections_per_ip_per_minute", .type = Type::integer, .min = 1, .max = 1000000, .fallback = "300", .doc = "New connections per real address and minute (IPv6: per /64)."},
   {.path = "/security/max_handshakes_in_progress", .type = Type::integer, .min = 1, .max = 1000000, .fallback = "1000", .doc = "Connections without a session at one time."},
   {.path = "/security/upgrade_timeout_ms", .type = Type::integer, .min = 1000, .max = 60000, .fallback = "10000", .doc = "How long TLS, upgrade and handshake may take together."},
-  {.path = "/security/authorize", .type = Type::choice, .fallback = "\"off\"", .doc = "Whether the embedding program is asked before a session begins.", .values = "off|required", .unsupported = "required"},
-  {.path = "/security/authorize_timeout_ms", .type = Type::integer, .min = 100, .max = 60000, .fallback = "5000", .doc = "How long it may take to answer.", .unsupported = "*"},
+  {.path = "/security/authorize", .type = Type::choice, .fallback = "\"off\"", .doc = "Whether the embedding program is asked before a session begins.", .values = "off|required"},
+  {.path = "/security/authorize_timeout_ms", .type = Type::integer, .min = 100, .max = 60000, .fallback = "5000", .doc = "How long it may take to answer."},
 
   {.path = "/session", .type = Type::object, .doc = "Sessions of the native protocol."},
   {.path = "/session/keepalive_interval_ms", .type = Type::integer, .min = 1000, .max = 600000, .fallback = "30000", .doc = "Silence after which a ping goes out. Not set: 20000 on listeners behind proxies, 30000 on others."},
 
   {.path = "/registry", .type = Type::object, .doc = "Where registered clients are kept."},
-  {.path = "/registry/store", .type = Type::choice, .fallback = "\"memory\"", .doc = "`memory`: gone when the server stops.", .values = "memory|sqlite", .unsupported = "sqlite"},
-  {.path = "/registry/path", .type = Type::text, .min = 1, .max = kMaxPath, .doc = "File of the sqlite store.", .unsupported = "*"},
+  {.path = "/registry/store", .type = Type::choice, .fallback = "\"memory\"", .doc = "`memory`: gone when the server stops; `sqlite`: a file.", .values = "memory|sqlite", .unsupported = kStoresNotBuilt},
+  {.path = "/registry/path", .type = Type::text, .min = 1, .max = kMaxPath, .doc = "File of the sqlite store; made if it is missing. Required by it."},
   {.path = "/registry/keep_private_keys", .type = Type::boolean, .fallback = "false", .doc = "Whether generated private keys can be exported again later."},
 
   {.path = "/limits", .type = Type::object, .doc = "What the server may take."},
@@ -95,6 +105,9 @@ constexpr KeySpec kKeys[] = {
   {.path = "/limits/memory_bytes", .type = Type::integer, .min = 0, .max = kMaxExact, .fallback = "0", .doc = "Ceiling for buffers, queues and sessions; 0: none."},
   {.path = "/limits/sessions", .type = Type::integer, .min = 0, .max = 1000000, .fallback = "0", .doc = "Ceiling for live sessions; 0: none."},
   {.path = "/limits/event_queue", .type = Type::integer, .min = 16, .max = 1 << 20, .fallback = "4096", .doc = "Events a subscription holds in each lane unless it asks otherwise."},
+
+  {.path = "/telemetry", .type = Type::object, .doc = "What is told about clients."},
+  {.path = "/telemetry/client_label", .type = Type::boolean, .fallback = "false", .doc = "Whether Prometheus texts have series by client."},
 
   {.path = "/clients", .type = Type::array, .min = 0, .max = 1000000, .fallback = "[]", .doc = "Clients created at start if they are missing; existing ones are never changed."},
   {.path = "/clients/*", .type = Type::object, .doc = "One client."},
@@ -108,16 +121,29 @@ constexpr KeySpec kKeys[] = {
   {.path = "/clients/*/description", .type = Type::text, .min = 0, .max = 1024, .fallback = "\"\"", .doc = "For people."},
   {.path = "/clients/*/tags", .type = Type::array, .min = 0, .max = 64, .fallback = "[]", .doc = "For programs."},
   {.path = "/clients/*/tags/*", .type = Type::text, .min = 1, .max = 128, .doc = "A tag."},
-  {.path = "/clients/*/security", .type = Type::object, .doc = "From where it may connect."},
+  {.path = "/clients/*/security", .type = Type::object, .doc = "From where it may connect, what it may reach, and how fast."},
   {.path = "/clients/*/security/ip_allow_list", .type = Type::array, .min = 0, .max = kMaxEntries, .fallback = "[]", .doc = "Real addresses it may come from; empty: any."},
   {.path = "/clients/*/security/ip_allow_list/*", .type = Type::acl_entry, .doc = "Address, prefix, range `a-b`, or wildcard `10.0.*.*`."},
   {.path = "/clients/*/security/ip_block_list", .type = Type::array, .min = 0, .max = kMaxEntries, .fallback = "[]", .doc = "Real addresses it may not come from; goes before the allow list."},
   {.path = "/clients/*/security/ip_block_list/*", .type = Type::acl_entry, .doc = "Address, prefix, range `a-b`, or wildcard `10.0.*.*`."},
-  {.path = "/clients/*/wireguard_public_key", .type = Type::public_key, .doc = "Its WireGuard key.", .unsupported = "*"},
-  {.path = "/clients/*/wireguard_preshared_key", .type = Type::private_key, .doc = "Its WireGuard preshared key.", .unsupported = "*", .secret = true},
-  {.path = "/clients/*/subnets", .type = Type::array, .min = 0, .max = 256, .doc = "Networks behind it.", .unsupported = "*"},
-  {.path = "/clients/*/allow_overlap", .type = Type::boolean, .fallback = "false", .doc = "Whether those may overlap others.", .unsupported = "*"},
-  {.path = "/clients/*/transports", .type = Type::array, .min = 0, .max = 8, .doc = "Carriers it may use.", .unsupported = "*"},
+  {.path = "/clients/*/security/destination_allow_list", .type = Type::array, .min = 0, .max = kMaxEntries, .fallback = "[]", .doc = "Inner addresses it may reach, and be reached from; empty: any."},
+  {.path = "/clients/*/security/destination_allow_list/*", .type = Type::acl_entry, .doc = "Address, prefix, range `a-b`, or wildcard `10.0.*.*`."},
+  {.path = "/clients/*/security/destination_block_list", .type = Type::array, .min = 0, .max = kMaxEntries, .fallback = "[]", .doc = "Inner addresses it may not reach; goes before the allow list."},
+  {.path = "/clients/*/security/destination_block_list/*", .type = Type::acl_entry, .doc = "Address, prefix, range `a-b`, or wildcard `10.0.*.*`."},
+  {.path = "/clients/*/security/rate_limit", .type = Type::object, .doc = "Bytes of inner packets a second, over all its sessions; 0: no limit."},
+  {.path = "/clients/*/security/rate_limit/from_client_bytes_per_second", .type = Type::integer, .min = 0, .max = kMaxExact, .fallback = "0", .doc = "What it may send."},
+  {.path = "/clients/*/security/rate_limit/from_client_burst_bytes", .type = Type::integer, .min = 0, .max = kMaxExact, .fallback = "0", .doc = "What of it may come at once; 0: a quarter of a second's worth, at least 64 KiB."},
+  {.path = "/clients/*/security/rate_limit/to_client_bytes_per_second", .type = Type::integer, .min = 0, .max = kMaxExact, .fallback = "0", .doc = "What it may receive."},
+  {.path = "/clients/*/security/rate_limit/to_client_burst_bytes", .type = Type::integer, .min = 0, .max = kMaxExact, .fallback = "0", .doc = "What of it may come at once; 0: a quarter of a second's worth, at least 64 KiB."},
+  {.path = "/clients/*/wireguard_public_key", .type = Type::public_key, .doc = "Its WireGuard key; unique."},
+  {.path = "/clients/*/wireguard_preshared_key", .type = Type::private_key, .doc = "Its WireGuard preshared key.", .secret = true},
+  {.path = "/clients/*/subnets", .type = Type::array, .min = 0, .max = 256, .fallback = "[]", .doc = "Networks behind it, which the server routes to it. Not a default route."},
+  {.path = "/clients/*/subnets/*", .type = Type::cidr, .doc = "A prefix without host bits."},
+  {.path = "/clients/*/allow_overlap", .type = Type::boolean, .fallback = "false", .doc = "Whether those may overlap the pool or what others have, and be a default route; the most specific one wins."},
+  {.path = "/clients/*/transports", .type = Type::array, .min = 0, .max = 8, .fallback = "[]", .doc = "Carriers it may use; empty: any."},
+  {.path = "/clients/*/transports/*", .type = Type::choice, .doc = "A carrier.", .values = "websocket|quic|wireguard"},
+  {.path = "/clients/*/session_policy", .type = Type::choice, .fallback = "\"drop-oldest\"", .doc = "What happens to a further session than `max_sessions`.", .values = "drop-oldest|refuse-new"},
+  {.path = "/clients/*/priority", .type = Type::integer, .min = 0, .max = 65535, .fallback = "100", .doc = "Lower is more important: once 90 % of `limits.memory_bytes` is taken, new sessions of clients above 100 are refused."},
 };
 // clang-format on
 

@@ -17,6 +17,30 @@ std::string element(std::string_view list, size_t index, std::string_view key = 
   return std::string(list) + "/" + std::to_string(index) + std::string(key);
 }
 
+// A token (RFC 9110 section 5.1), in the lower case that the reader has brought it to.
+bool is_header_name(std::string_view name) {
+  return !name.empty() && name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_") == std::string_view::npos;
+}
+
+Result<void> check_tun(const ServerConfig& config) {
+  const bool is_tun = config.forwarding.mode == ForwardingConfig::Mode::tun;
+  const TunConfig& tun = config.tun;
+  if (!is_tun && !tun.name.empty()) return invalid("/tun/name", "is set, but forwarding.mode is not tun");
+  if (!is_tun && tun.fd >= 0) return invalid("/tun/fd", "is set, but forwarding.mode is not tun");
+  if (!is_tun && tun.masquerade) return invalid("/tun/masquerade", "is set, but forwarding.mode is not tun");
+  if (tun.fd >= 0 && !tun.name.empty()) return invalid("/tun/fd", "excludes name");
+  if (!tun.masquerade && !tun.masquerade_interface.empty())
+    return invalid("/tun/masquerade_interface", "is set, but masquerade is false");
+  return {};
+}
+
+Result<void> check_registry(const RegistryConfig& registry) {
+  const bool sqlite = registry.store == RegistryConfig::Store::sqlite;
+  if (sqlite && registry.path.empty()) return invalid("/registry/path", "is required by the sqlite store");
+  if (!sqlite && !registry.path.empty()) return invalid("/registry/path", "is set, but store is not sqlite");
+  return {};
+}
+
 Result<void> check_listener(const ListenConfig& listener, const std::string& path) {
   const auto& proxy = listener.proxy_protocol;
   bool off = proxy.mode == ProxyProtocolConfig::Mode::off;
@@ -24,6 +48,13 @@ Result<void> check_listener(const ListenConfig& listener, const std::string& pat
     return invalid(path + "/proxy_protocol/trusted_proxies", "is required: nobody could send a PROXY header");
   if (off && !proxy.trusted_proxies.empty())
     return invalid(path + "/proxy_protocol/mode", "is off, but trusted_proxies is set");
+  const bool no_header = listener.real_ip_header == "off";
+  if (!no_header && !is_header_name(listener.real_ip_header))
+    return invalid(path + "/real_ip_header", "is not the name of an HTTP header");
+  if (!no_header && listener.real_ip_trusted_proxies.empty())
+    return invalid(path + "/real_ip_trusted_proxies", "is required: nobody could be believed");
+  if (no_header && !listener.real_ip_trusted_proxies.empty())
+    return invalid(path + "/real_ip_header", "is off, but real_ip_trusted_proxies is set");
   if (listener.tls && listener.public_url.rfind("ws://", 0) == 0)
     return invalid(path + "/public_url", "must begin with wss://, because the listener speaks TLS");
   return {};
@@ -127,8 +158,8 @@ Result<void> check_server_rules(const ServerConfig& config) {
   // The default is no exception where the build has no device.
   if (!SMARTVPN_WITH_TUN && config.forwarding.mode == ForwardingConfig::Mode::tun)
     return make_error(Status::UNSUPPORTED, "tun is not supported by this build", "/forwarding/mode");
-  if (!config.tun.name.empty() && config.forwarding.mode != ForwardingConfig::Mode::tun)
-    return invalid("/tun/name", "is set, but forwarding.mode is not tun");
+  if (auto checked = check_tun(config); !checked) return checked;
+  if (auto checked = check_registry(config.registry); !checked) return checked;
   ClientRules clients(config.network);
   for (size_t i = 0; i < config.clients.size(); ++i)
     if (auto checked = clients.check(config.clients[i], i); !checked) return checked;

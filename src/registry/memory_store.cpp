@@ -6,11 +6,100 @@ namespace {
 
 Error not_found(const std::string& id) { return make_error(Status::NOT_FOUND, "no client '" + id + "'"); }
 
-Error taken_by(const std::string& what, const std::string& id, std::string path) {
-  return make_error(Status::EXISTS, what + " belongs to client '" + id + "'", std::move(path));
+std::string key_claim(const char* kind, const PublicKey& key) {
+  return kind + std::string(reinterpret_cast<const char*>(key.data()), key.size());
 }
 
 }  // namespace
+
+std::vector<std::pair<std::string, std::string>> unique_claims(const Client& client) {
+  std::vector<std::pair<std::string, std::string>> out;
+  out.emplace_back(key_claim("noise:", client.noise_public_key), "/noise_public_key");
+  if (client.wireguard_public_key)
+    out.emplace_back(key_claim("wireguard:", *client.wireguard_public_key), "/wireguard_public_key");
+  if (client.rotation) {
+    out.emplace_back(key_claim("noise:", client.rotation->noise_public_key), "/rotation/previous_noise_public_key");
+    if (client.rotation->wireguard_public_key && client.rotation->wireguard_public_key != client.wireguard_public_key)
+      out.emplace_back(key_claim("wireguard:", *client.rotation->wireguard_public_key),
+                       "/rotation/previous_wireguard_public_key");
+  }
+  for (size_t i = 0; i < client.addresses.size(); ++i)
+    out.emplace_back("address:" + client.addresses[i].text(), "/addresses/" + std::to_string(i));
+  return out;
+}
+
+// Entries and claims as they would be; null and "" stand for what would be gone.
+class MemoryStore::Draft {
+ public:
+  explicit Draft(MemoryStore& store) : store_(store), revision_(store.revision_) {}
+
+  Result<void> add(const Write& write) {
+    const std::string& id = write.client.id;
+    const Client* present = find(id);
+    if (write.kind == Write::Kind::insert) {
+      if (present) return make_error(Status::EXISTS, "client '" + id + "' exists", "/id");
+    } else {
+      if (!present) return not_found(id);
+      if (present->revision != write.client.revision)
+        return make_error(Status::CONFLICT, "client '" + id + "' was changed meanwhile");
+      for (const auto& [claim, path] : unique_claims(*present)) owners_[claim].clear();
+    }
+    const bool removed = write.kind == Write::Kind::remove;
+    if (!removed)
+      if (auto claimed = claim(write.client); !claimed) return claimed;
+    feed_.push_back({++revision_, id, removed});
+    auto entry = removed ? nullptr : std::make_unique<Client>(write.client);
+    if (entry) entry->revision = revision_;
+    entries_[id] = std::move(entry);
+    return {};
+  }
+
+  // Once every write was added.
+  uint64_t commit() {
+    for (auto& [claim, id] : owners_) {
+      if (id.empty())
+        store_.owner_.erase(claim);
+      else
+        store_.owner_[claim] = id;
+    }
+    for (auto& [id, entry] : entries_) {
+      if (entry)
+        store_.clients_[id] = std::move(*entry);
+      else
+        store_.clients_.erase(id);
+    }
+    for (auto& change : feed_) store_.feed_.push_back(std::move(change));
+    while (store_.feed_.size() > store_.feed_size_) store_.feed_.pop_front();
+    return store_.revision_ = revision_;
+  }
+
+ private:
+  const Client* find(const std::string& id) const {
+    if (auto it = entries_.find(id); it != entries_.end()) return it->second.get();
+    auto it = store_.clients_.find(id);
+    return it == store_.clients_.end() ? nullptr : &it->second;
+  }
+  std::string owner(const std::string& claim) const {
+    if (auto it = owners_.find(claim); it != owners_.end()) return it->second;
+    auto it = store_.owner_.find(claim);
+    return it == store_.owner_.end() ? std::string() : it->second;
+  }
+  Result<void> claim(const Client& client) {
+    for (const auto& [claim, path] : unique_claims(client)) {
+      const std::string other = owner(claim);
+      if (!other.empty() && other != client.id)
+        return make_error(Status::EXISTS, "belongs to client '" + other + "'", path);
+      owners_[claim] = client.id;
+    }
+    return {};
+  }
+
+  MemoryStore& store_;
+  uint64_t revision_;
+  std::map<std::string, std::unique_ptr<Client>> entries_;
+  std::map<std::string, std::string> owners_;
+  std::vector<Change> feed_;
+};
 
 Result<std::vector<Client>> MemoryStore::load() {
   std::vector<Client> out;
@@ -25,34 +114,18 @@ Result<Client> MemoryStore::get(const std::string& id) {
   return it->second;
 }
 
-Result<uint64_t> MemoryStore::insert(Client client) {
-  if (clients_.count(client.id)) return make_error(Status::EXISTS, "client '" + client.id + "' exists", "/id");
-  if (auto free = check_free(client); !free) return free.error();
-  claim(client);
-  client.revision = record(client.id, false);
-  const uint64_t revision = client.revision;
-  clients_.emplace(client.id, std::move(client));
-  return revision;
-}
-
-Result<uint64_t> MemoryStore::replace(Client client) {
-  auto old = find(client.id, client.revision);
-  if (!old) return old.error();
-  if (auto free = check_free(client); !free) return free.error();
-  unclaim(**old);
-  claim(client);
-  client.revision = record(client.id, false);
-  **old = std::move(client);
-  return (*old)->revision;
-}
-
-Result<uint64_t> MemoryStore::remove(const std::string& id, uint64_t expected_revision) {
-  auto old = find(id, expected_revision);
-  if (!old) return old.error();
-  const uint64_t revision = record(id, true);
-  unclaim(**old);
-  clients_.erase(clients_.find(id));
-  return revision;
+Result<uint64_t> MemoryStore::apply(const std::vector<Write>& writes, std::optional<uint64_t> expected_revision) {
+  if (expected_revision && *expected_revision != revision_)
+    return make_error(Status::CONFLICT, "the registry was changed meanwhile");
+  Draft draft(*this);
+  for (size_t i = 0; i < writes.size(); ++i) {
+    auto added = draft.add(writes[i]);
+    if (added) continue;
+    Error error = added.error();
+    error.path = "/" + std::to_string(i) + error.path;
+    return error;
+  }
+  return draft.commit();
 }
 
 Result<ChangeFeed> MemoryStore::changes_since(uint64_t revision) {
@@ -64,42 +137,6 @@ Result<ChangeFeed> MemoryStore::changes_since(uint64_t revision) {
   for (const Change& change : feed_)
     if (change.revision > revision) out.changes.push_back(change);
   return out;
-}
-
-Result<Client*> MemoryStore::find(const std::string& id, uint64_t expected_revision) {
-  auto it = clients_.find(id);
-  if (it == clients_.end()) return not_found(id);
-  if (it->second.revision != expected_revision)
-    return make_error(Status::CONFLICT, "client '" + id + "' was changed meanwhile");
-  return &it->second;
-}
-
-// The entry's own earlier claims do not count.
-Result<void> MemoryStore::check_free(const Client& client) const {
-  auto key = id_of_key_.find(client.noise_public_key);
-  if (key != id_of_key_.end() && key->second != client.id) return taken_by("the key", key->second, "/noise_public_key");
-  for (size_t i = 0; i < client.addresses.size(); ++i) {
-    auto it = id_of_address_.find(client.addresses[i]);
-    if (it != id_of_address_.end() && it->second != client.id)
-      return taken_by(client.addresses[i].text(), it->second, "/addresses/" + std::to_string(i));
-  }
-  return {};
-}
-
-void MemoryStore::claim(const Client& client) {
-  id_of_key_[client.noise_public_key] = client.id;
-  for (const auto& ip : client.addresses) id_of_address_[ip] = client.id;
-}
-
-void MemoryStore::unclaim(const Client& client) {
-  id_of_key_.erase(client.noise_public_key);
-  for (const auto& ip : client.addresses) id_of_address_.erase(ip);
-}
-
-uint64_t MemoryStore::record(const std::string& id, bool removed) {
-  feed_.push_back({++revision_, id, removed});
-  if (feed_.size() > feed_size_) feed_.pop_front();
-  return revision_;
 }
 
 }  // namespace smartvpn::registry

@@ -9,16 +9,21 @@ namespace {
 
 Client client_of(const ClientSpec& spec, const PublicKey& key) {
   Client client;
+  static_cast<ClientSettings&>(client) = spec;
   client.id = spec.id;
   client.noise_public_key = key;
-  client.enabled = spec.enabled;
-  client.expires_at_ms = spec.expires_at_ms;
-  client.addresses = spec.addresses;
-  client.max_sessions = spec.max_sessions;
-  client.description = spec.description;
-  client.tags = spec.tags;
-  client.security = spec.security;
+  client.wireguard_public_key = spec.wireguard_public_key;
+  client.wireguard_preshared_key = spec.wireguard_preshared_key;
   return client;
+}
+
+// The path is the client's own: it is the only one of the transaction.
+Result<uint64_t> apply_one(Store& store, Write write) {
+  auto revision = store.apply({std::move(write)}, std::nullopt);
+  if (revision) return revision;
+  Error error = revision.error();
+  if (error.path.rfind("/0", 0) == 0) error.path.erase(0, 2);
+  return error;
 }
 
 Error not_found(const std::string& id) { return make_error(Status::NOT_FOUND, "no client '" + id + "'"); }
@@ -75,7 +80,7 @@ Result<CreatedClient> Registry::create(const ClientSpec& spec) {
   }
   if (auto free = check_free(spec, created.client.noise_public_key); !free) return free.error();
   if (auto reserved = pool_->reserve(spec.addresses); !reserved) return reserved.error();
-  auto revision = store_->insert(created.client);
+  auto revision = apply_one(*store_, {Write::Kind::insert, created.client});
   if (!revision) {
     pool_->unreserve(spec.addresses);
     return revision.error();
@@ -104,7 +109,7 @@ Result<Client> Registry::set_enabled(const std::string& id, bool enabled) {
   if (it->second.enabled == enabled) return it->second;
   Client changed = it->second;
   changed.enabled = enabled;
-  auto revision = store_->replace(changed);
+  auto revision = apply_one(*store_, {Write::Kind::replace, changed});
   if (!revision) return revision.error();
   it->second.enabled = enabled;
   revision_ = it->second.revision = *revision;
@@ -114,7 +119,7 @@ Result<Client> Registry::set_enabled(const std::string& id, bool enabled) {
 Result<Client> Registry::remove(const std::string& id) {
   auto it = clients_.find(id);
   if (it == clients_.end()) return not_found(id);
-  auto revision = store_->remove(id, it->second.revision);
+  auto revision = apply_one(*store_, {Write::Kind::remove, it->second});
   if (!revision) return revision.error();
   revision_ = *revision;
   by_key_.erase(it->second.noise_public_key);

@@ -1,10 +1,12 @@
 // Where client entries live. The registry keeps a copy in memory and writes through; every change
 // has a revision, and the feed of changes lets several servers share one store. Calls are made by one
-// thread; a back end with a disk or a network answers SYSTEM when that fails.
+// thread at a time; a back end with a disk or a network may wait for it, and answers SYSTEM when that fails.
 #pragma once
 
 #include <deque>
 #include <map>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "registry/client.hpp"
@@ -24,6 +26,14 @@ struct ChangeFeed {
   bool complete = true;         // false: the feed no longer reaches back that far; load everything
 };
 
+// One change of a transaction.
+struct Write {
+  enum class Kind : uint8_t { insert, replace, remove };
+  Kind kind = Kind::insert;
+  // `revision` says which state replace and remove were made from; remove needs no more than it and the id.
+  Client client;
+};
+
 class Store {
  public:
   virtual ~Store() = default;
@@ -31,18 +41,22 @@ class Store {
   virtual Result<std::vector<Client>> load() = 0;
   // NOT_FOUND if there is none.
   virtual Result<Client> get(const std::string& id) = 0;
-  // The new revision, which the entry then carries. EXISTS if the id, the key or a fixed address is
-  // taken; paths as in the client's object.
-  virtual Result<uint64_t> insert(Client client) = 0;
-  // The entry's `revision` says which state it was made from: CONFLICT if somebody changed it since,
-  // NOT_FOUND if it is gone. EXISTS if the key or an address would become another entry's.
-  virtual Result<uint64_t> replace(Client client) = 0;
-  // CONFLICT and NOT_FOUND as above.
-  virtual Result<uint64_t> remove(const std::string& id, uint64_t expected_revision) = 0;
+  // All of the writes, or none. Each makes one revision; the answer is that of the last one, and the
+  // entries written then carry theirs: the n-th of N writes carries answer - N + n. When it returns OK the
+  // store would survive the machine's sudden end (as far as it survives anything). No write: OK.
+  // CONFLICT if `expected_revision` is given and is not the store's, or if an entry was changed since the
+  // revision that a replace or remove was made from; NOT_FOUND if it is gone; EXISTS if an id, a key (Noise
+  // and WireGuard keys, those of rotations too) or a fixed address is taken or would become another entry's;
+  // SYSTEM when the disk or network refuses. Paths begin with the write's index: "/0/noise_public_key".
+  virtual Result<uint64_t> apply(const std::vector<Write>& writes, std::optional<uint64_t> expected_revision) = 0;
   // Grows by one with every change; 0 for an empty new store.
   virtual Result<uint64_t> revision() = 0;
   virtual Result<ChangeFeed> changes_since(uint64_t revision) = 0;
 };
+
+// What no other client may have, with its path in the client's object: keys, those of a rotation, fixed
+// addresses. Every store finds the same duplicates by it; a Noise and a WireGuard key may be equal.
+std::vector<std::pair<std::string, std::string>> unique_claims(const Client& client);
 
 // Forgets everything with the process. The feed reaches `feed_size` changes back.
 class MemoryStore final : public Store {
@@ -50,24 +64,18 @@ class MemoryStore final : public Store {
   explicit MemoryStore(size_t feed_size = 4096) : feed_size_(feed_size) {}
   Result<std::vector<Client>> load() override;
   Result<Client> get(const std::string& id) override;
-  Result<uint64_t> insert(Client client) override;
-  Result<uint64_t> replace(Client client) override;
-  Result<uint64_t> remove(const std::string& id, uint64_t expected_revision) override;
+  Result<uint64_t> apply(const std::vector<Write>& writes, std::optional<uint64_t> expected_revision) override;
   Result<uint64_t> revision() override { return revision_; }
   Result<ChangeFeed> changes_since(uint64_t revision) override;
 
  private:
-  Result<Client*> find(const std::string& id, uint64_t expected_revision);
-  Result<void> check_free(const Client& client) const;
-  void claim(const Client& client);
-  void unclaim(const Client& client);
-  uint64_t record(const std::string& id, bool removed);
+  // What a transaction changes, beside what was there: the maps are touched only when all of it is right.
+  class Draft;
 
   const size_t feed_size_;
   uint64_t revision_ = 0;
   std::map<std::string, Client> clients_;
-  std::map<PublicKey, std::string> id_of_key_;
-  std::map<inet::IpAddress, std::string> id_of_address_;
+  std::map<std::string, std::string> owner_;  // id by what only one client may have: a key, an address
   std::deque<Change> feed_;
 };
 

@@ -68,14 +68,30 @@ registry::ClientSpec to_spec(const config::ClientConfig& client) {
   registry::ClientSpec spec;
   spec.id = client.id;
   spec.noise_public_key = client.noise_public_key;
+  spec.wireguard_public_key = client.wireguard_public_key;
+  if (client.wireguard_preshared_key)
+    spec.wireguard_preshared_key = std::make_shared<const SecretKey>(client.wireguard_preshared_key->clone());
   spec.enabled = client.enabled;
   spec.expires_at_ms = client.expires_at_ms.value_or(0);
   spec.addresses = client.addresses;
+  spec.subnets = client.subnets;
+  spec.allow_overlap = client.allow_overlap;
+  for (auto transport : client.transports)
+    spec.transports |= static_cast<registry::TransportMask>(1u << static_cast<unsigned>(transport));
   spec.max_sessions = client.max_sessions;
+  spec.session_policy = client.session_policy == config::SessionPolicy::refuse_new ? registry::SessionPolicy::refuse_new
+                                                                                   : registry::SessionPolicy::drop_oldest;
+  spec.priority = client.priority;
   spec.description = client.description;
   spec.tags = client.tags;
-  spec.security.ip_allow_list = client.security.ip_allow_list;
-  spec.security.ip_block_list = client.security.ip_block_list;
+  const auto& security = client.security;
+  const auto& rate = security.rate_limit;
+  spec.security = {security.ip_allow_list,
+                   security.ip_block_list,
+                   security.destination_allow_list,
+                   security.destination_block_list,
+                   {rate.from_client_bytes_per_second, rate.from_client_burst_bytes, rate.to_client_bytes_per_second,
+                    rate.to_client_burst_bytes}};
   return spec;
 }
 
