@@ -25,6 +25,8 @@ constexpr Feature kFeatures[] = {
     {"testing", true},
     {"proxy_protocol", true},
     {"memory_store", true},
+    {"sqlite_store", SMARTVPN_WITH_SQLITE},
+    {"qr", SMARTVPN_WITH_QR},
     {"quic", false},
     {"wireguard", false},
     {"nat", false},
