@@ -9,8 +9,8 @@ namespace {
 constexpr int kBusyMs = 1000;  // a server that is just ending may still have the file
 constexpr const char* kPath = "/registry/path";
 
-// The errno behind a code; SQLite keeps one only for failed opens and I/O.
-int errno_of(sqlite3* db, int code) {
+// The errno behind a code.
+int errno_of(sqlite3* db, int code, int last_errno) {
   switch (code & 0xff) {
     case SQLITE_FULL:
       return ENOSPC;
@@ -24,6 +24,7 @@ int errno_of(sqlite3* db, int code) {
       return EACCES;
     case SQLITE_IOERR:
     case SQLITE_CANTOPEN: {
+      if (last_errno != 0) return last_errno;
       const int kept = db ? sqlite3_system_errno(db) : 0;
       return kept != 0 ? kept : EIO;
     }
@@ -34,7 +35,7 @@ int errno_of(sqlite3* db, int code) {
 
 }  // namespace
 
-Error sqlite_error(sqlite3* db, int code, const std::string& doing) {
+Error sqlite_error(sqlite3* db, int code, const std::string& doing, int last_errno) {
   switch (code & 0xff) {
     case SQLITE_NOMEM:
       return make_error(Status::NO_MEMORY, status_text(static_cast<int32_t>(Status::NO_MEMORY)), kPath);
@@ -51,7 +52,7 @@ Error sqlite_error(sqlite3* db, int code, const std::string& doing) {
     default:
       break;
   }
-  if (const int number = errno_of(db, code); number != 0) return system_error(number, doing, kPath);
+  if (const int number = errno_of(db, code, last_errno); number != 0) return system_error(number, doing, kPath);
   return make_error(Status::INTERNAL, doing + ": " + (db ? sqlite3_errmsg(db) : sqlite3_errstr(code)), kPath);
 }
 
@@ -74,10 +75,12 @@ void SqliteStatement::bind_null(int index) noexcept { note(sqlite3_bind_null(sta
 Result<bool> SqliteStatement::step() {
   sqlite3* db = sqlite3_db_handle(statement_.get());
   if (bind_code_ != SQLITE_OK) return sqlite_error(db, bind_code_, "binding a value");
+  errno = 0;
   const int code = sqlite3_step(statement_.get());
   if (code == SQLITE_ROW) return true;
   if (code == SQLITE_DONE) return false;
-  return sqlite_error(db, code, "the registry's file");
+  const int last = errno;
+  return sqlite_error(db, code, "the registry's file", last);
 }
 
 Result<void> SqliteStatement::run() {
@@ -139,9 +142,11 @@ Result<void> SqliteDb::configure() {
 }
 
 Result<void> SqliteDb::run(const char* sql) {
+  errno = 0;
   const int code = sqlite3_exec(db_.get(), sql, nullptr, nullptr, nullptr);
-  if (code != SQLITE_OK) return sqlite_error(db_.get(), code, "the registry's file");
-  return {};
+  if (code == SQLITE_OK) return {};
+  const int last = errno;
+  return sqlite_error(db_.get(), code, "the registry's file", last);
 }
 
 Result<SqliteStatement> SqliteDb::prepare(const std::string& sql) {

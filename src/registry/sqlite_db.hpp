@@ -17,8 +17,9 @@
 namespace smartvpn::registry {
 
 // SYSTEM with errno for what the system refuses (ENOSPC, EROFS, EBUSY if another process has the file, EIO...)
-// and for damage, NO_MEMORY, else INTERNAL. Always about "/registry/path".
-Error sqlite_error(sqlite3* db, int code, const std::string& doing);
+// and for damage, NO_MEMORY, else INTERNAL. Always about "/registry/path". `last_errno`: errno as the failed call
+// left it, of one that was entered with 0; SQLite itself keeps it only for failed opens.
+Error sqlite_error(sqlite3* db, int code, const std::string& doing, int last_errno = 0);
 
 // A prepared statement. Views that it gives live until its next step or reset. Must not outlive its connection.
 class SqliteStatement {
