@@ -33,7 +33,7 @@ constexpr Feature kFeatures[] = {
     {"bridge", false},
     {"relay", false},
     {"authorize", false},
-    {"reconfigure", false},
+    {"reconfigure", true},
     {"rotate", false},
     {"patch", false},
     {"transactions", false},
