@@ -92,13 +92,7 @@ class StoreTest : public ::testing::Test {
 };
 
 using Stores = ::testing::Types<InMemory, InAFile, InAReopenedFile>;
-struct StoreNames {
-  template <class T>
-  static std::string GetName(int) {
-    return std::is_same_v<T, InMemory> ? "Memory" : std::is_same_v<T, InAFile> ? "Sqlite" : "SqliteReopened";
-  }
-};
-TYPED_TEST_SUITE(StoreTest, Stores, StoreNames);
+TYPED_TEST_SUITE(StoreTest, Stores);
 
 TYPED_TEST(StoreTest, EveryChangeHasARevisionAndTheEntryCarriesIt) {
   EXPECT_EQ(*this->store().revision(), 0u);
