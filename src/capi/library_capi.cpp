@@ -25,6 +25,10 @@ constexpr Feature kFeatures[] = {
     {"testing", true},
     {"proxy_protocol", true},
     {"memory_store", true},
+    {"rotate", true},
+    {"patch", true},
+    {"transactions", true},
+    {"export", true},
     {"quic", false},
     {"wireguard", false},
     {"nat", false},
@@ -32,10 +36,6 @@ constexpr Feature kFeatures[] = {
     {"relay", false},
     {"authorize", false},
     {"reconfigure", false},
-    {"rotate", false},
-    {"patch", false},
-    {"transactions", false},
-    {"export", false},
 };
 
 }  // namespace
