@@ -27,6 +27,10 @@ constexpr Feature kFeatures[] = {
     {"memory_store", true},
     {"sqlite_store", SMARTVPN_WITH_SQLITE},
     {"qr", SMARTVPN_WITH_QR},
+    {"rotate", true},
+    {"patch", true},
+    {"transactions", true},
+    {"export", true},
     {"quic", false},
     {"wireguard", false},
     {"nat", false},
@@ -34,10 +38,6 @@ constexpr Feature kFeatures[] = {
     {"relay", false},
     {"authorize", false},
     {"reconfigure", true},
-    {"rotate", false},
-    {"patch", false},
-    {"transactions", false},
-    {"export", false},
 };
 
 }  // namespace

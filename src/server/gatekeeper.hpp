@@ -31,8 +31,9 @@ class Gatekeeper final : public session::Admission {
     std::string client_id;
     uint64_t client_number = 0;
     uint64_t lease = 0;
+    PublicKey key{};
     std::vector<inet::IpAddress> addresses;
-    int64_t expires_at_ms = 0;
+    std::vector<inet::IpAddress> fixed;  // the entry's at the offer
   };
 
   explicit Gatekeeper(const Parts& parts);
@@ -71,7 +72,8 @@ class Gatekeeper final : public session::Admission {
     Admitted admitted;
   };
 
-  Reason judge(const session::Connection& connection, const ClientDirectory::Found& found) const;
+  Reason judge(const session::Connection& connection, const PublicKey& key, const ClientDirectory::Found& found) const;
+  bool refuses_new(const registry::Client& client) const;
   bool has_room(const registry::Client& client) const;
   Reason offer(Entry& entry, const ClientDirectory::Found& found, const session::Identity& identity);
   void leave_header_stage(const session::Connection& connection, Entry& entry) noexcept;

@@ -19,7 +19,11 @@ struct LiveSession {
   uint64_t lease = 0;                // registry::LeaseId
   session::Connection peer;          // a copy: addresses, listener, transport
   std::string client_id;
+  uint64_t client_number = 0;        // ClientDirectory::Found::number
+  PublicKey key{};                   // that it has proven
   std::vector<inet::IpAddress> addresses;
+  std::vector<inet::IpAddress> fixed;  // the entry's, when it was last held against it
+  std::vector<inet::Cidr> subnets;     // routed to it
   session::Link* link = nullptr;     // valid until the session is removed
   int64_t since_ms = 0;              // wall clock
   Time since{};
@@ -45,6 +49,7 @@ class SessionTable {
   }
   // Ids of a client's sessions; a copy, because acting on them changes the table.
   std::vector<uint64_t> of_client(const std::string& client_id) const;
+  std::vector<std::string> clients() const;  // those with a session, once each, in order
 
  private:
   SlotMap<LiveSession> sessions_;

@@ -60,8 +60,8 @@ Result<std::unique_ptr<Shard>> Shard::create(Plan plan, telemetry::EventHub& hub
   auto loop = net::Loop::create();
   if (!loop) return loop.error();
   std::unique_ptr<Shard> shard(new Shard(std::move(plan), hub, std::move(*loop), std::move(*pool)));
-  auto directory =
-      ClientDirectory::open(std::make_unique<registry::MemoryStore>(), shard->addresses_, shard->router_.table());
+  const bool wireguard = shard->plan_.config.keys.wireguard_private_key.has_value();
+  auto directory = ClientDirectory::open(shard->addresses_, shard->router_.table(), {.wireguard_addresses = wireguard});
   if (!directory) return directory.error();
   shard->clients_ = std::move(*directory);
   shard->gatekeeper_ = std::make_unique<Gatekeeper>(Gatekeeper::Parts{
@@ -70,7 +70,6 @@ Result<std::unique_ptr<Shard>> Shard::create(Plan plan, telemetry::EventHub& hub
   shard->gatekeeper_->on_session_end([self](uint64_t connection, Reason reason, const std::string& detail) {
     return self->on_session_end(connection, reason, detail);
   });
-  if (auto ok = shard->declare_clients(); !ok) return ok.error();
   return shard;
 }
 
@@ -97,17 +96,6 @@ Shard::Shard(Plan plan, telemetry::EventHub& hub, std::unique_ptr<net::Loop> loo
 
 Shard::~Shard() { close_everything(); }
 
-Result<void> Shard::declare_clients() {
-  for (size_t i = 0; i < plan_.config.clients.size(); ++i) {
-    auto created = clients_->create(to_spec(plan_.config.clients[i]));
-    if (created) continue;
-    Error error = created.error();
-    error.path = "/clients/" + std::to_string(i) + error.path;
-    return error;
-  }
-  return {};
-}
-
 std::unique_ptr<forward::Engine> Shard::make_engine() {
   switch (plan_.config.forwarding.mode) {
     case ForwardMode::testing:
@@ -132,6 +120,7 @@ Result<void> Shard::open_engine() {
   network.subnets = plan_.config.network.subnets;
   network.gateways = addresses_.gateways();
   network.mtu = plan_.config.network.mtu;
+  network.routes = client_subnets();
   engine_ = make_engine();
   if (auto ok = engine_->start(network, data_path_); !ok) {
     engine_.reset();
@@ -225,12 +214,7 @@ void Shard::tick() {
   Time now = loop_->now();
   gatekeeper_->tick();
   reporter_.tick(now);
-  int64_t wall = wall_clock_ms();
-  std::vector<uint64_t> expired;
-  sessions_.for_each([&](LiveSession& session) {
-    if (session.expires_at_ms != 0 && wall >= session.expires_at_ms) expired.push_back(session.id);
-  });
-  for (uint64_t id : expired) end_session(id, Reason::client_expired);
+  expire();
 }
 
 void Shard::abandon_after_fork() noexcept {
