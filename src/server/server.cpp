@@ -330,6 +330,7 @@ Result<void> Server::reconfigure(config::ServerConfig next,
                                  const std::vector<std::pair<std::string, std::string>>& told) {
   auto plan = make_plan(std::move(next));
   if (!plan) return plan.error();
+  if (auto ok = impl_->registry_.declare(plan->config.clients); !ok) return ok;
   return impl_->command([this, &plan, &told]() -> Result<void> {
     impl_->shard_->reconfigure(std::move(*plan), told);
     return {};
