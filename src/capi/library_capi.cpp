@@ -30,7 +30,7 @@ constexpr Feature kFeatures[] = {
     {"nat", false},
     {"bridge", false},
     {"relay", false},
-    {"authorize", false},
+    {"authorize", true},
     {"reconfigure", false},
     {"rotate", false},
     {"patch", false},

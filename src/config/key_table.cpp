@@ -18,23 +18,6 @@ std::string_view next_part(std::string_view& path) {
   return part;
 }
 
-KeyNode build_tree(std::span<const KeySpec> table) {
-  KeyNode root;
-  for (const auto& spec : table) {
-    KeyNode* node = &root;
-    for (std::string_view rest = spec.path; !rest.empty();) {
-      std::string_view part = next_part(rest);
-      if (auto* found = const_cast<KeyNode*>(node->child(part))) {
-        node = found;
-        continue;
-      }
-      node->children.push_back({part, &spec, {}});
-      node = &node->children.back();
-    }
-  }
-  return root;
-}
-
 const KeyNode* find_node(Kind kind, std::string_view pattern) {
   const KeyNode* node = &key_tree(kind);
   while (node && !pattern.empty()) node = pattern[0] == '/' ? node->child(next_part(pattern)) : nullptr;
@@ -67,6 +50,23 @@ std::string folded(std::string_view word) {
 }
 
 }  // namespace
+
+KeyNode build_tree(std::span<const KeySpec> table) {
+  KeyNode root;
+  for (const auto& spec : table) {
+    KeyNode* node = &root;
+    for (std::string_view rest = spec.path; !rest.empty();) {
+      std::string_view part = next_part(rest);
+      if (auto* found = const_cast<KeyNode*>(node->child(part))) {
+        node = found;
+        continue;
+      }
+      node->children.push_back({part, &spec, {}});
+      node = &node->children.back();
+    }
+  }
+  return root;
+}
 
 const KeyNode* KeyNode::child(std::string_view wanted) const noexcept {
   for (const auto& node : children)

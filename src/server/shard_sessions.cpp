@@ -30,6 +30,8 @@ uint64_t Shard::on_confirmed(const session::Connection& connection, session::Lin
   session->since_ms = wall_clock_ms();
   session->since = loop_->now();
   session->expires_at_ms = admitted->expires_at_ms;
+  session->granted_rate = admitted->granted_rate;
+  if (admitted->session_seconds != 0) session->authorized_until = session->since + seconds(admitted->session_seconds);
   LiveSession* live = adopt(std::move(session), admitted->client_number);
   if (!live) {
     *why = Reason::too_many_sessions;
