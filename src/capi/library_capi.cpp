@@ -31,7 +31,7 @@ constexpr Feature kFeatures[] = {
     {"bridge", false},
     {"relay", false},
     {"authorize", true},
-    {"reconfigure", false},
+    {"reconfigure", true},
     {"rotate", false},
     {"patch", false},
     {"transactions", false},

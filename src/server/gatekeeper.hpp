@@ -69,6 +69,8 @@ class Gatekeeper final : public session::Admission {
   // Denies all that waits for the host, and whoever comes from now on, with this reason.
   void stop_asking(Reason reason) noexcept;
   void tick();
+  // The plan has changed.
+  void reconfigured();
   uint32_t handshakes_in_progress() const noexcept { return handshakes_.count(); }
 
  private:

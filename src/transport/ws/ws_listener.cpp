@@ -88,6 +88,11 @@ bool WsListener::deliver_verdict(uint64_t connection, const session::IdentityVer
   return true;
 }
 
+void WsListener::set_options(ListenerOptions options) {
+  options_ = std::move(options);
+  for (auto& [id, connection] : connections_) connection->set_keys(options_.responder.keys);
+}
+
 void WsListener::close_all(Reason reason) {
   closing_ = true;
   acceptor_->pause();

@@ -63,6 +63,9 @@ class WsListener {
   // The answer to Admission::on_identity that came later. False: not, or no longer, a connection of this listener.
   bool deliver_verdict(uint64_t connection, const session::IdentityVerdict& verdict) noexcept;
 
+  // For new connections, but for where it listens. Keys are for live ones too.
+  void set_options(ListenerOptions options);
+
   // Refuses whatever comes, and closes every connection with this reason; sessions are told.
   void close_all(Reason reason);
 
@@ -77,7 +80,7 @@ class WsListener {
   void bury() noexcept;
 
   Surroundings around_;
-  const ListenerOptions options_;
+  ListenerOptions options_;
   std::shared_ptr<const net::TlsContext> tls_;
   std::unordered_map<uint64_t, std::unique_ptr<ServerConnection>> connections_;
   std::unique_ptr<ServerConnection> dead_;  // a chain, so that burying needs no memory
