@@ -36,6 +36,13 @@ std::unique_ptr<WireClient> session_with(RunningServer& server, const SecretKey&
   return client;
 }
 
+// The next refusal for this reason; null when none comes in time.
+telemetry::EventPtr next_rejection_for(RunningServer& server, const std::string& reason) {
+  auto event = server.wait(EventType::connection_rejected);
+  while (event && event->text("reason") != reason) event = server.wait(EventType::connection_rejected);
+  return event;
+}
+
 TEST(RealIp, EventsAndSessionsShowTheClientAndTheProxy) {
   struct Case {
     const char* header;
@@ -108,9 +115,8 @@ TEST(RealIp, TheClientsAddressIsJudgedBeforeTheUpgrade) {
   EXPECT_EQ(status_of(server, "X-Forwarded-For: 198.51.100.66\r\n"), "403");
   EXPECT_EQ(status_of(server, "X-Forwarded-For: 203.0.113.9, ::ffff:198.51.100.66, 10.0.0.1\r\n"), "403");
   EXPECT_EQ(status_of(server, "X-Forwarded-For: 198.51.100.66, 203.0.113.9\r\n"), "101");  // forged, and no matter
-  auto event = server.wait(EventType::connection_rejected);
+  auto event = next_rejection_for(server, "ip_block_list");
   ASSERT_TRUE(event);
-  EXPECT_STREQ(event->text("reason"), "ip_block_list");
   EXPECT_STREQ(event->text("remote_addr"), "198.51.100.66:0");
   EXPECT_TRUE(becomes_idle(server));
 }
@@ -208,9 +214,8 @@ TEST(RealIp, BehindAProxyHeaderTheAddressInThatIsTheOneThatIsTrusted) {
   ASSERT_TRUE(accepted);
   EXPECT_STREQ(accepted->text("remote_addr"), "198.51.100.7:0");
   EXPECT_EQ(status_behind(v2_header("198.51.100.9:99")), "");  // past the CDN
-  auto event = server.wait(EventType::connection_rejected);
+  auto event = next_rejection_for(server, "untrusted_proxy");
   ASSERT_TRUE(event);
-  while (std::string(event->text("reason")) != "untrusted_proxy") ASSERT_TRUE(event = server.wait(event->type()));
   EXPECT_STREQ(event->text("remote_addr"), "198.51.100.9:99");
   EXPECT_EQ(status_behind(proxyproto::testing::v2(0x21, 0x00, {})), "");  // without an address nobody is believed
   RawSocket health(server.port());

@@ -129,7 +129,7 @@ TEST(RequestQueue, RequestsAreOneLineOfJson) {
   request.connection.tlvs = {{"authority", "vpn\n"}, {"0xE3", "a"}, {"0xE3", "b"}};
   EXPECT_EQ(request.json(),
             R"({"token":77,"client_id":"alice","listener":2,"transport":"websocket","remote_addr":"[2001:db8::7]:1",)"
-            R"("peer_addr":"10.0.0.1:99","tlvs":{"authority":"vpn\n","0xE3":"a","0xE3#2":"b"},)"
+            R"("peer_addr":"10.0.0.1:99","tlvs":{"authority":"vpn\u000a","0xE3":"a","0xE3#2":"b"},)"
             R"("deadline":1700000000123})");
 }
 
