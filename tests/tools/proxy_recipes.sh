@@ -26,11 +26,11 @@ stream=$(find /usr/lib/nginx/modules /usr/lib64/nginx/modules -name ngx_stream_m
 nginx -t -q -p "$work" -e stderr -c "$work/nginx.conf"
 
 mkdir -p temporary
+own="access_log off;"
+for kind in client_body proxy fastcgi uwsgi scgi; do own="$own ${kind}_temp_path $work/temporary/$kind;"; done
 {
-  echo "pid $work/nginx.pid; error_log stderr; events {} http { access_log off;"
-  for kind in client_body proxy fastcgi uwsgi scgi; do echo "${kind}_temp_path $work/temporary/$kind;"; done
-  sed "s|/etc/nginx/|$work/|" "$recipes/nginx-http.conf"
-  echo "}"
+  echo "pid $work/nginx.pid; error_log stderr; events {}"
+  sed -e "s|/etc/nginx/|$work/|" -e "s|^http {|http { $own|" "$recipes/nginx-http.conf"
 } > nginx-http.conf
 nginx -t -q -p "$work" -e stderr -c "$work/nginx-http.conf"
 
