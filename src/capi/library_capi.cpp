@@ -36,7 +36,7 @@ constexpr Feature kFeatures[] = {
     {"nat", false},
     {"bridge", false},
     {"relay", false},
-    {"authorize", false},
+    {"authorize", true},
     {"reconfigure", true},
 };
 

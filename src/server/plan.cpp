@@ -27,6 +27,11 @@ Result<ListenerPlan> make_listener(const config::ListenConfig& config, const std
     if (!trusted) return trusted.error();
     plan.trusted = std::move(*trusted);
   }
+  if (config.real_ip_header != "off") {
+    auto trusted = acl::TrustedProxies::compile(config.real_ip_trusted_proxies, path + "/real_ip_trusted_proxies");
+    if (!trusted) return trusted.error();
+    plan.real_ip_trusted = std::move(*trusted);
+  }
   if (config.tls) {
     net::TlsServerOptions options;
     options.certificate = config.tls->certificate;

@@ -11,6 +11,7 @@ namespace {
 
 constexpr Duration kTick = seconds(1);
 constexpr Duration kDrainStep = milliseconds(20);
+constexpr Duration kVerdictTimeout = seconds(75);  // beyond any authorize_timeout_ms, which holds first
 constexpr Duration kCloseLimit = milliseconds(1500);  // what closing connections may take to say goodbye
 
 using ForwardMode = config::ForwardingConfig::Mode;
@@ -64,11 +65,21 @@ Result<std::unique_ptr<Shard>> Shard::create(Plan plan, telemetry::EventHub& hub
   auto directory = ClientDirectory::open(shard->addresses_, shard->router_.table(), {.wireguard_addresses = wireguard});
   if (!directory) return directory.error();
   shard->clients_ = std::move(*directory);
-  shard->gatekeeper_ = std::make_unique<Gatekeeper>(Gatekeeper::Parts{
-      shard->plan_, *shard->clients_, shard->addresses_, shard->sessions_, shard->reporter_, *shard->loop_});
+  if (shard->plan_.config.security.authorize) {
+    auto requests = RequestQueue::create();
+    if (!requests) return requests.error();
+    shard->requests_ = std::move(*requests);
+  }
+  shard->gatekeeper_ = std::make_unique<Gatekeeper>(
+      Gatekeeper::Parts{shard->plan_, *shard->clients_, shard->addresses_, shard->sessions_, shard->reporter_,
+                        *shard->loop_, shard->requests_});
   Shard* self = shard.get();
   shard->gatekeeper_->on_session_end([self](uint64_t connection, Reason reason, const std::string& detail) {
     return self->on_session_end(connection, reason, detail);
+  });
+  shard->gatekeeper_->on_verdict([self](uint64_t connection, const session::IdentityVerdict& verdict) {
+    for (auto& listener : self->listeners_)
+      if (listener->deliver_verdict(connection, verdict)) return;
   });
   return shard;
 }
@@ -144,8 +155,13 @@ ws::ListenerOptions Shard::listener_options(size_t index) const {
   options.proxy_local_health = proxy.local == config::ProxyProtocolConfig::Local::health;
   options.upgrade_timeout = milliseconds(plan_.config.security.upgrade_timeout_ms);
   options.upgrade.path = config.path;
+  options.real_ip = ws::RealIpHeader::named(config.real_ip_header);
+  options.trusts = [this, index](const inet::IpAddress& ip) {
+    return plan_.listeners[index].real_ip_trusted.contains(ip);
+  };
   options.responder.keys = keys_;
   options.responder.super_packets = true;
+  options.responder.timing.verdict_timeout = kVerdictTimeout;
   options.responder.timing.keepalive_interval = milliseconds(config.keepalive_interval_ms);
   return options;
 }
@@ -193,6 +209,7 @@ void Shard::begin_drain(Duration drain) {
   Time until = loop_->now() + drain;
   drain_until_ = draining_ ? std::min(drain_until_, until) : until;
   draining_ = true;
+  gatekeeper_->stop_asking(drain == Duration::zero() ? Reason::server_stopping : Reason::draining);
   drain_step();
 }
 

@@ -40,6 +40,9 @@ class Shard final : public session::Host {
   const ClientDirectory& clients() const { return *clients_; }
   ServerFacts facts() const;
   std::vector<std::string> clients_online() const;
+  Result<void> authorize_answer(uint64_t token, const Authorizer::Answer& answer) {
+    return gatekeeper_->authorize_answer(token, answer);
+  }
   std::vector<SessionInfo> sessions();
   Result<SessionInfo> session(uint64_t id);
   Result<void> disconnect(uint64_t session_id, Reason reason);
@@ -56,6 +59,8 @@ class Shard final : public session::Host {
   // Set by open(), constant afterwards.
   const std::vector<BoundEndpoint>& endpoints() const { return endpoints_; }
   std::shared_ptr<forward::HostChannel> host_channel() const { return host_channel_; }
+  // Where the host is asked; null unless `security.authorize` is required. Set by create().
+  std::shared_ptr<RequestQueue> requests() const { return requests_; }
 
   // session::Host
   session::Admission& admission() override { return *gatekeeper_; }
@@ -107,6 +112,7 @@ class Shard final : public session::Host {
   std::unordered_map<uint64_t, uint64_t> session_of_connection_;
   Reporter reporter_;
   std::unique_ptr<ClientDirectory> clients_;
+  std::shared_ptr<RequestQueue> requests_;
   std::unique_ptr<Gatekeeper> gatekeeper_;
   DataPath data_path_;
   std::unique_ptr<forward::Engine> engine_;

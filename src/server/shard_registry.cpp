@@ -133,11 +133,14 @@ void Shard::note_key(const LiveSession& session) {
 
 void Shard::expire() {
   const int64_t now = wall_clock_ms();
-  std::vector<uint64_t> expired;
+  std::vector<std::pair<uint64_t, Reason>> expired;
   sessions_.for_each([&](LiveSession& session) {
-    if (session.expires_at_ms != 0 && now >= session.expires_at_ms) expired.push_back(session.id);
+    if (session.expires_at_ms != 0 && now >= session.expires_at_ms)
+      expired.emplace_back(session.id, Reason::client_expired);
+    else if (loop_->now() >= session.authorized_until)
+      expired.emplace_back(session.id, Reason::authorize_expired);
   });
-  for (uint64_t id : expired) end_session(id, Reason::client_expired);
+  for (auto [id, reason] : expired) end_session(id, reason);
   for (const std::string& id : clients_->expire_rotations(now)) {
     reporter_.client_changed(id, "rotation_expired", clients_->registry().revision());
     enforce(id);

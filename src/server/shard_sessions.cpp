@@ -25,6 +25,8 @@ uint64_t Shard::on_confirmed(const session::Connection& connection, session::Lin
   session->link = &link;
   session->since_ms = wall_clock_ms();
   session->since = loop_->now();
+  session->granted_rate = admitted->granted_rate;
+  if (admitted->session_seconds != 0) session->authorized_until = session->since + seconds(admitted->session_seconds);
   LiveSession* live = adopt(std::move(session), *clients_->find(admitted->client_id).client);
   if (!live) {
     *why = Reason::too_many_sessions;
