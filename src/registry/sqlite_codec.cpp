@@ -90,6 +90,19 @@ class Reader {
   const char* wrong_ = nullptr;
 };
 
+void bind_rotation(Writer& out, const std::optional<Rotation>& rotation) {
+  if (rotation) {
+    out.key(rotation->noise_public_key);
+    out.key(rotation->wireguard_public_key);
+    out.secret(rotation->noise_private_key);
+    out.secret(rotation->wireguard_private_key);
+  } else {
+    for (int i = 0; i < 4; ++i) out.null();
+  }
+  out.number(rotation ? rotation->until_ms : int64_t{0});
+  out.number(uint64_t{rotation && rotation->seen});
+}
+
 void read_settings(Reader& in, Client& client) {
   client.enabled = in.flag("enabled");
   client.expires_at_ms = in.number();
@@ -144,8 +157,6 @@ bool add_parsed(std::vector<T>& to, const std::optional<T>& value) {
 }  // namespace
 
 void bind_client_row(SqliteStatement& insert, const Client& client, uint64_t revision) {
-  static const Rotation kNone;
-  const Rotation& rotation = client.rotation ? *client.rotation : kNone;
   const RateLimit& rate = client.security.rate_limit;
   Writer out(insert);
   out.text(client.id);
@@ -167,15 +178,7 @@ void bind_client_row(SqliteStatement& insert, const Client& client, uint64_t rev
   out.secret(client.wireguard_preshared_key);
   out.secret(client.noise_private_key);
   out.secret(client.wireguard_private_key);
-  if (client.rotation)
-    out.key(rotation.noise_public_key);
-  else
-    out.null();
-  out.key(rotation.wireguard_public_key);
-  out.secret(rotation.noise_private_key);
-  out.secret(rotation.wireguard_private_key);
-  out.number(rotation.until_ms);
-  out.number(uint64_t{rotation.seen});
+  bind_rotation(out, client.rotation);
 }
 
 Result<Client> read_client_row(const SqliteStatement& row) {
