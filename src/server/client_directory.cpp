@@ -2,8 +2,6 @@
 
 #include <new>
 
-#include "server/plan.hpp"
-
 namespace smartvpn::server {
 namespace {
 
@@ -29,7 +27,8 @@ ClientDirectory::Found ClientDirectory::found(const registry::Client* client) co
   if (!client) return {};
   auto it = entries_.find(client->id);
   if (it == entries_.end()) return {};
-  return {client, &it->second.policy, it->second.number};
+  const ClientPolicy& policy = it->second.policy;
+  return {client, &policy.source, policy.destinations, it->second.number};
 }
 
 ClientDirectory::Found ClientDirectory::find_by_key(const PublicKey& key) const {
@@ -63,7 +62,7 @@ Result<registry::Client> ClientDirectory::remove(const std::string& id) {
   return removed;
 }
 
-void ClientDirectory::adopt(const registry::Client& client, acl::SourcePolicy policy) {
+void ClientDirectory::adopt(const registry::Client& client, ClientPolicy policy) {
   uint64_t number = next_number_++;
   for (const auto& ip : client.addresses) routes_.add_client(host_route(ip), number);
   entries_[client.id] = Entry{std::move(policy), number};

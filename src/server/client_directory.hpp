@@ -9,6 +9,7 @@
 #include "acl/source_policy.hpp"
 #include "registry/registry.hpp"
 #include "router/router.hpp"
+#include "server/plan.hpp"
 
 namespace smartvpn::server {
 
@@ -21,6 +22,7 @@ class ClientDirectory {
   struct Found {
     const registry::Client* client = nullptr;
     const acl::SourcePolicy* policy = nullptr;
+    std::shared_ptr<const acl::DestinationPolicy> destinations;  // null: everywhere
     uint64_t number = 0;  // for the routing table
   };
   // Null client if unknown. Valid until the next change.
@@ -36,12 +38,12 @@ class ClientDirectory {
 
  private:
   struct Entry {
-    acl::SourcePolicy policy;
+    ClientPolicy policy;
     uint64_t number = 0;
   };
   ClientDirectory(registry::Registry registry, registry::AddressPool& pool, router::RouteTable& routes)
       : registry_(std::move(registry)), pool_(pool), routes_(routes) {}
-  void adopt(const registry::Client& client, acl::SourcePolicy policy);
+  void adopt(const registry::Client& client, ClientPolicy policy);
   Found found(const registry::Client* client) const;
 
   registry::Registry registry_;

@@ -10,6 +10,7 @@
 #include "net/loop.hpp"
 #include "registry/address_pool.hpp"
 #include "server/client_directory.hpp"
+#include "server/memory_guard.hpp"
 #include "server/plan.hpp"
 #include "server/reporter.hpp"
 #include "session/admission.hpp"
@@ -24,6 +25,7 @@ class Gatekeeper final : public session::Admission {
     registry::AddressPool& pool;
     SessionTable& sessions;
     Reporter& reporter;
+    MemoryGuard& memory;
     net::Loop& loop;  // for the time of the turn
   };
   // What a confirmed connection becomes a session with.
@@ -60,6 +62,7 @@ class Gatekeeper final : public session::Admission {
 
  private:
   static constexpr int kHandshakesPerTurn = 4;
+  static constexpr uint32_t kOrdinaryPriority = 100;  // above: the first to go without when memory is scarce
   enum class Stage : uint8_t { header, stranger, session };
   struct Entry {
     Stage stage = Stage::stranger;

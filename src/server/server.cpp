@@ -231,6 +231,9 @@ Result<void> Server::disconnect(uint64_t session_id, Reason reason) {
 Result<telemetry::StatsSnapshot> Server::stats() {
   return impl_->command([this]() -> Result<telemetry::StatsSnapshot> { return impl_->shard_->stats(); });
 }
+Result<telemetry::ClientStats> Server::client_stats(const std::string& id) {
+  return impl_->command([this, id] { return impl_->shard_->client_stats(id); });
+}
 Result<void> Server::reload_certificates() {
   // Files are read here: the shard never waits for the disk.
   auto contexts = impl_->command([this]() -> Result<Shard::TlsContexts> { return impl_->shard_->tls_contexts(); });

@@ -87,6 +87,8 @@ class Server {
   Result<SessionInfo> session(uint64_t id);
   Result<void> disconnect(uint64_t session_id, Reason reason);
   Result<telemetry::StatsSnapshot> stats();
+  // Of a registered client, over all its sessions since the start. NOT_FOUND.
+  Result<telemetry::ClientStats> client_stats(const std::string& id);
   // Reads certificate and key files again; live sessions keep theirs.
   Result<void> reload_certificates();
 

@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "base/slot_map.hpp"
+#include "acl/destination_policy.hpp"
 #include "inet/icmp.hpp"
+#include "server/session_limits.hpp"
 #include "session/link.hpp"
 #include "telemetry/counters.hpp"
 #include "telemetry/link_quality.hpp"
@@ -28,6 +30,10 @@ struct LiveSession {
   telemetry::SessionCounters counters;
   telemetry::LinkEstimator quality;
   inet::IcmpLimiter icmp;
+  std::shared_ptr<ClientAccount> account;
+  std::shared_ptr<const acl::DestinationPolicy> destinations;  // null: everywhere
+  std::optional<registry::RateLimit> granted_rate;             // of this session alone, beside the client's
+  std::unique_ptr<SessionLimits> limits;                       // null: none
 };
 
 class SessionTable {
