@@ -5,6 +5,7 @@
 // with a limit only.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <optional>

@@ -123,7 +123,7 @@ void Shard::on_rtt(uint64_t session, Duration rtt, Time now) {
 void Shard::on_silence(uint64_t session, bool silent) {
   LiveSession* live = sessions_.find(session);
   if (!live) return;
-  silent ? live->quality.on_ping_unanswered() : live->quality.on_heard();
+  silent ? live->quality.mark_dead() : live->quality.on_heard();
   if (live->quality.take_health_change()) reporter_.health_changed(*live);
 }
 
