@@ -50,7 +50,8 @@ static smartvpn_tunnel* connect_client(smartvpn_server* server) {
   check(smartvpn_client_create(server, client, strlen(client), &credentials, NULL) == SMARTVPN_OK, "client");
   const char* json = smartvpn_credentials_config(credentials);
   check(smartvpn_config_from_json(SMARTVPN_CONFIG_TUNNEL, json, strlen(json), &config, NULL) == SMARTVPN_OK, "tunnel");
-  check(smartvpn_config_set(config, "/forwarding", "{\"mode\": \"host\"}", NULL) == SMARTVPN_OK, "mode");
+  const char* mode = "{\"mode\": \"host\"}";
+  check(smartvpn_config_set(config, "/forwarding", mode, strlen(mode), NULL) == SMARTVPN_OK, "mode");
   check(smartvpn_tunnel_create(config, &tunnel, NULL) == SMARTVPN_OK, "tunnel");
   check(smartvpn_tunnel_start(tunnel, NULL) == SMARTVPN_OK, "tunnel");
   check(smartvpn_tunnel_wait_connected(tunnel, PATIENCE_S * 1000, NULL) == SMARTVPN_OK, "connected");
