@@ -18,6 +18,7 @@ class MemoryGuard {
   // `ceiling` 0: none; everything is counted all the same. `tls`: connections may have it.
   MemoryGuard(uint64_t ceiling, bool tls, PacketPool& pool) noexcept;
 
+  void set_ceiling(uint64_t ceiling) noexcept;
   // How many there are of what is not packets.
   void set_connections(size_t count) noexcept { recount(connections_, count); }
   void set_sessions(size_t count) noexcept { recount(sessions_, count); }
@@ -31,11 +32,15 @@ class MemoryGuard {
   bool is_tight() const noexcept { return ceiling_ != 0 && needed() >= ceiling_ - ceiling_ / 10; }
 
  private:
-  void recount(size_t& kind, size_t count) noexcept;
+  void recount(size_t& kind, size_t count) noexcept {
+    kind = count;
+    apply();
+  }
+  void apply() noexcept;
   // Free blocks make way.
   uint64_t needed() const noexcept { return others_ + pool_.bytes_in_use(); }
 
-  const uint64_t ceiling_;
+  uint64_t ceiling_;
   const size_t connection_;
   PacketPool& pool_;
   size_t connections_ = 0, sessions_ = 0, events_ = 0;

@@ -234,6 +234,15 @@ Result<telemetry::StatsSnapshot> Server::stats() {
 Result<telemetry::ClientStats> Server::client_stats(const std::string& id) {
   return impl_->command([this, id] { return impl_->shard_->client_stats(id); });
 }
+Result<void> Server::reconfigure(config::ServerConfig next,
+                                 const std::vector<std::pair<std::string, std::string>>& told) {
+  auto plan = make_plan(std::move(next));
+  if (!plan) return plan.error();
+  return impl_->command([this, &plan, &told]() -> Result<void> {
+    impl_->shard_->reconfigure(std::move(*plan), told);
+    return {};
+  });
+}
 Result<void> Server::reload_certificates() {
   // Files are read here: the shard never waits for the disk.
   auto contexts = impl_->command([this]() -> Result<Shard::TlsContexts> { return impl_->shard_->tls_contexts(); });

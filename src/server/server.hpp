@@ -89,6 +89,10 @@ class Server {
   Result<telemetry::StatsSnapshot> stats();
   // Of a registered client, over all its sessions since the start. NOT_FOUND.
   Result<telemetry::ClientStats> client_stats(const std::string& id);
+  // Command; BAD_STATE unless running. `next` differs from what the server runs on only in keys whose effect is
+  // `applied`. Compiles lists and reads certificates first, and changes nothing if that fails; then creates the clients
+  // that are missing; then applies the rest at once. `told` is for the event.
+  Result<void> reconfigure(config::ServerConfig next, const std::vector<std::pair<std::string, std::string>>& told);
   // Reads certificate and key files again; live sessions keep theirs.
   Result<void> reload_certificates();
 

@@ -53,6 +53,12 @@ TEST(MemoryGuard, TightComesBeforeFullAndWithoutACeilingNeither) {
   EXPECT_FALSE(none.is_tight());
   EXPECT_FALSE(none.is_full());
   EXPECT_TRUE(unbounded.take(60000));
+  // The ceiling can change under it.
+  none.set_ceiling(1000000);
+  EXPECT_TRUE(none.is_full());
+  EXPECT_FALSE(unbounded.take(60000));
+  none.set_ceiling(0);
+  EXPECT_TRUE(unbounded.take(60000));
 }
 
 constexpr uint64_t kCeiling = 4 << 20;
