@@ -41,10 +41,13 @@ void Gatekeeper::reconfigured() {
 }
 
 Reason Gatekeeper::on_accept(const session::Connection& connection) {
+  const bool full = parts_.memory.is_full();
   Entry& entry = entries_[connection.id];
+  parts_.memory.set_connections(entries_.size());
   auto& scope = parts_.reporter.scope(connection.listener);
   ++scope.connections_total;
   ++scope.connections_open;
+  if (full) return Reason::out_of_memory;
   const ListenerPlan& listener = parts_.plan.listeners[connection.listener];
   if (listener.config.proxy_protocol.mode == Mode::off) return Reason::none;
   if (!listener.trusted.contains(connection.peer_addr.ip)) return Reason::untrusted_proxy;
@@ -134,6 +137,7 @@ std::optional<session::IdentityVerdict> Gatekeeper::on_identity(const session::C
   if (verdict.reason == Reason::none && !identity.rekey) verdict.reason = offer(entry, found, identity);
   if (verdict.reason == Reason::too_many_sessions) verdict.retry_after_s = 10;
   if (verdict.reason != Reason::none) return verdict;
+  if (identity.rekey) ++parts_.reporter.scope(connection.listener).rekeys_total;
   if (authorizer_ && !identity.rekey && !ask_host(connection, identity, entry, verdict)) return std::nullopt;
   if (verdict.reason == Reason::none) verdict.grant = grant(entry);
   return verdict;
@@ -153,6 +157,7 @@ session::Grant Gatekeeper::grant(const Entry& entry) const {
 // The tentative lease.
 Reason Gatekeeper::offer(Entry& entry, const ClientDirectory::Found& found, const session::Identity& identity) {
   if (!has_room(*found.client) || refuses_new(*found.client)) return Reason::too_many_sessions;
+  if (parts_.memory.is_tight() && found.client->priority > kOrdinaryPriority) return Reason::too_many_sessions;
   registry::LeaseRequest request{found.client->id, found.client->addresses, identity.wanted_addresses,
                                  found.client->max_sessions};
   Admitted admitted;
@@ -205,6 +210,7 @@ void Gatekeeper::on_closed(const session::Connection& connection, Reason reason,
   leave_header_stage(connection, it->second);
   Entry entry = std::move(it->second);
   entries_.erase(it);
+  parts_.memory.set_connections(entries_.size());
   --parts_.reporter.scope(connection.listener).connections_open;
   if (entry.counted) limiter_.closed(entry.counted, parts_.loop.now());
   if (entry.in_handshake) handshakes_.leave();

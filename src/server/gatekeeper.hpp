@@ -12,6 +12,7 @@
 #include "registry/address_pool.hpp"
 #include "server/authorizer.hpp"
 #include "server/client_directory.hpp"
+#include "server/memory_guard.hpp"
 #include "server/plan.hpp"
 #include "server/reporter.hpp"
 #include "session/admission.hpp"
@@ -26,6 +27,7 @@ class Gatekeeper final : public session::Admission {
     registry::AddressPool& pool;
     SessionTable& sessions;
     Reporter& reporter;
+    MemoryGuard& memory;
     net::Loop& loop;  // for the time of the turn
     std::shared_ptr<RequestQueue> requests = nullptr;  // null: the host is not asked
   };
@@ -76,6 +78,7 @@ class Gatekeeper final : public session::Admission {
 
  private:
   static constexpr int kHandshakesPerTurn = 4;
+  static constexpr uint32_t kOrdinaryPriority = 100;  // above: the first to go without when memory is scarce
   enum class Stage : uint8_t { header, stranger, session };
   struct Entry {
     Stage stage = Stage::stranger;

@@ -349,6 +349,9 @@ Result<void> Server::disconnect(uint64_t session_id, Reason reason) {
 Result<telemetry::StatsSnapshot> Server::stats() {
   return impl_->command([this]() -> Result<telemetry::StatsSnapshot> { return impl_->shard_->stats(); });
 }
+Result<telemetry::ClientStats> Server::client_stats(const std::string& id) {
+  return impl_->command([this, id] { return impl_->shard_->client_stats(id); });
+}
 Result<void> Server::reconfigure(config::ServerConfig next,
                                  const std::vector<std::pair<std::string, std::string>>& told) {
   auto plan = make_plan(std::move(next));

@@ -113,6 +113,8 @@ class Server {
   Result<SessionInfo> session(uint64_t id);
   Result<void> disconnect(uint64_t session_id, Reason reason);
   Result<telemetry::StatsSnapshot> stats();
+  // Of a registered client, over all its sessions since the start. NOT_FOUND.
+  Result<telemetry::ClientStats> client_stats(const std::string& id);
   // Command; BAD_STATE unless running. `next` differs from what the server runs on only in keys whose effect is
   // `applied`. Compiles lists and reads certificates first, and changes nothing if that fails; then creates the clients
   // that are missing; then applies the rest at once. `told` is for the event.

@@ -7,8 +7,10 @@
 #include <vector>
 
 #include "base/slot_map.hpp"
+#include "acl/destination_policy.hpp"
 #include "inet/icmp.hpp"
 #include "registry/client.hpp"
+#include "server/session_limits.hpp"
 #include "session/link.hpp"
 #include "telemetry/counters.hpp"
 #include "telemetry/link_quality.hpp"
@@ -36,6 +38,9 @@ struct LiveSession {
   telemetry::SessionCounters counters;
   telemetry::LinkEstimator quality;
   inet::IcmpLimiter icmp;
+  std::shared_ptr<ClientAccount> account;
+  std::shared_ptr<const acl::DestinationPolicy> destinations;  // null: everywhere
+  std::unique_ptr<SessionLimits> limits;                       // null: none
 };
 
 class SessionTable {

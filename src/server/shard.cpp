@@ -47,6 +47,10 @@ std::shared_ptr<const session::StaticKeys> static_keys(const config::KeysConfig&
 
 namespace {
 
+bool has_tls(const Plan& plan) {
+  return std::any_of(plan.listeners.begin(), plan.listeners.end(), [](const auto& listener) { return !!listener.tls; });
+}
+
 proxyproto::Mode proxy_mode(ProxyMode mode) {
   if (mode == ProxyMode::v1) return proxyproto::Mode::v1;
   if (mode == ProxyMode::v2) return proxyproto::Mode::v2;
@@ -72,7 +76,7 @@ Result<std::unique_ptr<Shard>> Shard::create(Plan plan, telemetry::EventHub& hub
   }
   shard->gatekeeper_ = std::make_unique<Gatekeeper>(
       Gatekeeper::Parts{shard->plan_, *shard->clients_, shard->addresses_, shard->sessions_, shard->reporter_,
-                        *shard->loop_, shard->requests_});
+                        shard->memory_, *shard->loop_, shard->requests_});
   Shard* self = shard.get();
   shard->gatekeeper_->on_session_end([self](uint64_t connection, Reason reason, const std::string& detail) {
     return self->on_session_end(connection, reason, detail);
@@ -89,6 +93,7 @@ Shard::Shard(Plan plan, telemetry::EventHub& hub, std::unique_ptr<net::Loop> loo
       hub_(hub),
       loop_(std::move(loop)),
       addresses_(std::move(pool)),
+      memory_(plan_.config.limits.memory_bytes, has_tls(plan_), packets_),
       router_(router_options(plan_.config.network), system_rng().u64()),
       reporter_(hub, plan_.listeners.size()),
       data_path_({sessions_, router_, reporter_, packets_, *loop_, addresses_.gateways()}),
@@ -231,6 +236,8 @@ void Shard::tick() {
   Time now = loop_->now();
   gatekeeper_->tick();
   reporter_.tick(now);
+  memory_.set_events(hub_.waiting());
+  if (memory_.is_tight()) sessions_.for_each([](LiveSession& session) { session.link->trim(); });
   expire();
 }
 

@@ -60,7 +60,10 @@ void Shard::commit(RegistryChange& change) {
     if (change.names[change.told])
       reporter_.client_changed(client.id, change.names[change.told], change.draft.base + change.told + 1);
   }
-  for (const auto& step : change.draft.steps) enforce(step.after ? step.after->id : step.before->id);
+  for (const auto& step : change.draft.steps) {
+    enforce(step.after ? step.after->id : step.before->id);
+    if (!step.after) accounts_.remove(step.before->id);
+  }
 }
 
 // Prefixes behind clients, as the kernel shall route them here. Not default routes: they are for what clients
@@ -122,6 +125,7 @@ void Shard::apply_settings(LiveSession& session, const registry::Client& client)
     if (!contains(client.subnets, subnet)) router_.table().detach(subnet, session.id);
   session.subnets = client.subnets;  // before they are attached, so that taking the session out finds them
   for (const auto& subnet : session.subnets) router_.table().attach(subnet, session.id, session.client_number);
+  apply_limits(session, client);
 }
 
 void Shard::note_key(const LiveSession& session) {
