@@ -13,7 +13,19 @@
 
 namespace smartvpn::capi {
 
-enum class Kind : uint8_t { none, error, config, server, events, event, credentials, stats, tunnel, transaction };
+enum class Kind : uint8_t {
+  none,
+  error,
+  config,
+  server,
+  events,
+  event,
+  credentials,
+  stats,
+  tunnel,
+  changes,
+  transaction
+};
 
 // What stands behind a handle.
 class Object {

@@ -35,7 +35,7 @@ constexpr Feature kFeatures[] = {
     {"bridge", false},
     {"relay", false},
     {"authorize", false},
-    {"reconfigure", false},
+    {"reconfigure", true},
 };
 
 }  // namespace
