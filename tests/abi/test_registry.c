@@ -213,7 +213,8 @@ static void clients_are_asked_for_in_pages(void** state) {
   assert_ok(smartvpn_client_query(server, "{\"tag\": \"staff\", \"online\": false}", SMARTVPN_NUL_TERMINATED, json,
                                   sizeof json, NULL, &err));
   assert_non_null(strstr(json, "\"matches\":1"));
-  assert_int_equal(smartvpn_client_query(server, "{\"limit\": 0}", 12, json, sizeof json, NULL, NULL), SMARTVPN_INVALID);
+  assert_int_equal(smartvpn_client_query(server, "{\"limit\": 0}", 12, json, sizeof json, NULL, NULL),
+                   SMARTVPN_INVALID);
   assert_int_equal(smartvpn_client_query(server, NULL, 0, json, 4, &needed, NULL), SMARTVPN_BUFFER_TOO_SMALL);
   assert_int_equal(smartvpn_server_free(server), SMARTVPN_OK);
 }
@@ -225,7 +226,8 @@ static void keys_are_rotated_with_an_overlap(void** state) {
   smartvpn_server* server = running_server("testing");
   assert_int_equal(create(server, "{\"id\": \"alice\"}", &first, path), SMARTVPN_OK);
   assert_ok(smartvpn_key_public(smartvpn_credentials_private_key(first), old_key, sizeof old_key, NULL, &err));
-  assert_ok(smartvpn_client_rotate(server, "alice", "{\"overlap_seconds\": 60}", SMARTVPN_NUL_TERMINATED, &second, &err));
+  assert_ok(
+      smartvpn_client_rotate(server, "alice", "{\"overlap_seconds\": 60}", SMARTVPN_NUL_TERMINATED, &second, &err));
   assert_string_not_equal(smartvpn_credentials_private_key(first), smartvpn_credentials_private_key(second));
   assert_non_null(strstr(smartvpn_credentials_config(second), smartvpn_credentials_private_key(second)));
   const char* rotation = strstr(client_json(server, "alice"), "\"rotation\":{\"previous_noise_public_key\":");
@@ -311,8 +313,8 @@ static void exports_say_whether_the_private_key_is_in_them(void** state) {
       assert_string_equal(json, smartvpn_credentials_config(credentials));
     else
       assert_non_null(strstr(json, "\"noise_private_key\": \"\""));
-    assert_int_equal(
-        smartvpn_client_export(server, "phone", SMARTVPN_EXPORT_WIREGUARD, json, sizeof json, NULL, NULL), status);
+    assert_int_equal(smartvpn_client_export(server, "phone", SMARTVPN_EXPORT_WIREGUARD, json, sizeof json, NULL, NULL),
+                     status);
     assert_int_equal(strstr(json, smartvpn_credentials_wireguard_private_key(credentials)) != NULL, keep);
     assert_int_equal(smartvpn_client_export(server, "phone", SMARTVPN_EXPORT_NATIVE, json, 4, &needed, NULL),
                      SMARTVPN_BUFFER_TOO_SMALL);

@@ -1,12 +1,15 @@
 /* Section 9: several changes as one. */
 #include "support.h"
 
-/* The path of the failure; the status in `*status`. */
-static void failure(smartvpn_status got, smartvpn_error* error, smartvpn_status wanted, const char* path) {
-  assert_int_equal(got, wanted);
-  assert_string_equal(smartvpn_error_path(error), path);
-  smartvpn_error_free(error);
-}
+/* The call, with `&error` as its error argument, fails with this status and path. */
+#define assert_fails(call, wanted, path)                       \
+  do {                                                         \
+    smartvpn_error* error = NULL;                              \
+    const smartvpn_status got = (call);                        \
+    assert_int_equal(got, wanted);                             \
+    assert_string_equal(smartvpn_error_path(error), path);     \
+    assert_int_equal(smartvpn_error_free(error), SMARTVPN_OK); \
+  } while (0)
 
 static smartvpn_transaction* begin(smartvpn_server* server) {
   smartvpn_transaction* transaction = NULL;
@@ -27,7 +30,8 @@ static void all_changes_happen_at_once(void** state) {
   smartvpn_transaction* transaction = begin(server);
   note_create(transaction, "{\"id\": \"alice\"}");
   note_create(transaction, "{\"id\": \"bob\", \"addresses\": [\"10.8.0.9\"]}");
-  assert_ok(smartvpn_transaction_update(transaction, "alice", "{\"tags\": [\"staff\"]}", SMARTVPN_NUL_TERMINATED, &err));
+  assert_ok(
+      smartvpn_transaction_update(transaction, "alice", "{\"tags\": [\"staff\"]}", SMARTVPN_NUL_TERMINATED, &err));
   assert_ok(smartvpn_transaction_remove(transaction, "bob", &err));
   assert_ok(smartvpn_client_list(server, json, sizeof json, NULL, &err));
   assert_string_equal(json, "[]");
@@ -58,17 +62,16 @@ static void all_changes_happen_at_once(void** state) {
 
 static void what_is_wrong_in_itself_is_said_when_it_is_noted(void** state) {
   (void)state;
-  smartvpn_error* error = NULL;
   smartvpn_server* server = running_server("testing");
   smartvpn_transaction* transaction = begin(server);
   const char* wrong = "{\"id\": \"a\", \"max_sessions\": 2, \"subnets\": [\"192.168.7.0/24\"]}";
-  failure(smartvpn_transaction_create(transaction, wrong, strlen(wrong), &error), error, SMARTVPN_INVALID,
-          "/max_sessions");
-  failure(smartvpn_transaction_create(transaction, "{}", 2, &error), error, SMARTVPN_INVALID, "/id");
-  failure(smartvpn_transaction_update(transaction, "a", "{\"prio\": 1}", 11, &error), error, SMARTVPN_INVALID, "/prio");
-  failure(smartvpn_transaction_update(transaction, "a b", "{}", 2, &error), error, SMARTVPN_INVALID, "/id");
-  failure(smartvpn_transaction_remove(transaction, "", &error), error, SMARTVPN_INVALID, "/id");
-  failure(smartvpn_transaction_remove(transaction, NULL, &error), error, SMARTVPN_INVALID, "");
+  assert_fails(smartvpn_transaction_create(transaction, wrong, strlen(wrong), &error), SMARTVPN_INVALID,
+               "/max_sessions");
+  assert_fails(smartvpn_transaction_create(transaction, "{}", 2, &error), SMARTVPN_INVALID, "/id");
+  assert_fails(smartvpn_transaction_update(transaction, "a", "{\"prio\": 1}", 11, &error), SMARTVPN_INVALID, "/prio");
+  assert_fails(smartvpn_transaction_update(transaction, "a b", "{}", 2, &error), SMARTVPN_INVALID, "/id");
+  assert_fails(smartvpn_transaction_remove(transaction, "", &error), SMARTVPN_INVALID, "/id");
+  assert_fails(smartvpn_transaction_remove(transaction, NULL, &error), SMARTVPN_INVALID, "");
   assert_int_equal(smartvpn_transaction_create(transaction, NULL, 0, NULL), SMARTVPN_INVALID);
   assert_ok(smartvpn_transaction_commit(transaction, 0, NULL, &err));
   assert_int_equal(smartvpn_transaction_free(transaction), SMARTVPN_OK);
@@ -79,7 +82,6 @@ static void a_failed_commit_changes_nothing_and_may_be_repeated(void** state) {
   (void)state;
   char json[4096];
   uint64_t revision = 0;
-  smartvpn_error* error = NULL;
   smartvpn_credentials* credentials = NULL;
   smartvpn_server* server = running_server("testing");
   const char* taken = "{\"id\": \"taken\", \"addresses\": [\"10.8.0.9\"]}";
@@ -88,9 +90,9 @@ static void a_failed_commit_changes_nothing_and_may_be_repeated(void** state) {
   smartvpn_credentials_free(credentials);
   note_create(transaction, "{\"id\": \"alice\"}");
   note_create(transaction, "{\"id\": \"bob\", \"addresses\": [\"fd00:8::9\", \"10.8.0.9\"]}");
-  failure(smartvpn_transaction_commit(transaction, 0, &revision, &error), error, SMARTVPN_EXISTS, "/1/addresses/1");
+  assert_fails(smartvpn_transaction_commit(transaction, 0, &revision, &error), SMARTVPN_EXISTS, "/1/addresses/1");
   assert_true(revision == 0);
-  failure(smartvpn_transaction_commit(transaction, 7, NULL, &error), error, SMARTVPN_CONFLICT, "");
+  assert_fails(smartvpn_transaction_commit(transaction, 7, NULL, &error), SMARTVPN_CONFLICT, "");
   assert_ok(smartvpn_client_list(server, json, sizeof json, NULL, &err));
   assert_null(strstr(json, "alice"));
   assert_ok(smartvpn_client_remove(server, "taken", &err));

@@ -97,7 +97,8 @@ TEST_F(LiveRegistry, WhatDoesNotNarrowEndsNothing) {
   for (const std::string& patch :
        {std::string(R"({"description":"x","tags":["t"],"priority":1})"),
         std::string(R"({"security":{"ip_allow_list":["198.51.100.0/24"]}})"),
-        std::string(R"({"security":{"ip_block_list":["198.51.100.8"]}})"), std::string(R"({"transports":["websocket"]})"),
+        std::string(R"({"security":{"ip_block_list":["198.51.100.8"]}})"),
+        std::string(R"({"transports":["websocket"]})"),
         "{\"expires_at\":" + std::to_string(wall_clock_ms() + 3600000) + "}",
         std::string(R"({"security":{"rate_limit":{"to_client_bytes_per_second":1000000}}})"),
         R"({"addresses":[")" + own + "\"]}", std::string(R"({"subnets":["192.168.7.0/24"]})")}) {
@@ -281,7 +282,8 @@ TEST_F(LiveRotation, BothKeysConnectDuringTheOverlapAndTheFirstNewOneIsTold) {
   EXPECT_EQ(next_change(), "alice rotation_seen 2");
   EXPECT_TRUE(face().client_get("alice")->rotation->seen);
   EXPECT_EQ(refusal(old_json), "") << "a new session on the old key";
-  EXPECT_EQ(outcome(face().client_rotate("alice", {}).ok() ? Result<void>() : Result<void>(make_error(Status::BAD_STATE, ""))),
+  EXPECT_EQ(outcome(face().client_rotate("alice", {}).ok() ? Result<void>()
+                                                           : Result<void>(make_error(Status::BAD_STATE, ""))),
             "BAD_STATE ");
 }
 
@@ -348,13 +350,14 @@ TEST_F(LiveRegistry, ATransactionActsAsOneAndOnLiveSessions) {
   auto alice = dial(server_.create_client("alice"));
   auto bob = dial(server_.create_client("bob"));
   const uint64_t base = *face().registry_revision();
-  auto failed = face().transact({creation("carol"), patching("alice", R"({"enabled":false})"),
-                                 patching("nobody", "{}"), ClientChange(ClientChange::Kind::remove, "bob")},
+  auto failed = face().transact({creation("carol"), patching("alice", R"({"enabled":false})"), patching("nobody", "{}"),
+                                 ClientChange(ClientChange::Kind::remove, "bob")},
                                 0);
   ASSERT_FALSE(failed);
   EXPECT_EQ(failed.error().status, Status::NOT_FOUND);
   EXPECT_EQ(failed.error().path, "/2");
-  failed = face().transact({patching("alice", R"({"enabled":false})"), patching("bob", R"({"subnets":["10.8.0.0/16"]})")}, 0);
+  failed = face().transact(
+      {patching("alice", R"({"enabled":false})"), patching("bob", R"({"subnets":["10.8.0.0/16"]})")}, 0);
   ASSERT_FALSE(failed);
   EXPECT_EQ(failed.error().path, "/1/subnets/0");
   EXPECT_EQ(live("alice") + live("bob"), 2u);
@@ -521,8 +524,8 @@ TEST(RegistryOfAServer, ClientsOfTheConfigurationAreThereFromTheBeginning) {
 
 TEST(RegistryOfAServer, ReconfiguringCreatesWhatIsMissingAndChangesNothingElse) {
   auto entry = [](const std::string& id, const std::string& more) {
-    return R"({"id":")" + id + R"(","noise_public_key":")" +
-           format_key(crypto::generate_key_pair(system_rng()).pub) + "\"" + more + "}";
+    return R"({"id":")" + id + R"(","noise_public_key":")" + format_key(crypto::generate_key_pair(system_rng()).pub) +
+           "\"" + more + "}";
   };
   ServerSetup setup;
   RunningServer server{setup};
@@ -532,9 +535,9 @@ TEST(RegistryOfAServer, ReconfiguringCreatesWhatIsMissingAndChangesNothingElse) 
     setup.extra = R"(,"clients":[)" + clients + "]";
     return server.server->reconfigure(*config::parse_server_config(setup.json()), {});
   };
-  auto refused = with(entry("carol", "") + "," + entry("dave", R"(,"subnets":["192.168.7.0/24"])") + "," +
-                      entry("erin", R"(,"security":{"ip_block_list":["300.0.0.1"]})"));
-  ASSERT_FALSE(refused);
+  const std::string her_key = format_key(before.noise_public_key);
+  auto refused = with(entry("carol", "") + R"(,{"id":"dave","noise_public_key":")" + her_key + "\"}");
+  EXPECT_EQ(outcome(refused), "EXISTS /clients/1/noise_public_key");
   EXPECT_EQ(server.server->client_list()->size(), 1u) << "all or nothing";
   ASSERT_TRUE(with(entry("alice", R"(,"description":"x")") + "," + entry("carol", "")));
   EXPECT_EQ(*server.server->client_get("alice"), before);
