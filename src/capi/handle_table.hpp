@@ -24,7 +24,8 @@ enum class Kind : uint8_t {
   stats,
   tunnel,
   changes,
-  transaction
+  transaction,
+  request
 };
 
 // What stands behind a handle.

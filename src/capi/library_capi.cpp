@@ -25,6 +25,8 @@ constexpr Feature kFeatures[] = {
     {"testing", true},
     {"proxy_protocol", true},
     {"memory_store", true},
+    {"sqlite_store", SMARTVPN_WITH_SQLITE},
+    {"qr", SMARTVPN_WITH_QR},
     {"rotate", true},
     {"patch", true},
     {"transactions", true},
@@ -34,7 +36,7 @@ constexpr Feature kFeatures[] = {
     {"nat", false},
     {"bridge", false},
     {"relay", false},
-    {"authorize", false},
+    {"authorize", true},
     {"reconfigure", true},
 };
 

@@ -6,9 +6,9 @@
 namespace smartvpn::server {
 
 Result<ClientListsPtr> compile_client_lists(const registry::ClientSecurity& security, const std::string& path) {
-  auto source = compile_client_policy(security, path);
-  if (!source) return source.error();
-  return ClientListsPtr(std::make_shared<const ClientLists>(ClientLists{std::move(*source)}));
+  auto policy = compile_client_policy(security, path);
+  if (!policy) return policy.error();
+  return ClientListsPtr(std::make_shared<const ClientPolicy>(std::move(*policy)));
 }
 
 Reason judge_client(const ClientDirectory::Found& found, const PublicKey& key, uint8_t transport,
@@ -50,7 +50,8 @@ ClientDirectory::Found ClientDirectory::found(const registry::Client* client) co
   if (!client) return {};
   auto it = entries_.find(client->id);
   if (it == entries_.end()) return {};
-  return {client, &it->second.lists->source, it->second.lists.get(), it->second.number};
+  const ClientPolicy& lists = *it->second.lists;
+  return {client, &lists.source, lists.destinations, it->second.number};
 }
 
 ClientDirectory::Found ClientDirectory::find_by_key(const PublicKey& key) const {

@@ -9,14 +9,12 @@
 #include "acl/source_policy.hpp"
 #include "registry/registry.hpp"
 #include "router/router.hpp"
+#include "server/plan.hpp"
 
 namespace smartvpn::server {
 
 // What is compiled from a client's lists, by the thread that changes them, and never changed itself.
-struct ClientLists {
-  acl::SourcePolicy source;
-};
-using ClientListsPtr = std::shared_ptr<const ClientLists>;
+using ClientListsPtr = std::shared_ptr<const ClientPolicy>;
 // INVALID with the path of the entry; `path` is that of the client's object.
 Result<ClientListsPtr> compile_client_lists(const registry::ClientSecurity& security, const std::string& path);
 
@@ -31,7 +29,7 @@ class ClientDirectory {
   struct Found {
     const registry::Client* client = nullptr;
     const acl::SourcePolicy* policy = nullptr;
-    const ClientLists* lists = nullptr;
+    std::shared_ptr<const acl::DestinationPolicy> destinations;  // null: everywhere
     uint64_t number = 0;  // for the routing table; another one for another client of the same id
   };
   // Null client if unknown. Valid until the next change. By key: also the one before a rotation, while they overlap.

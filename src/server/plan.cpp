@@ -4,8 +4,6 @@ namespace smartvpn::server {
 namespace {
 
 Result<void> check_build(const config::ServerConfig& config) {
-  if (config.limits.memory_bytes != 0)
-    return make_error(Status::UNSUPPORTED, "no memory ceiling in this version", "/limits/memory_bytes");
   if (!SMARTVPN_WITH_TUN && config.forwarding.mode == config::ForwardingConfig::Mode::tun)
     return make_error(Status::UNSUPPORTED, "this build has no tun engine", "/forwarding/mode");
   for (size_t i = 0; i < config.listen.size(); ++i) {
@@ -26,6 +24,11 @@ Result<ListenerPlan> make_listener(const config::ListenConfig& config, const std
                                                 path + "/proxy_protocol/trusted_proxies");
     if (!trusted) return trusted.error();
     plan.trusted = std::move(*trusted);
+  }
+  if (config.real_ip_header != "off") {
+    auto trusted = acl::TrustedProxies::compile(config.real_ip_trusted_proxies, path + "/real_ip_trusted_proxies");
+    if (!trusted) return trusted.error();
+    plan.real_ip_trusted = std::move(*trusted);
   }
   if (config.tls) {
     net::TlsServerOptions options;
@@ -97,9 +100,19 @@ registry::ClientSpec to_spec(const config::ClientConfig& client) {
   return spec;
 }
 
-Result<acl::SourcePolicy> compile_client_policy(const registry::ClientSecurity& security, const std::string& path) {
-  return acl::SourcePolicy::compile(security.ip_block_list, path + "/security/ip_block_list", security.ip_allow_list,
-                                    path + "/security/ip_allow_list");
+Result<ClientPolicy> compile_client_policy(const registry::ClientSecurity& security, const std::string& path) {
+  auto source = acl::SourcePolicy::compile(security.ip_block_list, path + "/security/ip_block_list",
+                                           security.ip_allow_list, path + "/security/ip_allow_list");
+  if (!source) return source.error();
+  auto destinations = acl::DestinationPolicy::compile(
+      security.destination_block_list, path + "/security/destination_block_list", security.destination_allow_list,
+      path + "/security/destination_allow_list");
+  if (!destinations) return destinations.error();
+  ClientPolicy policy;
+  policy.source = std::move(*source);
+  if (!destinations->unrestricted())
+    policy.destinations = std::make_shared<const acl::DestinationPolicy>(std::move(*destinations));
+  return policy;
 }
 
 }  // namespace smartvpn::server

@@ -36,6 +36,8 @@ class Server::Impl {
     std::lock_guard lock(mutex_);
     return state_;
   }
+  Result<void> start_dispatcher();
+  void close_queues();
   void request_stop(Duration drain);
   Result<void> wait_stopped(int32_t timeout_ms);
   void on_thread_end();
@@ -75,6 +77,7 @@ class Server::Impl {
   bool joining_ = false;
   telemetry::EventHub hub_;
   Callbacks callbacks_;
+  std::shared_ptr<RequestQueue> requests_;  // null: the host is not asked. Constant after create()
   std::unique_ptr<Dispatcher> dispatcher_;
   std::unique_ptr<Shard> shard_;
   std::unique_ptr<net::Thread> thread_;
@@ -103,20 +106,10 @@ Result<void> Server::Impl::start_locked() {
   auto fail = [&](const Error& error) -> Result<void> {
     state_ = State::stopped;
     shard_.reset();
-    hub_.close();
+    close_queues();
     return error;
   };
-  if (callbacks_.event) {
-    auto queue = hub_.subscribe(telemetry::kAllEvents, kCallbackQueue);
-    if (!queue) return fail(queue.error());
-    auto dispatcher = Dispatcher::start(*queue, callbacks_.event, [this] {
-      telemetry::Event event(telemetry::EventType::log, wall_clock_ms());
-      event.set("level", "error").set("message", "an exception left the event callback");
-      hub_.publish(std::move(event));
-    });
-    if (!dispatcher) return fail(dispatcher.error());
-    dispatcher_ = std::move(*dispatcher);
-  }
+  if (auto ok = start_dispatcher(); !ok) return fail(ok.error());
   if (auto ok = open_registry(); !ok) return fail(ok.error());
   if (auto ok = shard_->open(); !ok) return fail(ok.error());
   auto thread = net::Thread::start("svpn-shard0", [this] {
@@ -132,12 +125,41 @@ Result<void> Server::Impl::start_locked() {
   return {};
 }
 
+Result<void> Server::Impl::start_dispatcher() {
+  Dispatcher::Duties duties;
+  if (callbacks_.event) {
+    auto queue = hub_.subscribe(telemetry::kAllEvents, kCallbackQueue);
+    if (!queue) return queue.error();
+    duties.events = std::move(*queue);
+    duties.on_event = callbacks_.event;
+  }
+  if (callbacks_.authorize) {
+    duties.requests = requests_;
+    duties.on_request = callbacks_.authorize;
+  }
+  if (!duties.events && !duties.requests) return {};
+  duties.on_exception = [this](const char* callback) {
+    telemetry::Event event(telemetry::EventType::log, wall_clock_ms());
+    event.set("level", "error").set("message", "an exception left the " + std::string(callback) + " callback");
+    hub_.publish(std::move(event));
+  };
+  auto dispatcher = Dispatcher::start(std::move(duties));
+  if (!dispatcher) return dispatcher.error();
+  dispatcher_ = std::move(*dispatcher);
+  return {};
+}
+
+void Server::Impl::close_queues() {
+  hub_.close();
+  if (requests_) requests_->close();
+}
+
 void Server::Impl::request_stop(Duration drain) {
   std::lock_guard lock(mutex_);
   if (state_ == State::created) {
     state_ = State::stopped;
     shard_.reset();
-    hub_.close();
+    close_queues();
     changed_.notify_all();
   } else if (state_ == State::running || state_ == State::draining) {
     state_ = State::draining;
@@ -157,7 +179,7 @@ void Server::Impl::on_thread_end() {
   std::lock_guard lock(mutex_);
   state_ = State::stopped;
   shard = std::move(shard_);
-  hub_.close();
+  close_queues();
   changed_.notify_all();
 }
 
@@ -195,6 +217,7 @@ Result<std::unique_ptr<Server>> Server::create(config::ServerConfig config) {
   auto shard = Shard::create(std::move(*plan), impl->hub_);
   if (!shard) return shard.error();
   impl->shard_ = std::move(*shard);
+  impl->requests_ = impl->shard_->requests();
   return std::unique_ptr<Server>(new Server(std::move(impl)));
 }
 
@@ -326,11 +349,14 @@ Result<void> Server::disconnect(uint64_t session_id, Reason reason) {
 Result<telemetry::StatsSnapshot> Server::stats() {
   return impl_->command([this]() -> Result<telemetry::StatsSnapshot> { return impl_->shard_->stats(); });
 }
+Result<telemetry::ClientStats> Server::client_stats(const std::string& id) {
+  return impl_->command([this, id] { return impl_->shard_->client_stats(id); });
+}
 Result<void> Server::reconfigure(config::ServerConfig next,
                                  const std::vector<std::pair<std::string, std::string>>& told) {
   auto plan = make_plan(std::move(next));
   if (!plan) return plan.error();
-  if (auto declared = impl_->registry_.declare(plan->config.clients); !declared) return declared;
+  if (auto ok = impl_->registry_.declare(plan->config.clients); !ok) return ok;
   return impl_->command([this, &plan, &told]() -> Result<void> {
     impl_->shard_->reconfigure(std::move(*plan), told);
     return {};
@@ -350,6 +376,30 @@ Result<void> Server::reload_certificates() {
     impl_->shard_->set_tls_contexts(std::move(*contexts));
     return {};
   });
+}
+
+namespace {
+
+Error nobody_is_asked() {
+  return make_error(Status::BAD_STATE, "the host is asked only with security.authorize \"required\"");
+}
+
+}  // namespace
+
+Result<RequestPtr> Server::authorize_next(int32_t timeout_ms) {
+  return impl_->requests_ ? impl_->requests_->next(timeout_ms) : nobody_is_asked();
+}
+
+Result<int> Server::authorize_fd() const {
+  return impl_->requests_ ? Result<int>(impl_->requests_->fd()) : nobody_is_asked();
+}
+
+Result<void> Server::authorize_answer(uint64_t token, const Authorizer::Answer& answer) {
+  if (!impl_->requests_) return nobody_is_asked();
+  auto answered = impl_->command([this, token, answer] { return impl_->shard_->authorize_answer(token, answer); });
+  if (!answered && answered.error().status == Status::BAD_STATE)
+    return make_error(Status::NOT_FOUND, "the server is not running, so nothing is open");
+  return answered;
 }
 
 namespace {
@@ -387,6 +437,7 @@ Result<int> Server::packets_fd() const {
 void Server::abandon_after_fork() noexcept {
   Impl* impl = impl_.release();  // leaked: its threads do not exist here
   impl->hub_.abandon_after_fork();
+  if (impl->requests_) impl->requests_->abandon_after_fork();
   if (impl->shard_) impl->shard_->abandon_after_fork();
   if (impl->thread_) impl->thread_->abandon_after_fork();
   if (impl->dispatcher_) impl->dispatcher_->abandon_after_fork();

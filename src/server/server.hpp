@@ -17,6 +17,7 @@
 #include "config/client_json.hpp"
 #include "registry/client.hpp"
 #include "server/client_change.hpp"
+#include "server/authorizer.hpp"
 #include "session/admission.hpp"
 #include "telemetry/event_queue.hpp"
 #include "telemetry/link_quality.hpp"
@@ -64,7 +65,9 @@ struct ExportedClient {
 };
 
 struct Callbacks {
-  std::function<void(const telemetry::Event&)> event;  // runs on the dispatcher thread
+  // On the dispatcher thread, one at a time.
+  std::function<void(const telemetry::Event&)> event;
+  std::function<void(const AuthorizeRequest&)> authorize;
 };
 
 class Server {
@@ -110,12 +113,21 @@ class Server {
   Result<SessionInfo> session(uint64_t id);
   Result<void> disconnect(uint64_t session_id, Reason reason);
   Result<telemetry::StatsSnapshot> stats();
+  // Of a registered client, over all its sessions since the start. NOT_FOUND.
+  Result<telemetry::ClientStats> client_stats(const std::string& id);
   // Command; BAD_STATE unless running. `next` differs from what the server runs on only in keys whose effect is
   // `applied`. Compiles lists and reads certificates first, and changes nothing if that fails; then creates the clients
   // that are missing; then applies the rest at once. `told` is for the event.
   Result<void> reconfigure(config::ServerConfig next, const std::vector<std::pair<std::string, std::string>>& told);
   // Reads certificate and key files again; live sessions keep theirs.
   Result<void> reload_certificates();
+
+  // With `security.authorize` only, else BAD_STATE: requests that wait for the host's word, each handed out once,
+  // here or to the callback. CLOSED once the server has stopped.
+  Result<RequestPtr> authorize_next(int32_t timeout_ms);
+  Result<int> authorize_fd() const;
+  // Command. NOT_FOUND for a token that was answered, is over (as all are after stop), or never was.
+  Result<void> authorize_answer(uint64_t token, const Authorizer::Answer& answer);
 
   // The `host` engine, as forward::HostChannel; BAD_STATE with any other engine.
   Result<size_t> packets_read(ByteSpan arena, std::span<forward::HostPacket> meta, int32_t timeout_ms);

@@ -8,7 +8,9 @@
 #include "forward/host/host_engine.hpp"
 #include "net/timer.hpp"
 #include "server/data_path.hpp"
+#include "server/client_account.hpp"
 #include "server/gatekeeper.hpp"
+#include "server/memory_guard.hpp"
 #include "server/registry_hub.hpp"
 #include "server/server.hpp"
 #include "transport/ws/ws_listener.hpp"
@@ -40,10 +42,14 @@ class Shard final : public session::Host {
   const ClientDirectory& clients() const { return *clients_; }
   ServerFacts facts() const;
   std::vector<std::string> clients_online() const;
+  Result<void> authorize_answer(uint64_t token, const Authorizer::Answer& answer) {
+    return gatekeeper_->authorize_answer(token, answer);
+  }
   std::vector<SessionInfo> sessions();
   Result<SessionInfo> session(uint64_t id);
   Result<void> disconnect(uint64_t session_id, Reason reason);
   telemetry::StatsSnapshot stats();
+  Result<telemetry::ClientStats> client_stats(const std::string& id);
   // TLS contexts by listener, null where there is none: to be made anew elsewhere, because the shard
   // does not wait for the disk. The new ones are for new connections.
   using TlsContexts = std::vector<std::shared_ptr<const net::TlsContext>>;
@@ -56,6 +62,8 @@ class Shard final : public session::Host {
   // Set by open(), constant afterwards.
   const std::vector<BoundEndpoint>& endpoints() const { return endpoints_; }
   std::shared_ptr<forward::HostChannel> host_channel() const { return host_channel_; }
+  // Where the host is asked; null unless `security.authorize` is required. Set by create().
+  std::shared_ptr<RequestQueue> requests() const { return requests_; }
 
   // session::Host
   session::Admission& admission() override { return *gatekeeper_; }
@@ -88,12 +96,18 @@ class Shard final : public session::Host {
   void note_key(const LiveSession& session);
   // What is over by the clock: clients, and overlaps of rotations.
   void expire();
+  // The part of it that is about traffic.
+  void apply_limits(LiveSession& session, const registry::Client& client);
   std::unique_ptr<LiveSession> take_out(uint64_t connection) noexcept;
   void end_session(uint64_t id, Reason reason) noexcept;
   void tick();
   void close_everything();
   void drain_step();
+  telemetry::SessionCounters counters_of(const LiveSession& session) const noexcept;
+  int64_t last_seen_ms(const LiveSession& session) const noexcept;
   SessionInfo describe(const LiveSession& session) const;
+  void add_session(telemetry::ClientStats& client, const LiveSession& session) const;
+  std::vector<telemetry::ClientStats> stats_by_client();
   std::string client_url() const;
 
   Plan plan_;
@@ -101,12 +115,15 @@ class Shard final : public session::Host {
   std::unique_ptr<net::Loop> loop_;
   registry::AddressPool addresses_;
   PacketPool packets_;
+  MemoryGuard memory_;
   crypto::AeadEngine aead_;
   router::Router router_;
+  ClientAccounts accounts_;
   SessionTable sessions_;
   std::unordered_map<uint64_t, uint64_t> session_of_connection_;
   Reporter reporter_;
   std::unique_ptr<ClientDirectory> clients_;
+  std::shared_ptr<RequestQueue> requests_;
   std::unique_ptr<Gatekeeper> gatekeeper_;
   DataPath data_path_;
   std::unique_ptr<forward::Engine> engine_;

@@ -60,7 +60,10 @@ void Shard::commit(RegistryChange& change) {
     if (change.names[change.told])
       reporter_.client_changed(client.id, change.names[change.told], change.draft.base + change.told + 1);
   }
-  for (const auto& step : change.draft.steps) enforce(step.after ? step.after->id : step.before->id);
+  for (const auto& step : change.draft.steps) {
+    enforce(step.after ? step.after->id : step.before->id);
+    if (!step.after) accounts_.remove(step.before->id);
+  }
 }
 
 // Prefixes behind clients, as the kernel shall route them here. Not default routes: they are for what clients
@@ -122,6 +125,7 @@ void Shard::apply_settings(LiveSession& session, const registry::Client& client)
     if (!contains(client.subnets, subnet)) router_.table().detach(subnet, session.id);
   session.subnets = client.subnets;  // before they are attached, so that taking the session out finds them
   for (const auto& subnet : session.subnets) router_.table().attach(subnet, session.id, session.client_number);
+  apply_limits(session, client);
 }
 
 void Shard::note_key(const LiveSession& session) {
@@ -133,11 +137,14 @@ void Shard::note_key(const LiveSession& session) {
 
 void Shard::expire() {
   const int64_t now = wall_clock_ms();
-  std::vector<uint64_t> expired;
+  std::vector<std::pair<uint64_t, Reason>> expired;
   sessions_.for_each([&](LiveSession& session) {
-    if (session.expires_at_ms != 0 && now >= session.expires_at_ms) expired.push_back(session.id);
+    if (session.expires_at_ms != 0 && now >= session.expires_at_ms)
+      expired.emplace_back(session.id, Reason::client_expired);
+    else if (loop_->now() >= session.authorized_until)
+      expired.emplace_back(session.id, Reason::authorize_expired);
   });
-  for (uint64_t id : expired) end_session(id, Reason::client_expired);
+  for (auto [id, reason] : expired) end_session(id, reason);
   for (const std::string& id : clients_->expire_rotations(now)) {
     reporter_.client_changed(id, "rotation_expired", clients_->registry().revision());
     enforce(id);

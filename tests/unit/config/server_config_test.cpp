@@ -214,10 +214,30 @@ TEST(ServerConfig, KnownButNotBuiltIsUnsupportedNeverUnknown) {
                {"/limits/threads", "2"}};
   for (const auto& c : cases)
     EXPECT_EQ(validated(Kind::server, {{c.pointer, c.value}}), std::string("UNSUPPORTED ") + c.pointer) << c.value;
-  EXPECT_EQ(validated(Kind::server, {{"/listen/0/real_ip_header", "\"off\""}, {"/security/authorize", "\"off\""}}),
-            "OK");
   EXPECT_EQ(validated(Kind::server, {{"/network/subnets", R"(["10.8.0.0/24","10.9.0.0/24"])"}}),
             "UNSUPPORTED /network/subnets/1");
+}
+
+TEST(ServerConfig, TheHostIsAskedWhereItIsRequired) {
+  EXPECT_FALSE(server_with({}).security.authorize);
+  auto asked = server_with({{"/security/authorize", "\"required\""}, {"/security/authorize_timeout_ms", "100"}});
+  EXPECT_TRUE(asked.security.authorize);
+  EXPECT_EQ(asked.security.authorize_timeout_ms, 100u);
+  EXPECT_EQ(validated(Kind::server, {{"/security/authorize", "\"maybe\""}}), "INVALID /security/authorize");
+  EXPECT_EQ(validated(Kind::server, {{"/security/authorize_timeout_ms", "60001"}}),
+            "INVALID /security/authorize_timeout_ms");
+}
+
+TEST(ServerConfig, ARealIpHeaderNeedsItsListAndTheListAHeader) {
+  const char* header = "/listen/0/real_ip_header";
+  const char* list = "/listen/0/real_ip_trusted_proxies";
+  auto with = server_with({{header, "\"X-Forwarded-For\""}, {list, R"(["10.0.0.0/8"])"}});
+  EXPECT_EQ(with.listen[0].real_ip_header, "x-forwarded-for");
+  EXPECT_EQ(with.listen[0].keepalive_interval_ms, 20000u);
+  EXPECT_EQ(validated(Kind::server, {{header, "\"forwarded\""}}), std::string("INVALID ") + list);
+  EXPECT_EQ(validated(Kind::server, {{list, R"(["10.0.0.0/8"])"}}), std::string("INVALID ") + header);
+  EXPECT_EQ(validated(Kind::server, {{header, "\"no header\""}, {list, R"(["10.0.0.0/8"])"}}),
+            std::string("INVALID ") + header);
 }
 
 TEST(ServerConfig, MissingKeysAndEmptyLists) {
