@@ -5,8 +5,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "base/slot_map.hpp"
 #include "acl/destination_policy.hpp"
+#include "base/slot_map.hpp"
 #include "inet/icmp.hpp"
 #include "server/session_limits.hpp"
 #include "session/link.hpp"

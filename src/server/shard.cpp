@@ -68,9 +68,9 @@ Result<std::unique_ptr<Shard>> Shard::create(Plan plan, telemetry::EventHub& hub
       ClientDirectory::open(std::make_unique<registry::MemoryStore>(), shard->addresses_, shard->router_.table());
   if (!directory) return directory.error();
   shard->clients_ = std::move(*directory);
-  shard->gatekeeper_ = std::make_unique<Gatekeeper>(Gatekeeper::Parts{
-      shard->plan_, *shard->clients_, shard->addresses_, shard->sessions_, shard->reporter_, shard->memory_,
-      *shard->loop_});
+  shard->gatekeeper_ = std::make_unique<Gatekeeper>(Gatekeeper::Parts{shard->plan_, *shard->clients_, shard->addresses_,
+                                                                      shard->sessions_, shard->reporter_,
+                                                                      shard->memory_, *shard->loop_});
   Shard* self = shard.get();
   shard->gatekeeper_->on_session_end([self](uint64_t connection, Reason reason, const std::string& detail) {
     return self->on_session_end(connection, reason, detail);
