@@ -13,8 +13,6 @@
 namespace smartvpn::server {
 namespace {
 
-constexpr size_t kCallbackQueue = 4096;
-
 Error not_running() { return make_error(Status::BAD_STATE, "the server is not running"); }
 
 }  // namespace
@@ -77,6 +75,7 @@ class Server::Impl {
   bool joining_ = false;
   telemetry::EventHub hub_;
   Callbacks callbacks_;
+  size_t callback_queue_ = 0;
   std::shared_ptr<RequestQueue> requests_;  // null: the host is not asked. Constant after create()
   std::unique_ptr<Dispatcher> dispatcher_;
   std::unique_ptr<Shard> shard_;
@@ -128,7 +127,7 @@ Result<void> Server::Impl::start_locked() {
 Result<void> Server::Impl::start_dispatcher() {
   Dispatcher::Duties duties;
   if (callbacks_.event) {
-    auto queue = hub_.subscribe(telemetry::kAllEvents, kCallbackQueue);
+    auto queue = hub_.subscribe(telemetry::kAllEvents, callback_queue_);
     if (!queue) return queue.error();
     duties.events = std::move(*queue);
     duties.on_event = callbacks_.event;
@@ -211,6 +210,7 @@ Server::~Server() {
 }
 
 Result<std::unique_ptr<Server>> Server::create(config::ServerConfig config) {
+  const size_t callback_queue = config.limits.event_queue;
   auto plan = make_plan(std::move(config));
   if (!plan) return plan.error();
   auto impl = std::make_unique<Impl>(plan->config);
@@ -218,6 +218,7 @@ Result<std::unique_ptr<Server>> Server::create(config::ServerConfig config) {
   if (!shard) return shard.error();
   impl->shard_ = std::move(*shard);
   impl->requests_ = impl->shard_->requests();
+  impl->callback_queue_ = callback_queue;
   return std::unique_ptr<Server>(new Server(std::move(impl)));
 }
 
