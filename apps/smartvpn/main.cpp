@@ -70,6 +70,10 @@ int run(int argc, char** argv) {
   add_config(*connect_command, connect.config);
   connect_command->add_option("--tun", connect.tun, "Name of the tun device, before the configuration's")
       ->type_name("NAME");
+  connect_command->add_option("--routes", connect.routes, "Which routes lead into the tunnel, before the configuration's")
+      ->check(CLI::IsMember({"from-server", "none"}))
+      ->type_name("from-server|none");
+  connect_command->add_flag("--dns", connect.dns, "Use the server's name servers on this machine while connected");
   connect_command->add_flag("--events", connect.events, "Print events as JSON lines on standard output");
   connect_command->footer(std::string(kSignalsNote) + "\n\n" + kFilesNote);
 

@@ -36,6 +36,7 @@ constexpr Feature kFeatures[] = {
     {"patch", false},
     {"transactions", false},
     {"export", false},
+    {"masquerade", SMARTVPN_WITH_TUN},
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "crypto/x25519.hpp"
 #include "forward/testing_engine.hpp"
 #include "forward/tun/tun_engine.hpp"
+#include "server/forwarding_advice.hpp"
 
 namespace smartvpn::server {
 namespace {
@@ -115,9 +116,12 @@ std::unique_ptr<forward::Engine> Shard::make_engine() {
     }
     case ForwardMode::tun: {
       forward::TunOptions options;
-      options.name = plan_.config.tun.name;
-      options.path = "/tun";
-      return std::make_unique<forward::TunEngine>(*loop_, std::move(options));
+      const config::TunConfig& tun = plan_.config.tun;
+      options.name = tun.name;
+      options.fd = tun.fd;
+      options.path = tun.fd >= 0 ? "/tun/fd" : "/tun";
+      return std::make_unique<forward::TunEngine>(
+          *loop_, std::move(options), forward::InternetAccess{tun.masquerade, tun.masquerade_interface});
     }
   }
   return nullptr;
@@ -134,6 +138,7 @@ Result<void> Shard::open_engine() {
     return ok.error();
   }
   data_path_.set_engine(engine_.get());
+  for (const std::string& advice : forwarding_advice(plan_.config)) reporter_.log(LogLevel::warning, advice);
   return {};
 }
 

@@ -19,6 +19,9 @@ namespace smartvpn::forward {
 namespace {
 
 constexpr uint8_t kAddrGenModeNone = 1;  // IN6_ADDR_GEN_MODE_NONE
+// Marks host routes as ours (shown as `proto 83`), since they outlive a process that dies. 83 is nobody's in
+// rtnetlink.h or iproute2's list.
+constexpr uint8_t kHostRoute = 83;
 
 uint8_t family_of(const inet::IpAddress& ip) { return ip.is_v4() ? AF_INET : AF_INET6; }
 
@@ -167,29 +170,32 @@ Result<void> Netlink::delete_address(int index, const inet::IpAddress& ip, uint8
   return address(RTM_DELADDR, 0, index, ip, prefix);
 }
 
-Result<void> Netlink::route(uint16_t type, uint16_t flags, const Path& path, const inet::Cidr& destination) {
+// A path of no interface, to be deleted, is any.
+Result<void> Netlink::route(uint16_t type, uint16_t flags, const Path& path, const inet::Cidr& destination,
+                            uint8_t protocol) {
   Message message(type, flags);
   rtmsg route{};
   route.rtm_family = family_of(destination.base);
   route.rtm_dst_len = destination.prefix;
   route.rtm_table = RT_TABLE_MAIN;
-  route.rtm_protocol = RTPROT_STATIC;
+  route.rtm_protocol = protocol;
   route.rtm_scope = destination.base.is_v4() && !path.gateway ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+  if (path.index == 0) route.rtm_scope = RT_SCOPE_NOWHERE;
   route.rtm_type = RTN_UNICAST;
   message.body(route);
   message.attribute(RTA_DST, destination.base.bytes());
   if (path.gateway) message.attribute(RTA_GATEWAY, path.gateway.bytes());
-  message.attribute_u32(RTA_OIF, static_cast<uint32_t>(path.index));
+  if (path.index != 0) message.attribute_u32(RTA_OIF, static_cast<uint32_t>(path.index));
   std::string what = "route " + destination.text();
   return transact(message, what.c_str());
 }
 
 Result<void> Netlink::add_route(int index, const inet::Cidr& destination) {
-  return route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, Path{index, {}, false}, destination);
+  return route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, Path{index, {}, false}, destination, RTPROT_STATIC);
 }
 
 Result<void> Netlink::delete_route(int index, const inet::Cidr& destination) {
-  return route(RTM_DELROUTE, 0, Path{index, {}, false}, destination);
+  return route(RTM_DELROUTE, 0, Path{index, {}, false}, destination, RTPROT_STATIC);
 }
 
 Result<Path> Netlink::path_to(const inet::IpAddress& ip) {
@@ -206,11 +212,13 @@ Result<Path> Netlink::path_to(const inet::IpAddress& ip) {
 }
 
 Result<void> Netlink::add_host_route(const inet::IpAddress& ip, const Path& path) {
-  return route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, path, {ip, static_cast<uint8_t>(ip.bits())});
+  return route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, path, {ip, static_cast<uint8_t>(ip.bits())}, kHostRoute);
 }
 
 Result<void> Netlink::delete_host_route(const inet::IpAddress& ip, const Path& path) {
-  return route(RTM_DELROUTE, 0, path, {ip, static_cast<uint8_t>(ip.bits())});
+  return route(RTM_DELROUTE, 0, path, {ip, static_cast<uint8_t>(ip.bits())}, kHostRoute);
 }
+
+Result<void> Netlink::delete_host_route(const inet::IpAddress& ip) { return delete_host_route(ip, Path{}); }
 
 }  // namespace smartvpn::forward

@@ -37,12 +37,14 @@ class Netlink {
   // A route of its own for one address, as add_route() but by way of `path`.
   Result<void> add_host_route(const inet::IpAddress& ip, const Path& path);
   Result<void> delete_host_route(const inet::IpAddress& ip, const Path& path);
+  // One that add_host_route() has made, whichever its path: also in a process that has died since.
+  Result<void> delete_host_route(const inet::IpAddress& ip);
 
  private:
   explicit Netlink(net::Fd fd) : fd_(std::move(fd)) {}
   class Message;
   Result<void> address(uint16_t type, uint16_t flags, int index, const inet::IpAddress& ip, uint8_t prefix);
-  Result<void> route(uint16_t type, uint16_t flags, const Path& path, const inet::Cidr& destination);
+  Result<void> route(uint16_t type, uint16_t flags, const Path& path, const inet::Cidr& destination, uint8_t protocol);
   Result<void> transact(Message& message, const char* what, Path* path = nullptr);
 
   net::Fd fd_;

@@ -62,8 +62,10 @@ Result<void> adopt(OpenedTun& tun, const TunOptions& options) {
   ifreq request{};
   if (!tun.fd || ioctl(tun.fd.get(), TUNGETIFF, &request) != 0)
     return system_error(errno, "not an attached tun device: descriptor " + std::to_string(options.fd), options.path);
-  if (!(request.ifr_flags & IFF_TUN) || !(request.ifr_flags & IFF_NO_PI))
-    return make_error(Status::INVALID, "the device must have IFF_TUN and IFF_NO_PI", options.path);
+  if (!(request.ifr_flags & IFF_TUN))
+    return make_error(Status::INVALID, "the device carries Ethernet frames: open it with IFF_TUN", options.path);
+  if (!(request.ifr_flags & IFF_NO_PI))
+    return make_error(Status::INVALID, "the device has packet information headers: open it with IFF_NO_PI", options.path);
   tun.name = request.ifr_name;
   if (!(request.ifr_flags & IFF_VNET_HDR)) return {};
   int size = 0;
@@ -82,7 +84,8 @@ Result<OpenedTun> open_tun(const TunOptions& options) {
   auto result = options.fd >= 0 ? adopt(tun, options) : create(tun, options);
   if (!result) return result.error();
   tun.index = static_cast<int>(if_nametoindex(tun.name.c_str()));
-  if (tun.index == 0) return system_error(errno, "cannot find device " + tun.name, options.path);
+  // An adopted one may live in another network namespace than we do; it is not ours to look for.
+  if (tun.index == 0 && !tun.adopted) return system_error(errno, "cannot find device " + tun.name, options.path);
   return tun;
 }
 
