@@ -78,7 +78,7 @@ Shard::Shard(Plan plan, telemetry::EventHub& hub, std::unique_ptr<net::Loop> loo
       addresses_(std::move(pool)),
       router_(router_options(plan_.config.network), system_rng().u64()),
       reporter_(hub, plan_.listeners.size()),
-      data_path_({sessions_, router_, reporter_, packets_, *loop_, addresses_.gateways()}),
+      data_path_({sessions_, router_, reporter_, packets_, *loop_}),
       keys_(static_keys(plan_.config.keys)),
       tick_(*loop_, [this] { tick(); }),
       drain_timer_(*loop_, [this] { drain_step(); }) {
