@@ -19,7 +19,7 @@ session::InitiatorConfig initiator_config(const config::TunnelConfig& config,
   out.wanted_mtu = config.mtu;
   out.wanted_addresses = wanted;
   out.super_packets = true;
-  if (config.keepalive_interval_ms != 0) out.timing.keepalive_interval = milliseconds(config.keepalive_interval_ms);
+  if (config.keepalive_interval_ms != 0) out.keepalive_interval = milliseconds(config.keepalive_interval_ms);
   return out;
 }
 

@@ -100,10 +100,16 @@ Result<void> TunInterface::pin_outside(Netlink& netlink, const std::vector<inet:
 
 Result<void> TunInterface::pin(Netlink& netlink, const inet::IpAddress& ip, const Path& path) {
   if (path.local || path.index == index_) return {};
+  auto mine = [&](const Pin& pin) { return pin.ip == ip; };
   auto result = netlink.add_host_route(ip, path);
-  if (!result && result.error().system_errno == EEXIST) return {};  // ours from before, or the host's
+  if (!result && result.error().system_errno == EEXIST) {
+    if (std::any_of(pins_.begin(), pins_.end(), mine)) return {};
+    // The host's own stays. What a dead process has left becomes ours, so that it goes in the end.
+    if (!netlink.delete_host_route(ip)) return {};
+    result = netlink.add_host_route(ip, path);
+  }
   if (!result) return result;
-  std::erase_if(pins_, [&](const Pin& old) { return old.ip == ip; });
+  std::erase_if(pins_, mine);
   pins_.push_back({ip, path});
   return {};
 }
