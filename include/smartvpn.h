@@ -354,7 +354,7 @@ SMARTVPN_API smartvpn_status smartvpn_server_set_callbacks(smartvpn_server *serv
  *   client_changed        client_id, change ("created", "updated", "enabled", "disabled", "removed", "rotated",
  *                         "rotation_seen": its first session on the new key, "rotation_committed",
  *                         "rotation_rolled_back", "rotation_expired": the old key is no longer taken), revision
- *   reconfigured          changes (what smartvpn_changes_json says)
+ *   reconfigured          changes (an object: path to result, as smartvpn_changes_json says)
  *   log                   level ("debug", "info", "warning", "error"), message
  *   lost                  count, lane
  *
@@ -703,7 +703,8 @@ SMARTVPN_API smartvpn_status smartvpn_tunnel_free(smartvpn_tunnel *tunnel);
 SMARTVPN_API int32_t smartvpn_tunnel_state(const smartvpn_tunnel *tunnel);
 
 /* [immediate] JSON: state, server (URL), server_addr, addresses, dns, routes, mtu, device, since, attempts,
- * last_reason, counters, drops by reason, rtt_us, health and so on. Addresses are there once connected. */
+ * last_reason, counters, drops by reason, rtt_us, health and so on; next_server_public_key once the server has announced
+ * one, which the tunnel itself then takes too: write it into its configuration. Addresses are there once connected. */
 SMARTVPN_API smartvpn_status smartvpn_tunnel_info(const smartvpn_tunnel *tunnel, char *buf, size_t cap, size_t *needed,
                                                   smartvpn_error **err);
 

@@ -16,6 +16,7 @@ SAME(HEALTH_CHANGED, health_changed);
 SAME(CLIENT_CHANGED, client_changed);
 SAME(LOG, log);
 SAME(LOST, lost);
+SAME(RECONFIGURED, reconfigured);
 #undef SAME
 
 }  // namespace

@@ -13,7 +13,7 @@
 
 namespace smartvpn::capi {
 
-enum class Kind : uint8_t { none, error, config, server, events, event, credentials, stats, tunnel };
+enum class Kind : uint8_t { none, error, config, server, events, event, credentials, stats, tunnel, changes };
 
 // What stands behind a handle.
 class Object {

@@ -146,6 +146,7 @@ std::string to_json(const tunnel::TunnelInfo& info) {
   list(object, out, "routes", info.routes);
   object.number("mtu", info.mtu);
   object.text("device", info.device);
+  if (info.next_server_key) object.text("next_server_public_key", format_key(*info.next_server_key));
   object.signed_number("since", info.since_ms);
   object.number("attempts", info.attempts);
   object.text("last_reason", reason_name(info.last_reason));

@@ -31,7 +31,7 @@ constexpr Feature kFeatures[] = {
     {"bridge", false},
     {"relay", false},
     {"authorize", false},
-    {"reconfigure", false},
+    {"reconfigure", true},
     {"rotate", false},
     {"patch", false},
     {"transactions", false},

@@ -41,11 +41,12 @@ smartvpn_status smartvpn_server_create(const smartvpn_config* config, smartvpn_s
     if (!out) return null_argument("out");
     std::unique_lock lock(object.mutex);
     auto checked = object.document.server_config();
+    config::Document running = object.document.clone();
     lock.unlock();
     if (!checked) return std::move(checked).error();
     auto made = server::Server::create(std::move(*checked));
     if (!made) return std::move(made).error();
-    give(out, std::make_unique<ServerObject>(std::move(*made)));
+    give(out, std::make_unique<ServerObject>(std::move(*made), std::move(running)));
     return {};
   });
 }

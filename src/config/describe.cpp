@@ -67,13 +67,29 @@ std::string notes(const KeySpec& spec) {
   return out;
 }
 
-void describe(std::string& out, std::string_view title, std::span<const KeySpec> table) {
+std::string_view effect_text(const KeySpec& spec) {
+  switch (spec.effect) {
+    case Effect::applied:
+      return "applied";
+    case Effect::listener_restart:
+      return "listener restart";
+    case Effect::server_restart:
+      break;
+  }
+  return spec.type == Type::object ? "" : "server restart";
+}
+
+// `live`: a column that says what a running server does with a change.
+void describe(std::string& out, std::string_view title, std::span<const KeySpec> table, bool live) {
   out += "## ";
   out += title;
-  out += "\n\n| key | value | default | meaning |\n| --- | --- | --- | --- |\n";
+  out += "\n\n| key | value | default | ";
+  out += live ? "a change | meaning |\n| --- | --- | --- | --- | --- |\n" : "meaning |\n| --- | --- | --- | --- |\n";
   for (const auto& spec : table) {
     std::string fallback = spec.fallback.empty() ? std::string() : "`" + std::string(spec.fallback) + "`";
-    out += "| `" + std::string(spec.path) + "` | " + type_text(spec) + " | " + fallback + " | " + notes(spec) + " |\n";
+    out += "| `" + std::string(spec.path) + "` | " + type_text(spec) + " | " + fallback + " | ";
+    if (live) out += std::string(effect_text(spec)) + " | ";
+    out += notes(spec) + " |\n";
   }
 }
 
@@ -81,9 +97,9 @@ void describe(std::string& out, std::string_view title, std::span<const KeySpec>
 
 std::string describe_keys() {
   std::string out;
-  describe(out, "Server", server_key_table());
+  describe(out, "Server", server_key_table(), true);
   out += '\n';
-  describe(out, "Tunnel (the dialling end)", tunnel_key_table());
+  describe(out, "Tunnel (the dialling end)", tunnel_key_table(), false);
   return out;
 }
 

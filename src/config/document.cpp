@@ -200,4 +200,30 @@ Result<TunnelConfig> Document::tunnel_config() const {
   return build_tunnel_config(impl_->tree.json());
 }
 
+Document Document::clone() const {
+  Document out(impl_->kind);
+  out.impl_->tree.json() = impl_->tree.json();
+  return out;
+}
+
+std::vector<KeyChange> Document::changes_to(const Document& next) const {
+  return compare(impl_->root(), impl_->tree.json(), next.impl_->tree.json());
+}
+
+void Document::take(const Document& next, const std::vector<KeyChange>& changes) {
+  const Json& source = next.impl_->tree.json();
+  Json& tree = impl_->tree.json();
+  for (const auto& change : changes) {
+    const Json::json_pointer pointer(change.path);
+    const auto parts = *split_pointer(change.path);
+    if (!source.contains(pointer)) {
+      remove_place(impl_->root(), tree, parts);
+      continue;
+    }
+    Json& target = make_place(impl_->root(), tree, parts);
+    wipe_value(*find_place(impl_->root(), tree, parts)->node, target);
+    target = source.at(pointer);
+  }
+}
+
 }  // namespace smartvpn::config

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.hpp"
 #include "config/key_table.hpp"
@@ -13,6 +14,14 @@
 #include "config/tunnel_config.hpp"
 
 namespace smartvpn::config {
+
+// A key whose value differs between two configurations; a default that is written out is no difference.
+// Lists are one key, but for /listen with as many entries as before.
+struct KeyChange {
+  std::string path;  // JSON Pointer
+  Effect effect = Effect::server_restart;
+  friend bool operator==(const KeyChange&, const KeyChange&) = default;
+};
 
 class Document {
  public:
@@ -32,6 +41,12 @@ class Document {
   // Indented, ending in a newline. Without secrets their keys are left out.
   std::string to_json(bool with_secrets) const;
   Result<void> validate() const;
+
+  Document clone() const;
+  // What is different in `next`, a document of the same kind, in order of path. Secrets are compared, never told.
+  std::vector<KeyChange> changes_to(const Document& next) const;
+  // Takes the values of these paths over from `next`.
+  void take(const Document& next, const std::vector<KeyChange>& changes);
 
   // BAD_STATE for a document of the other kind.
   Result<ServerConfig> server_config() const;

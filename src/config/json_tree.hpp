@@ -6,8 +6,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.hpp"
+#include "config/document.hpp"
 #include "config/key_tree.hpp"
 
 namespace smartvpn::config {
@@ -37,6 +39,9 @@ std::optional<std::string> wrong_value(const KeySpec& spec, const Json& value);
 // On trees that check_structure accepts.
 void remove_secrets(const KeyNode& node, Json& value);
 void wipe_secrets(const KeyNode& node, Json& value) noexcept;
+
+// Document::changes_to, of trees that check_structure accepts.
+std::vector<KeyChange> compare(const KeyNode& root, const Json& present, const Json& next);
 
 // A tree whose secrets are wiped when it goes.
 class SecretTree {

@@ -123,4 +123,16 @@ std::string_view nearest_key(std::string_view word, std::span<const std::string_
   return best_distance <= std::max<size_t>(wanted.size() / 3, wanted.size() > 2 ? 2 : 1) ? best : std::string_view{};
 }
 
+const char* effect_name(Effect effect) noexcept {
+  switch (effect) {
+    case Effect::applied:
+      return "applied";
+    case Effect::listener_restart:
+      return "needs_listener_restart";
+    case Effect::server_restart:
+      break;
+  }
+  return "needs_server_restart";
+}
+
 }  // namespace smartvpn::config

@@ -35,6 +35,10 @@ enum class Type : uint8_t {
   routes,        // true, false, or a list of prefixes
 };
 
+// What a running server does with a changed value. New connections, at the latest, see what is applied.
+enum class Effect : uint8_t { server_restart, listener_restart, applied };
+const char* effect_name(Effect effect) noexcept;  // "applied", "needs_listener_restart", ...
+
 struct KeySpec {
   // JSON Pointer pattern, '*' for any array index: "/listen/*/port".
   std::string_view path = {};
@@ -55,6 +59,8 @@ struct KeySpec {
   bool secret = false;
   // In its parent, where the parent is present.
   bool required = false;
+  // Meaningful in the server's table. Of an array: of its being longer, shorter, or (applied) any different.
+  Effect effect = Effect::server_restart;
 };
 
 std::span<const KeySpec> key_table(Kind kind) noexcept;

@@ -29,6 +29,11 @@ Gatekeeper::Gatekeeper(const Parts& parts)
       limiter_(limits_of(parts.plan.config.security), system_rng().u64()),
       handshakes_(parts.plan.config.security.max_handshakes_in_progress) {}
 
+void Gatekeeper::reconfigured() {
+  limiter_.set_limits(limits_of(parts_.plan.config.security));
+  handshakes_.set_max(parts_.plan.config.security.max_handshakes_in_progress);
+}
+
 Reason Gatekeeper::on_accept(const session::Connection& connection) {
   Entry& entry = entries_[connection.id];
   auto& scope = parts_.reporter.scope(connection.listener);

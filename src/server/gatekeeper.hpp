@@ -56,6 +56,8 @@ class Gatekeeper final : public session::Admission {
   using SessionEnd = std::function<bool(uint64_t connection, Reason, const std::string&)>;
   void on_session_end(SessionEnd callback) { session_end_ = std::move(callback); }
   void tick() { limiter_.tick(parts_.loop.now()); }
+  // The plan has changed.
+  void reconfigured();
   uint32_t handshakes_in_progress() const noexcept { return handshakes_.count(); }
 
  private:

@@ -10,6 +10,8 @@
 #include "config/server_config.hpp"
 #include "net/tls_context.hpp"
 #include "registry/client.hpp"
+#include "router/router.hpp"
+#include "session/responder.hpp"
 
 namespace smartvpn::server {
 
@@ -28,6 +30,10 @@ struct Plan {
 // UNSUPPORTED for what this build leaves out, INVALID for lists that do not compile, SYSTEM for
 // certificate files that cannot be read; each with the path.
 Result<Plan> make_plan(config::ServerConfig config);
+
+// What the configuration's keys mean to the router and to handshakes.
+router::RouterOptions router_options(const config::NetworkConfig& network);
+std::shared_ptr<const session::StaticKeys> static_keys(const config::KeysConfig& config);
 
 // The registry's form of a client that the configuration declares.
 registry::ClientSpec to_spec(const config::ClientConfig& client);

@@ -119,6 +119,10 @@ void Reporter::client_changed(const std::string& client_id, const char* change) 
   tell(EventType::client_changed, [&](Event& event) { event.set("client_id", client_id).set("change", change); });
 }
 
+void Reporter::reconfigured(const std::vector<std::pair<std::string, std::string>>& changes) noexcept {
+  tell(EventType::reconfigured, [&](Event& event) { event.set_object("changes", changes); });
+}
+
 void Reporter::log(LogLevel level, const std::string& message) noexcept {
   static constexpr const char* kLevels[] = {"debug", "info", "warning", "error"};
   tell(EventType::log,

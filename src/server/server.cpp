@@ -231,6 +231,15 @@ Result<void> Server::disconnect(uint64_t session_id, Reason reason) {
 Result<telemetry::StatsSnapshot> Server::stats() {
   return impl_->command([this]() -> Result<telemetry::StatsSnapshot> { return impl_->shard_->stats(); });
 }
+Result<void> Server::reconfigure(config::ServerConfig next,
+                                 const std::vector<std::pair<std::string, std::string>>& told) {
+  auto plan = make_plan(std::move(next));
+  if (!plan) return plan.error();
+  return impl_->command([this, &plan, &told]() -> Result<void> {
+    impl_->shard_->reconfigure(std::move(*plan), told);
+    return {};
+  });
+}
 Result<void> Server::reload_certificates() {
   // Files are read here: the shard never waits for the disk.
   auto contexts = impl_->command([this]() -> Result<Shard::TlsContexts> { return impl_->shard_->tls_contexts(); });

@@ -87,6 +87,10 @@ class Server {
   Result<SessionInfo> session(uint64_t id);
   Result<void> disconnect(uint64_t session_id, Reason reason);
   Result<telemetry::StatsSnapshot> stats();
+  // Command; BAD_STATE unless running. `next` differs from what the server runs on only in keys whose effect is
+  // `applied`. Compiles lists and reads certificates first, and changes nothing if that fails; then creates the clients
+  // that are missing; then applies the rest at once. `told` is for the event.
+  Result<void> reconfigure(config::ServerConfig next, const std::vector<std::pair<std::string, std::string>>& told);
   // Reads certificate and key files again; live sessions keep theirs.
   Result<void> reload_certificates();
 

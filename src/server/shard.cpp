@@ -17,6 +17,8 @@ constexpr Duration kCloseLimit = milliseconds(1500);  // what closing connection
 using ForwardMode = config::ForwardingConfig::Mode;
 using ProxyMode = config::ProxyProtocolConfig::Mode;
 
+}  // namespace
+
 router::RouterOptions router_options(const config::NetworkConfig& network) {
   router::RouterOptions options;
   options.client_to_client = network.client_to_client;
@@ -42,6 +44,8 @@ std::shared_ptr<const session::StaticKeys> static_keys(const config::KeysConfig&
   }
   return keys;
 }
+
+namespace {
 
 proxyproto::Mode proxy_mode(ProxyMode mode) {
   if (mode == ProxyMode::v1) return proxyproto::Mode::v1;

@@ -111,6 +111,8 @@ void Initiator::accept(const ResponsePayload& payload, KeyMaterial&& material, T
 }
 
 void Initiator::apply(const SessionParameters& parameters) noexcept {
+  // The server takes both by now; once it has given up the present one, this session rekeys all the same.
+  if (parameters.next_server_key) server_key_ = *parameters.next_server_key;
   keepalive_.set_interval(keepalive_interval_.value_or(parameters.keepalive_interval));
   set_peer(parameters.capabilities, parameters.max_plaintext, parameters.mtu);
 }

@@ -22,6 +22,12 @@ struct LinkFigures {
   uint64_t rtt_samples = 0;
 };
 
+// What of a grant may change while a session lives.
+struct NetworkUpdate {
+  std::vector<inet::Cidr> routes;
+  std::vector<inet::IpAddress> dns;
+};
+
 class Link {
  public:
   virtual ~Link() = default;
@@ -32,6 +38,8 @@ class Link {
   // Tells the peer (as far as the protocol says anything) and closes once that is out.
   // Admission::on_closed follows, later, with this reason.
   virtual void close(Reason reason) noexcept = 0;
+  // Tells the peer what it should do differently from now on, where the protocol can say so.
+  virtual void update(const NetworkUpdate&) noexcept {}
   virtual LinkFigures figures() const = 0;
 };
 

@@ -37,6 +37,10 @@ class Responder final : public SessionMachine {
   const SessionParameters& parameters() const noexcept { return parameters_; }
   // For handshakes that begin from now on, rekeys of this session included.
   void set_keys(std::shared_ptr<const StaticKeys> keys) noexcept { keys_ = std::move(keys); }
+  // The one to come, if there is one.
+  std::optional<PublicKey> next_key() const noexcept {
+    return keys_->next ? std::optional<PublicKey>(keys_->next->pub) : std::nullopt;
+  }
 
   size_t max_incoming() const noexcept override;
 

@@ -11,11 +11,11 @@ namespace {
 using ProxySend = config::TunnelProxyConfig::Send;
 
 session::InitiatorConfig initiator_config(const config::TunnelConfig& config,
-                                          std::shared_ptr<const crypto::KeyPair> key,
+                                          std::shared_ptr<const crypto::KeyPair> key, const PublicKey& server_key,
                                           const std::vector<inet::IpAddress>& wanted) {
   session::InitiatorConfig out;
   out.static_key = std::move(key);
-  out.server_key = config.keys.server_public_key;
+  out.server_key = server_key;
   out.wanted_mtu = config.mtu;
   out.wanted_addresses = wanted;
   out.super_packets = true;
@@ -183,8 +183,9 @@ void ClientConnection::start_session() {
   stage_deadline_ = now() + kStepTimeout;
   upgrade_.reset();
   session::InitiatorHandler& self = *this;
-  initiator_ = std::make_unique<session::Initiator>(initiator_config(parts_.config, parts_.key, wanted_addresses_),
-                                                    self, parts_.aead, parts_.pool, parts_.rng);
+  initiator_ = std::make_unique<session::Initiator>(
+      initiator_config(parts_.config, parts_.key, parts_.server_key, wanted_addresses_), self, parts_.aead, parts_.pool,
+      parts_.rng);
   machine_ = std::make_unique<ws::Machine>(ws::Machine::Role::client, message_limits(*initiator_), parts_.rng);
   initiator_->start(now());
   flush_.request();

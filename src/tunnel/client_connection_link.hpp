@@ -49,6 +49,7 @@ class ClientConnection final : private session::InitiatorHandler,
     Rng& rng;
     const config::TunnelConfig& config;
     std::shared_ptr<const crypto::KeyPair> key;
+    PublicKey server_key;                        // whom to expect
     std::shared_ptr<const net::TlsContext> tls;  // null for ws://
     net::Resolver* resolver;                     // null when the URL has an address
     std::vector<inet::Endpoint> last_known;      // what the name meant before; empty: nothing is known

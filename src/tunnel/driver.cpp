@@ -96,7 +96,8 @@ void Driver::dial() {
   ++info_.attempts;
   set_state(State::connecting);
   forget_connection();
-  ClientConnection::Parts parts{*loop_, aead_, pool_, system_rng(), config_, key_, tls_, resolver_.get(), dialled_, true};
+  ClientConnection::Parts parts{*loop_, aead_, pool_, system_rng(), config_, key_,
+                                expected_server_key(), tls_, resolver_.get(), dialled_, true};
   // A session that was lost may come back where it was, and its routes may hide the name servers: no look-up first.
   parts.resolve_first = backoff_.failures() > 1;
   ClientConnection::Owner& self = *this;
@@ -113,6 +114,10 @@ void Driver::on_dialling(const std::vector<inet::Endpoint>& addresses) {
     log("warning", "the way to the server outside of the tunnel: " + ok.error().text);
 }
 
+const PublicKey& Driver::expected_server_key() const {
+  return expect_next_key_ && next_server_key_ ? *next_server_key_ : config_.keys.server_public_key;
+}
+
 void Driver::set_state(State state, bool refused) {
   info_.state = state;
   on_state_(state, refused);
@@ -124,8 +129,10 @@ void Driver::apply(const session::SessionParameters& parameters) {
   info_.dns = parameters.dns;
   info_.routes = parameters.routes;
   info_.mtu = parameters.mtu;
+  if (parameters.next_server_key) info_.next_server_key = next_server_key_ = parameters.next_server_key;
   const auto& at = connection_->server_addr();
-  if (auto ok = engine_->apply(parameters, at ? at->ip : inet::IpAddress()); !ok) log("error", "forwarding: " + ok.error().text);
+  if (auto ok = engine_->apply(parameters, at ? at->ip : inet::IpAddress()); !ok)
+    log("error", "forwarding: " + ok.error().text);
 }
 
 void Driver::on_connected(const session::SessionParameters& parameters) {
@@ -173,6 +180,8 @@ void Driver::on_ended(const Ending& ending) noexcept {
   ++ended_[static_cast<size_t>(ending.reason)];
   info_.since_ms = 0;
   bool again = config_.reconnect.enabled && ending.reconnect != session::Reconnect::never;
+  // Authenticated words of a server that announced it, so nobody else can make us change over.
+  if (!was_up && next_server_key_) expect_next_key_ = !expect_next_key_;
   // The state first: whoever reads the event can then ask whether another attempt follows.
   if (!stopping_) set_state(State::waiting, !again);
   report_ending(ending, was_up, duration_ms);

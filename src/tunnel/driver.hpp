@@ -62,6 +62,7 @@ class Driver final : private ClientConnection::Owner, private forward::EngineSin
   void on_engine_failed(const Error& error) override;
   PacketPool& engine_pool() override { return pool_; }
 
+  const PublicKey& expected_server_key() const;
   void apply(const session::SessionParameters& parameters);
   void send(Packet&& packet);
   void finish_stop();
@@ -82,6 +83,9 @@ class Driver final : private ClientConnection::Owner, private forward::EngineSin
   std::vector<inet::Endpoint> dialled_;  // what the server's name meant last
   TunnelInfo info_;
   session::SessionParameters parameters_;
+  // The key that the server announced for some day; while there is one, attempts that fail take turns.
+  std::optional<PublicKey> next_server_key_;
+  bool expect_next_key_ = false;
   telemetry::SessionCounters counters_;
   telemetry::LinkEstimator quality_;
   std::vector<PacketView> batch_;

@@ -32,6 +32,7 @@ struct TunnelInfo {
   std::vector<inet::IpAddress> addresses;      // ours inside; of the last session, empty before the first
   std::vector<inet::IpAddress> dns;
   std::vector<inet::Cidr> routes;
+  std::optional<PublicKey> next_server_key;    // announced by the server
   uint16_t mtu = 0;                            // 0 before the first session
   std::string device;                          // "tun0", or empty
   int64_t since_ms = 0;                        // wall clock; of the present session, 0 without one

@@ -24,12 +24,15 @@ class ServerConnection final : public session::Link,
   // The budget allows the waiting handshake message to be opened.
   void run_handshake() noexcept;
   void deliver_verdict(const session::IdentityVerdict& verdict) noexcept;
+  // Handshakes that begin from now on use them, rekeys included.
+  void set_keys(std::shared_ptr<const session::StaticKeys> keys) noexcept;
 
   // session::Link
   Drop send(Packet&& packet) override;
   bool takes_super_packets() const override { return responder_ && responder_->peer_takes_super_packets(); }
   uint16_t mtu() const override { return responder_ ? responder_->mtu() : 0; }
   void close(Reason reason) noexcept override;
+  void update(const session::NetworkUpdate& update) noexcept override;
   session::LinkFigures figures() const override;
 
  private:

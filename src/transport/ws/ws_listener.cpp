@@ -81,6 +81,11 @@ void WsListener::bury() noexcept {
   while (dead_) dead_ = std::move(dead_->next_dead_);
 }
 
+void WsListener::set_options(ListenerOptions options) {
+  options_ = std::move(options);
+  for (auto& [id, connection] : connections_) connection->set_keys(options_.responder.keys);
+}
+
 void WsListener::close_all(Reason reason) {
   closing_ = true;
   acceptor_->pause();

@@ -57,6 +57,9 @@ class WsListener {
   // For new connections; live ones keep what they have.
   void set_tls(std::shared_ptr<const net::TlsContext> tls) { tls_ = std::move(tls); }
 
+  // For new connections, but for where it listens. Keys are for live ones too.
+  void set_options(ListenerOptions options);
+
   // Refuses whatever comes, and closes every connection with this reason; sessions are told.
   void close_all(Reason reason);
 
@@ -71,7 +74,7 @@ class WsListener {
   void bury() noexcept;
 
   Surroundings around_;
-  const ListenerOptions options_;
+  ListenerOptions options_;
   std::shared_ptr<const net::TlsContext> tls_;
   std::unordered_map<uint64_t, std::unique_ptr<ServerConnection>> connections_;
   std::unique_ptr<ServerConnection> dead_;  // a chain, so that burying needs no memory

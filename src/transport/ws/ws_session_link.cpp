@@ -2,6 +2,8 @@
 // admission and the host, and what the server wants of the session. See ws_connection_link.hpp.
 #include "transport/ws/ws_connection_link.hpp"
 
+#include <new>
+
 namespace smartvpn::ws {
 namespace {
 
@@ -114,6 +116,25 @@ void ServerConnection::close(Reason reason) noexcept {
     return;
   }
   finish(reason);
+}
+
+void ServerConnection::set_keys(std::shared_ptr<const session::StaticKeys> keys) noexcept {
+  if (responder_) responder_->set_keys(std::move(keys));
+}
+
+void ServerConnection::update(const session::NetworkUpdate& update) noexcept {
+  if (stage_ != Stage::open || !responder_ || session_ == 0) return;
+  try {
+    session::SessionParameters parameters = responder_->parameters();
+    parameters.routes = update.routes;
+    parameters.dns = update.dns;
+    parameters.next_server_key = responder_->next_key();
+    if (parameters == responder_->parameters()) return;
+    if (!responder_->reconfigure(parameters)) around_.host.on_log(2, "a client could not be told its new network");
+    after_receive();
+  } catch (const std::bad_alloc&) {
+    finish(Reason::out_of_memory);
+  }
 }
 
 session::LinkFigures ServerConnection::figures() const {

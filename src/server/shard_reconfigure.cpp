@@ -1,0 +1,32 @@
+// What a running shard does with a changed configuration: new connections see it at once, live sessions
+// as far as it concerns them.
+#include <algorithm>
+
+#include "server/shard.hpp"
+
+namespace smartvpn::server {
+
+void Shard::reconfigure(Plan next, const std::vector<std::pair<std::string, std::string>>& told) {
+  plan_ = std::move(next);
+  keys_ = static_keys(plan_.config.keys);
+  for (size_t i = 0; i < listeners_.size(); ++i) {
+    listeners_[i]->set_options(listener_options(i));
+    listeners_[i]->set_tls(plan_.listeners[i].tls);
+  }
+  router_.set_options(router_options(plan_.config.network));
+  gatekeeper_->reconfigured();
+  session::NetworkUpdate update{plan_.config.network.routes, plan_.config.network.dns};
+  std::vector<uint64_t> blocked;
+  sessions_.for_each([&](LiveSession& session) {
+    std::optional<inet::IpAddress> real;
+    if (session.peer.real_addr) real = session.peer.real_addr->ip;
+    if (plan_.connection_policy.judge(real) != Reason::none)
+      blocked.push_back(session.id);
+    else
+      session.link->update(update);
+  });
+  for (uint64_t id : blocked) end_session(id, Reason::ip_block_list);
+  reporter_.reconfigured(told);
+}
+
+}  // namespace smartvpn::server
