@@ -175,15 +175,15 @@ void DataPath::too_big(LiveSession& session, const Packet& packet, const inet::I
   }
   session.counters.drop(Drop::too_big, packet.segments);
   if (!engine_ || engine_failed_ || !session.icmp.allow(parts_.loop.now())) return;
+  // In the client's name: a kernel takes no packet from a device that claims to come from the kernel's own address,
+  // as the gateway's is.
   std::array<uint8_t, inet::kMaxIcmpError> answer;
-  for (const auto& gateway : parts_.gateways) {
-    if (gateway.is_v4() != (info.version == 4)) continue;
-    size_t size = inet::write_too_big(packet.bytes(), info, mtu, gateway, answer);
-    if (size == 0) return;
-    PacketView view{ByteView(answer.data(), size), 0, 0};
-    engine_->write({&view, 1});
-    return;
-  }
+  size_t size = inet::write_too_big(packet.bytes(), info, mtu, info.dst, answer);
+  if (size == 0) return;
+  PacketView view{ByteView(answer.data(), size), 0, 0};
+  LiveSession* sender = parts_.sessions.find(parts_.router.table().lookup(info.src).session);
+  if (!sender) return engine_->write({&view, 1});
+  if (Packet copy = parts_.pool.copy_of(view.bytes)) send(*sender, std::move(copy));
 }
 
 void DataPath::on_engine_drop(Drop drop, uint64_t packets) { parts_.reporter.unowned().drop(drop, packets); }
