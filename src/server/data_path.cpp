@@ -34,8 +34,7 @@ Drop DataPath::judge(const LiveSession& session, const PacketView& packet, route
 // The gateway's own services answer whatever the client's lists say.
 bool DataPath::may_come_from(const LiveSession& session, const inet::InnerPacket& info) const noexcept {
   if (!session.destinations) return true;
-  const auto& gateways = parts_.gateways;
-  if (std::find(gateways.begin(), gateways.end(), info.src) != gateways.end()) return true;
+  if (parts_.router.table().lookup(info.src).kind == router::RouteKind::gateway) return true;
   return session.destinations->allows_from(info, parts_.router.options().nat64_prefixes);
 }
 
