@@ -4,6 +4,7 @@
 #include <atomic>
 #include <thread>
 
+#include "support/temporary_folder.hpp"
 #include "support/wire_client.hpp"
 
 namespace smartvpn::testing_support {
@@ -543,6 +544,41 @@ TEST(RegistryOfAServer, ReconfiguringCreatesWhatIsMissingAndChangesNothingElse) 
   EXPECT_EQ(*server.server->client_get("alice"), before);
   EXPECT_TRUE(server.server->client_get("carol"));
 }
+
+#if SMARTVPN_WITH_SQLITE
+TEST(RegistryOfAServer, ADurableStoreBringsItsClientsBackWithBothKeysOfARotation) {
+  smartvpn::testing::TemporaryFolder folder;
+  const std::string entry = R"({"id":"declared","noise_public_key":")" +
+                            format_key(crypto::generate_key_pair(system_rng()).pub) + R"(","description":"first"})";
+  ServerSetup setup;
+  setup.extra = R"(,"registry":{"store":"sqlite","path":")" + (folder / "registry") + R"("},"clients":[)" + entry + "]";
+  setup.mode = "host";
+  std::string old_json, new_json;
+  uint64_t revision = 0;
+  {
+    RunningServer server{setup};
+    old_json = server.create_client("alice", 2);
+    new_json = server.server->client_rotate("alice", {})->config_json;
+    ASSERT_TRUE(server.server->client_update("alice", R"({"description":"kept"})", 0));
+    ASSERT_TRUE(server.server->client_update("declared", R"({"description":"changed"})", 0));
+    revision = *server.server->registry_revision();
+    ASSERT_TRUE(server.server->stop(0, kWaitMs));
+  }
+  {
+    RunningServer server{setup};
+    EXPECT_EQ(*server.server->registry_revision(), revision) << "and what is there is not declared again";
+    EXPECT_EQ(server.server->client_get("alice")->description, "kept");
+    EXPECT_EQ(server.server->client_get("declared")->description, "changed");
+    for (std::string* json : {&old_json, &new_json}) {
+      const auto at = json->find("127.0.0.1:") + 10;
+      json->replace(at, json->find('/', at) - at, std::to_string(server.port()));
+      EXPECT_TRUE(connect(client_config(*json, "host", kOnce)));
+    }
+    ASSERT_TRUE(server.server->client_rotate_commit("alice"));
+    EXPECT_EQ(*server.server->registry_revision(), revision + 1);
+  }
+}
+#endif
 
 TEST(RegistryOfAServer, AKeyNobodyCanHaveIsRefusedWithItsPath) {
   ServerSetup setup;
