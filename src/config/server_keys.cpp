@@ -78,8 +78,8 @@ constexpr KeySpec kKeys[] = {
   {.path = "/forwarding/mode", .type = Type::choice, .fallback = "\"tun\"", .doc = "`tun`: a kernel device; `host`: packets to the embedding program; `testing`: nothing but answers to ping.", .values = "testing|host|tun|nat|bridge", .unsupported = kEnginesNotBuilt},
   {.path = "/tun", .type = Type::object, .doc = "The kernel device of forwarding mode `tun`."},
   {.path = "/tun/name", .type = Type::text, .min = 0, .max = 15, .fallback = "\"\"", .doc = "Interface name; empty: the kernel chooses. An existing device of that name is used."},
-  {.path = "/tun/fd", .type = Type::integer, .min = 0, .max = INT32_MAX, .doc = "A tun device the host has opened; it is duplicated, and its addresses and routes are the host's business. Excludes `name`."},
-  {.path = "/tun/masquerade", .type = Type::boolean, .fallback = "false", .doc = "Whether clients reach the internet by the server's own addresses: a masquerading nftables table of our own, removed at stop."},
+  {.path = "/tun/fd", .type = Type::integer, .min = 0, .max = INT32_MAX, .doc = "A tun device (`IFF_TUN`, `IFF_NO_PI`) the host has opened; it is duplicated, made non-blocking and used as it is: state, addresses, MTU and routes are the host's business. Excludes `name`."},
+  {.path = "/tun/masquerade", .type = Type::boolean, .fallback = "false", .doc = "Whether clients reach the internet by the server's own addresses: a masquerading nftables table of our own (`smartvpn_` and the device's name), removed at stop and when the process dies."},
   {.path = "/tun/masquerade_interface", .type = Type::text, .min = 0, .max = 15, .fallback = "\"\"", .doc = "Masquerade only what leaves by this interface; empty: by any."},
 
   {.path = "/security", .type = Type::object, .doc = "Who may connect, and how often."},

@@ -19,6 +19,7 @@ namespace smartvpn::server {
 struct ListenerPlan {
   config::ListenConfig config;
   acl::TrustedProxies trusted;                     // trusts nobody when PROXY is off
+  acl::TrustedProxies real_ip_trusted;             // trusts nobody when no HTTP header names the client
   std::shared_ptr<const net::TlsContext> tls;      // null: plain
 };
 

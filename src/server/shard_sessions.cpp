@@ -2,15 +2,9 @@
 // the host's questions do to them.
 #include <algorithm>
 
-#include "config/tunnel_config.hpp"
 #include "server/shard.hpp"
 
 namespace smartvpn::server {
-namespace {
-
-inet::Cidr host_route(const inet::IpAddress& ip) { return {ip, static_cast<uint8_t>(ip.bits())}; }
-
-}  // namespace
 
 uint64_t Shard::on_confirmed(const session::Connection& connection, session::Link& link, Reason* why) {
   if (draining_) {
@@ -25,20 +19,23 @@ uint64_t Shard::on_confirmed(const session::Connection& connection, session::Lin
   session->lease = admitted->lease;
   session->peer = connection;
   session->client_id = admitted->client_id;
+  session->client_number = admitted->client_number;
+  session->key = admitted->key;
   session->addresses = admitted->addresses;
   session->link = &link;
   session->since_ms = wall_clock_ms();
   session->since = loop_->now();
-  session->expires_at_ms = admitted->expires_at_ms;
+  session->granted_rate = admitted->granted_rate;
+  if (admitted->session_seconds != 0) session->authorized_until = session->since + seconds(admitted->session_seconds);
   session->account = accounts_.open(session->client_id);
-  LiveSession* live = adopt(std::move(session), admitted->client_number);
+  LiveSession* live = adopt(std::move(session), *clients_->find(admitted->client_id).client);
   if (!live) {
     *why = Reason::too_many_sessions;
     return 0;
   }
   ++live->account->sessions_total;
-  if (const registry::Client* client = clients_->find(live->client_id).client) apply_settings(*live, *client);
   reporter_.session_up(*live);
+  note_key(*live);
   // The older session goes after the newer one has its addresses: they are never without an owner.
   if (LiveSession* older = displaced ? sessions_.find_by_lease(displaced) : nullptr)
     end_session(older->id, Reason::replaced);
@@ -46,7 +43,7 @@ uint64_t Shard::on_confirmed(const session::Connection& connection, session::Lin
 }
 
 // Into the tables, wholly or (throwing) not at all. Null when every slot is taken.
-LiveSession* Shard::adopt(std::unique_ptr<LiveSession> session, uint64_t client_number) {
+LiveSession* Shard::adopt(std::unique_ptr<LiveSession> session, const registry::Client& client) {
   const uint64_t connection = session->connection;
   uint64_t& id = session_of_connection_[connection];
   try {
@@ -57,7 +54,8 @@ LiveSession* Shard::adopt(std::unique_ptr<LiveSession> session, uint64_t client_
     }
     id = live->id;
     memory_.set_sessions(sessions_.size());
-    for (const auto& ip : live->addresses) router_.table().attach(host_route(ip), live->id, client_number);
+    for (const auto& ip : live->addresses) router_.table().attach(inet::host_prefix(ip), live->id, live->client_number);
+    apply_settings(*live, client);
     return live;
   } catch (...) {
     take_out(connection);
@@ -72,7 +70,8 @@ std::unique_ptr<LiveSession> Shard::take_out(uint64_t connection) noexcept {
   session_of_connection_.erase(it);
   memory_.set_sessions(sessions_.size());
   if (!session) return nullptr;
-  for (const auto& ip : session->addresses) router_.table().detach(host_route(ip), session->id);
+  for (const auto& ip : session->addresses) router_.table().detach(inet::host_prefix(ip), session->id);
+  for (const auto& subnet : session->subnets) router_.table().detach(subnet, session->id);
   return session;
 }
 
@@ -89,8 +88,7 @@ bool Shard::on_session_end(uint64_t connection, Reason reason, const std::string
   return true;
 }
 
-// What the entry says about traffic, from now on: at the session's start and after each change.
-void Shard::apply_settings(LiveSession& session, const registry::Client& client) {
+void Shard::apply_limits(LiveSession& session, const registry::Client& client) {
   session.destinations = clients_->find(client.id).destinations;
   const registry::RateLimit& rate = client.security.rate_limit;
   const registry::RateLimit none;
@@ -134,58 +132,6 @@ void Shard::end_session(uint64_t id, Reason reason) noexcept {
   if (!live || live->ending != Reason::none) return;
   live->ending = reason;
   live->link->close(reason);
-}
-
-std::string Shard::client_url() const {
-  for (const auto& endpoint : endpoints_) {
-    const config::ListenConfig& config = plan_.listeners[endpoint.listener].config;
-    if (!config.public_url.empty()) return config.public_url;
-    config::ServerUrl url;
-    url.tls = config.tls.has_value();
-    inet::IpAddress ip = endpoint.address.ip;
-    // A wildcard is nothing one can dial; the loopback address at least works on this machine.
-    url.host = !ip.is_unspecified() ? ip.text() : ip.is_v4() ? "127.0.0.1" : "::1";
-    url.port = endpoint.address.port;
-    url.path = config.path;
-    return url.text();
-  }
-  return {};
-}
-
-Result<NewClient> Shard::client_create(const registry::ClientSpec& spec) {
-  auto created = clients_->create(spec);
-  if (!created) return created.error();
-  reporter_.client_changed(spec.id, "created");
-  NewClient out;
-  config::TunnelConfigSpec tunnel;
-  tunnel.server = client_url();
-  tunnel.server_public_key = keys_->current.pub;
-  if (!created->noise_private_key.is_zero()) tunnel.noise_private_key = &created->noise_private_key;
-  out.config_json = config::make_tunnel_config_json(tunnel);
-  out.created = std::move(*created);
-  return out;
-}
-
-Result<void> Shard::client_set_enabled(const std::string& id, bool enabled) {
-  auto before = clients_->get(id);
-  if (!before) return before.error();
-  const auto live = sessions_.of_client(id);  // first: what is decided is then done, with or without memory
-  auto changed = clients_->set_enabled(id, enabled);
-  if (!changed) return changed.error();
-  if (before->enabled != enabled) reporter_.client_changed(id, enabled ? "enabled" : "disabled");
-  for (uint64_t session : live)
-    if (!enabled) end_session(session, Reason::client_disabled);
-  return {};
-}
-
-Result<void> Shard::client_remove(const std::string& id) {
-  const auto live = sessions_.of_client(id);
-  auto removed = clients_->remove(id);
-  if (!removed) return removed.error();
-  reporter_.client_changed(id, "removed");
-  for (uint64_t session : live) end_session(session, Reason::client_removed);
-  accounts_.remove(id);
-  return {};
 }
 
 telemetry::SessionCounters Shard::counters_of(const LiveSession& session) const noexcept {

@@ -53,6 +53,8 @@ void ServerConnection::run_handshake() noexcept {
 
 void ServerConnection::deliver_verdict(const session::IdentityVerdict& verdict) noexcept {
   if (stage_ != Stage::open) return;
+  if (held_) stage_deadline_ = now() + *held_;
+  held_.reset();
   responder_->decide(verdict, now());
   after_receive();
 }
@@ -78,7 +80,10 @@ bool ServerConnection::on_static_key(const PublicKey& key) { return around_.host
 
 void ServerConnection::on_identity(const session::Identity& identity) {
   auto verdict = around_.host.admission().on_identity(connection_, identity);
-  if (verdict) responder_->decide(*verdict, now());
+  if (verdict) return responder_->decide(*verdict, now());
+  // The time the host takes is not the client's: until it has answered, the responder's own deadline holds.
+  held_ = stage_deadline_ - now();
+  stage_deadline_ = kNever;
 }
 
 uint64_t ServerConnection::on_confirmed(Reason* why) {
