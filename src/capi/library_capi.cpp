@@ -25,6 +25,12 @@ constexpr Feature kFeatures[] = {
     {"testing", true},
     {"proxy_protocol", true},
     {"memory_store", true},
+    {"sqlite_store", SMARTVPN_WITH_SQLITE},
+    {"qr", SMARTVPN_WITH_QR},
+    {"rotate", true},
+    {"patch", true},
+    {"transactions", true},
+    {"export", true},
     {"quic", false},
     {"wireguard", false},
     {"nat", false},
@@ -32,10 +38,6 @@ constexpr Feature kFeatures[] = {
     {"relay", false},
     {"authorize", true},
     {"reconfigure", true},
-    {"rotate", false},
-    {"patch", false},
-    {"transactions", false},
-    {"export", false},
 };
 
 }  // namespace

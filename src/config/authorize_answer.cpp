@@ -28,7 +28,7 @@ constexpr KeySpec kKeys[] = {
 // clang-format on
 
 const KeyNode& answer_tree() {
-  static const KeyNode* const tree = new KeyNode(build_tree(kKeys));  // never freed, as key_tree()
+  static const KeyNode* const tree = new KeyNode(build_key_tree(kKeys));  // never freed, as key_tree()
   return *tree;
 }
 

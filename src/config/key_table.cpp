@@ -51,7 +51,13 @@ std::string folded(std::string_view word) {
 
 }  // namespace
 
-KeyNode build_tree(std::span<const KeySpec> table) {
+const KeyNode* KeyNode::child(std::string_view wanted) const noexcept {
+  for (const auto& node : children)
+    if (node.name == wanted) return &node;
+  return nullptr;
+}
+
+KeyNode build_key_tree(std::span<const KeySpec> table) {
   KeyNode root;
   for (const auto& spec : table) {
     KeyNode* node = &root;
@@ -68,16 +74,10 @@ KeyNode build_tree(std::span<const KeySpec> table) {
   return root;
 }
 
-const KeyNode* KeyNode::child(std::string_view wanted) const noexcept {
-  for (const auto& node : children)
-    if (node.name == wanted) return &node;
-  return nullptr;
-}
-
 const KeyNode& key_tree(Kind kind) noexcept {
   // Never freed: no destructor runs at exit, where other threads may still validate.
-  static const KeyNode* const server = new KeyNode(build_tree(server_key_table()));
-  static const KeyNode* const tunnel = new KeyNode(build_tree(tunnel_key_table()));
+  static const KeyNode* const server = new KeyNode(build_key_tree(server_key_table()));
+  static const KeyNode* const tunnel = new KeyNode(build_key_tree(tunnel_key_table()));
   return kind == Kind::server ? *server : *tunnel;
 }
 

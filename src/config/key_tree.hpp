@@ -22,8 +22,8 @@ struct KeyNode {
 // Lives as long as the process.
 const KeyNode& key_tree(Kind kind) noexcept;
 
-// The tree of any table, for the small JSON objects that are no configuration.
-KeyNode build_tree(std::span<const KeySpec> table);
+// The tree of a table of its own, for JSON that is no configuration.
+KeyNode build_key_tree(std::span<const KeySpec> table);
 
 // Whether `word` is one of the '|'-separated words.
 bool has_word(std::string_view words, std::string_view word) noexcept;

@@ -41,10 +41,13 @@ void Gatekeeper::reconfigured() {
 }
 
 Reason Gatekeeper::on_accept(const session::Connection& connection) {
+  const bool full = parts_.memory.is_full();
   Entry& entry = entries_[connection.id];
+  parts_.memory.set_connections(entries_.size());
   auto& scope = parts_.reporter.scope(connection.listener);
   ++scope.connections_total;
   ++scope.connections_open;
+  if (full) return Reason::out_of_memory;
   const ListenerPlan& listener = parts_.plan.listeners[connection.listener];
   if (listener.config.proxy_protocol.mode == Mode::off) return Reason::none;
   if (!listener.trusted.contains(connection.peer_addr.ip)) return Reason::untrusted_proxy;
@@ -101,10 +104,16 @@ bool Gatekeeper::may_start_handshake(const session::Connection& connection) {
   return true;
 }
 
-Reason Gatekeeper::judge(const session::Connection& connection, const ClientDirectory::Found& found) const {
-  if (!found.client->enabled) return Reason::client_disabled;
-  if (found.client->expired(wall_clock_ms())) return Reason::client_expired;
-  return found.policy->judge(ip_of(connection.real_addr));
+Reason Gatekeeper::judge(const session::Connection& connection, const PublicKey& key,
+                         const ClientDirectory::Found& found) const {
+  const auto transport = static_cast<uint8_t>(connection.transport);
+  return judge_client(found, key, transport, ip_of(connection.real_addr), wall_clock_ms());
+}
+
+// The client has all the sessions it may, and would rather keep them.
+bool Gatekeeper::refuses_new(const registry::Client& client) const {
+  return client.session_policy == registry::SessionPolicy::refuse_new &&
+         parts_.sessions.of_client(client.id).size() >= client.max_sessions;
 }
 
 // A further session within the ceiling of all, or one that will replace another of the same client.
@@ -124,10 +133,11 @@ std::optional<session::IdentityVerdict> Gatekeeper::on_identity(const session::C
     verdict.reason = Reason::unknown_client;
     return verdict;
   }
-  verdict.reason = judge(connection, found);
+  verdict.reason = judge(connection, identity.static_key, found);
   if (verdict.reason == Reason::none && !identity.rekey) verdict.reason = offer(entry, found, identity);
   if (verdict.reason == Reason::too_many_sessions) verdict.retry_after_s = 10;
   if (verdict.reason != Reason::none) return verdict;
+  if (identity.rekey) ++parts_.reporter.scope(connection.listener).rekeys_total;
   if (authorizer_ && !identity.rekey && !ask_host(connection, identity, entry, verdict)) return std::nullopt;
   if (verdict.reason == Reason::none) verdict.grant = grant(entry);
   return verdict;
@@ -146,13 +156,15 @@ session::Grant Gatekeeper::grant(const Entry& entry) const {
 
 // The tentative lease.
 Reason Gatekeeper::offer(Entry& entry, const ClientDirectory::Found& found, const session::Identity& identity) {
-  if (!has_room(*found.client)) return Reason::too_many_sessions;
+  if (!has_room(*found.client) || refuses_new(*found.client)) return Reason::too_many_sessions;
+  if (parts_.memory.is_tight() && found.client->priority > kOrdinaryPriority) return Reason::too_many_sessions;
   registry::LeaseRequest request{found.client->id, found.client->addresses, identity.wanted_addresses,
                                  found.client->max_sessions};
   Admitted admitted;
   admitted.client_id = found.client->id;
   admitted.client_number = found.number;
-  admitted.expires_at_ms = found.client->expires_at_ms;
+  admitted.key = identity.static_key;
+  admitted.fixed = found.client->addresses;
   if (entry.offered) parts_.pool.release(entry.admitted.lease);
   entry.offered = false;
   auto offer = parts_.pool.offer(request);
@@ -174,10 +186,12 @@ const Gatekeeper::Admitted* Gatekeeper::confirm(const session::Connection& conne
   // The entry may have changed between message 2 and the first data, or be another's by now.
   auto found = parts_.clients.find(entry.admitted.client_id);
   if (!found.client || found.number != entry.admitted.client_number) return nullptr;
-  *why = judge(connection, found);
+  *why = judge(connection, entry.admitted.key, found);
   if (*why != Reason::none) return nullptr;
+  *why = Reason::disconnected;  // other addresses by now: it may come again for them
+  if (found.client->addresses != entry.admitted.fixed) return nullptr;
   *why = Reason::too_many_sessions;
-  if (!has_room(*found.client)) return nullptr;
+  if (!has_room(*found.client) || refuses_new(*found.client)) return nullptr;
   auto commit = parts_.pool.commit(entry.admitted.lease);
   *why = Reason::replaced;  // a newer session of the same client was faster
   if (!commit.ok) return nullptr;
@@ -196,6 +210,7 @@ void Gatekeeper::on_closed(const session::Connection& connection, Reason reason,
   leave_header_stage(connection, it->second);
   Entry entry = std::move(it->second);
   entries_.erase(it);
+  parts_.memory.set_connections(entries_.size());
   --parts_.reporter.scope(connection.listener).connections_open;
   if (entry.counted) limiter_.closed(entry.counted, parts_.loop.now());
   if (entry.in_handshake) handshakes_.leave();

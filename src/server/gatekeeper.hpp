@@ -12,6 +12,7 @@
 #include "registry/address_pool.hpp"
 #include "server/authorizer.hpp"
 #include "server/client_directory.hpp"
+#include "server/memory_guard.hpp"
 #include "server/plan.hpp"
 #include "server/reporter.hpp"
 #include "session/admission.hpp"
@@ -26,6 +27,7 @@ class Gatekeeper final : public session::Admission {
     registry::AddressPool& pool;
     SessionTable& sessions;
     Reporter& reporter;
+    MemoryGuard& memory;
     net::Loop& loop;  // for the time of the turn
     std::shared_ptr<RequestQueue> requests = nullptr;  // null: the host is not asked
   };
@@ -34,8 +36,9 @@ class Gatekeeper final : public session::Admission {
     std::string client_id;
     uint64_t client_number = 0;
     uint64_t lease = 0;
+    PublicKey key{};
     std::vector<inet::IpAddress> addresses;
-    int64_t expires_at_ms = 0;
+    std::vector<inet::IpAddress> fixed;  // the entry's at the offer
     uint32_t session_seconds = 0;  // of the host's allow; 0: no limit
     std::optional<registry::RateLimit> granted_rate;
   };
@@ -75,6 +78,7 @@ class Gatekeeper final : public session::Admission {
 
  private:
   static constexpr int kHandshakesPerTurn = 4;
+  static constexpr uint32_t kOrdinaryPriority = 100;  // above: the first to go without when memory is scarce
   enum class Stage : uint8_t { header, stranger, session };
   struct Entry {
     Stage stage = Stage::stranger;
@@ -85,7 +89,8 @@ class Gatekeeper final : public session::Admission {
     std::string denied_because;  // the host's words
   };
 
-  Reason judge(const session::Connection& connection, const ClientDirectory::Found& found) const;
+  Reason judge(const session::Connection& connection, const PublicKey& key, const ClientDirectory::Found& found) const;
+  bool refuses_new(const registry::Client& client) const;
   bool has_room(const registry::Client& client) const;
   Reason offer(Entry& entry, const ClientDirectory::Found& found, const session::Identity& identity);
   session::Grant grant(const Entry& entry) const;

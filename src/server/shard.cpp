@@ -47,6 +47,10 @@ std::shared_ptr<const session::StaticKeys> static_keys(const config::KeysConfig&
 
 namespace {
 
+bool has_tls(const Plan& plan) {
+  return std::any_of(plan.listeners.begin(), plan.listeners.end(), [](const auto& listener) { return !!listener.tls; });
+}
+
 proxyproto::Mode proxy_mode(ProxyMode mode) {
   if (mode == ProxyMode::v1) return proxyproto::Mode::v1;
   if (mode == ProxyMode::v2) return proxyproto::Mode::v2;
@@ -61,8 +65,8 @@ Result<std::unique_ptr<Shard>> Shard::create(Plan plan, telemetry::EventHub& hub
   auto loop = net::Loop::create();
   if (!loop) return loop.error();
   std::unique_ptr<Shard> shard(new Shard(std::move(plan), hub, std::move(*loop), std::move(*pool)));
-  auto directory =
-      ClientDirectory::open(std::make_unique<registry::MemoryStore>(), shard->addresses_, shard->router_.table());
+  const bool wireguard = shard->plan_.config.keys.wireguard_private_key.has_value();
+  auto directory = ClientDirectory::open(shard->addresses_, shard->router_.table(), {.wireguard_addresses = wireguard});
   if (!directory) return directory.error();
   shard->clients_ = std::move(*directory);
   if (shard->plan_.config.security.authorize) {
@@ -72,7 +76,7 @@ Result<std::unique_ptr<Shard>> Shard::create(Plan plan, telemetry::EventHub& hub
   }
   shard->gatekeeper_ = std::make_unique<Gatekeeper>(
       Gatekeeper::Parts{shard->plan_, *shard->clients_, shard->addresses_, shard->sessions_, shard->reporter_,
-                        *shard->loop_, shard->requests_});
+                        shard->memory_, *shard->loop_, shard->requests_});
   Shard* self = shard.get();
   shard->gatekeeper_->on_session_end([self](uint64_t connection, Reason reason, const std::string& detail) {
     return self->on_session_end(connection, reason, detail);
@@ -81,7 +85,6 @@ Result<std::unique_ptr<Shard>> Shard::create(Plan plan, telemetry::EventHub& hub
     for (auto& listener : self->listeners_)
       if (listener->deliver_verdict(connection, verdict)) return;
   });
-  if (auto ok = shard->declare_clients(); !ok) return ok.error();
   return shard;
 }
 
@@ -90,6 +93,7 @@ Shard::Shard(Plan plan, telemetry::EventHub& hub, std::unique_ptr<net::Loop> loo
       hub_(hub),
       loop_(std::move(loop)),
       addresses_(std::move(pool)),
+      memory_(plan_.config.limits.memory_bytes, has_tls(plan_), packets_),
       router_(router_options(plan_.config.network), system_rng().u64()),
       reporter_(hub, plan_.listeners.size()),
       data_path_({sessions_, router_, reporter_, packets_, *loop_, addresses_.gateways()}),
@@ -107,17 +111,6 @@ Shard::Shard(Plan plan, telemetry::EventHub& hub, std::unique_ptr<net::Loop> loo
 }
 
 Shard::~Shard() { close_everything(); }
-
-Result<void> Shard::declare_clients() {
-  for (size_t i = 0; i < plan_.config.clients.size(); ++i) {
-    auto created = clients_->create(to_spec(plan_.config.clients[i]));
-    if (created) continue;
-    Error error = created.error();
-    error.path = "/clients/" + std::to_string(i) + error.path;
-    return error;
-  }
-  return {};
-}
 
 std::unique_ptr<forward::Engine> Shard::make_engine() {
   switch (plan_.config.forwarding.mode) {
@@ -143,6 +136,7 @@ Result<void> Shard::open_engine() {
   network.subnets = plan_.config.network.subnets;
   network.gateways = addresses_.gateways();
   network.mtu = plan_.config.network.mtu;
+  network.routes = client_subnets();
   engine_ = make_engine();
   if (auto ok = engine_->start(network, data_path_); !ok) {
     engine_.reset();
@@ -242,15 +236,9 @@ void Shard::tick() {
   Time now = loop_->now();
   gatekeeper_->tick();
   reporter_.tick(now);
-  int64_t wall = wall_clock_ms();
-  std::vector<std::pair<uint64_t, Reason>> expired;
-  sessions_.for_each([&](LiveSession& session) {
-    if (session.expires_at_ms != 0 && wall >= session.expires_at_ms)
-      expired.emplace_back(session.id, Reason::client_expired);
-    else if (now >= session.authorized_until)
-      expired.emplace_back(session.id, Reason::authorize_expired);
-  });
-  for (auto [id, reason] : expired) end_session(id, reason);
+  memory_.set_events(hub_.waiting());
+  if (memory_.is_tight()) sessions_.for_each([](LiveSession& session) { session.link->trim(); });
+  expire();
 }
 
 void Shard::abandon_after_fork() noexcept {

@@ -29,6 +29,10 @@ class ServerConnection final : public session::Link,
 
   // session::Link
   Drop send(Packet&& packet) override;
+  void set_gate(session::SendGate* gate) noexcept override;
+  void trim() noexcept override {
+    if (responder_) responder_->trim_queue();
+  }
   bool takes_super_packets() const override { return responder_ && responder_->peer_takes_super_packets(); }
   uint16_t mtu() const override { return responder_ ? responder_->mtu() : 0; }
   void close(Reason reason) noexcept override;
@@ -111,6 +115,7 @@ class ServerConnection final : public session::Link,
   std::optional<Duration> held_;  // what is left of it, while the host is asked
   uint64_t session_ = 0;
   uint64_t bytes_in_ = 0;
+  uint64_t messages_in_ = 0;
   size_t discarded_ = 0;
   Stage stage_ = Stage::proxy_header;
   bool local_header_ = false;

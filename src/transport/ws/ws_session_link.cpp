@@ -32,6 +32,7 @@ void ServerConnection::start_session() {
 
 void ServerConnection::on_message(bool, ByteSpan message) {
   if (responder_->closed()) return;
+  ++messages_in_;
   // A stranger's message 1 costs asymmetric operations: it waits for its turn. One is all that may wait.
   if (session_ == 0 && !responder_->authenticated()) {
     if (!waiting_handshake_.empty() || message.empty()) return responder_->close(Reason::handshake_failed, now());
@@ -115,6 +116,12 @@ Drop ServerConnection::send(Packet&& packet) {
   return drop;
 }
 
+void ServerConnection::set_gate(session::SendGate* gate) noexcept {
+  if (!responder_) return;
+  responder_->set_gate(gate);
+  flush_.request();  // what a former gate held may go, or the timer stands elsewhere now
+}
+
 void ServerConnection::close(Reason reason) noexcept {
   if (stage_ == Stage::open && responder_ && !responder_->closed()) {
     responder_->close(reason, now());
@@ -146,6 +153,8 @@ session::LinkFigures ServerConnection::figures() const {
   session::LinkFigures out;
   out.outer_bytes_in = bytes_in_;
   out.outer_bytes_out = outlet_.bytes_out();
+  out.outer_messages_in = messages_in_;
+  out.outer_messages_out = outlet_.messages_out();
   if (responder_) {
     out.queued_bytes = responder_->queued_bytes();
     out.last_heard = responder_->last_heard();
