@@ -4,8 +4,11 @@
 #include <future>
 #include <mutex>
 
+#include "server/client_query.hpp"
 #include "server/dispatcher.hpp"
+#include "server/registry_hub.hpp"
 #include "server/shard.hpp"
+#include "server/store_factory.hpp"
 
 namespace smartvpn::server {
 namespace {
@@ -21,9 +24,20 @@ Error not_running() { return make_error(Status::BAD_STATE, "the server is not ru
 // shard: whoever stops without waiting learns of the end by the state and the events.
 class Server::Impl {
  public:
-  Impl() = default;
+  explicit Impl(const config::ServerConfig& config)
+      : registry_config_(config.registry),
+        registry_([this](const RegistryHub::Command& fn) { return command([&] { return fn(*shard_); }); },
+                  {config.keys.wireguard_private_key.has_value(), config.registry.keep_private_keys}) {}
 
   Result<void> start();
+  Result<void> start_locked();
+  Result<void> open_registry();
+  State state() const {
+    std::lock_guard lock(mutex_);
+    return state_;
+  }
+  Result<void> start_dispatcher();
+  void close_queues();
   void request_stop(Duration drain);
   Result<void> wait_stopped(int32_t timeout_ms);
   void on_thread_end();
@@ -63,37 +77,45 @@ class Server::Impl {
   bool joining_ = false;
   telemetry::EventHub hub_;
   Callbacks callbacks_;
+  std::shared_ptr<RequestQueue> requests_;  // null: the host is not asked. Constant after create()
   std::unique_ptr<Dispatcher> dispatcher_;
   std::unique_ptr<Shard> shard_;
   std::unique_ptr<net::Thread> thread_;
   std::vector<BoundEndpoint> endpoints_;
   std::shared_ptr<forward::HostChannel> host_channel_;
+  const config::RegistryConfig registry_config_;
+  RegistryHub registry_;
 };
 
+Result<void> Server::Impl::open_registry() {
+  auto store = open_store(registry_config_);
+  if (!store) return store.error();
+  return registry_.start(std::move(*store), *shard_, shard_->config().clients);
+}
+
 Result<void> Server::Impl::start() {
+  auto started = start_locked();
+  // Not under the lock, which a change on its way may be waiting for.
+  if (!started && state() == State::stopped) registry_.stop();
+  return started;
+}
+
+Result<void> Server::Impl::start_locked() {
   std::lock_guard lock(mutex_);
   if (state_ != State::created) return make_error(Status::BAD_STATE, "a server is started once");
   auto fail = [&](const Error& error) -> Result<void> {
     state_ = State::stopped;
     shard_.reset();
-    hub_.close();
+    close_queues();
     return error;
   };
-  if (callbacks_.event) {
-    auto queue = hub_.subscribe(telemetry::kAllEvents, kCallbackQueue);
-    if (!queue) return fail(queue.error());
-    auto dispatcher = Dispatcher::start(*queue, callbacks_.event, [this] {
-      telemetry::Event event(telemetry::EventType::log, wall_clock_ms());
-      event.set("level", "error").set("message", "an exception left the event callback");
-      hub_.publish(std::move(event));
-    });
-    if (!dispatcher) return fail(dispatcher.error());
-    dispatcher_ = std::move(*dispatcher);
-  }
+  if (auto ok = start_dispatcher(); !ok) return fail(ok.error());
+  if (auto ok = open_registry(); !ok) return fail(ok.error());
   if (auto ok = shard_->open(); !ok) return fail(ok.error());
   auto thread = net::Thread::start("svpn-shard0", [this] {
     shard_->run();
     on_thread_end();
+    registry_.stop();  // after the shard's end: a change on its way has its answer then
   });
   if (!thread) return fail(thread.error());
   endpoints_ = shard_->endpoints();
@@ -103,12 +125,41 @@ Result<void> Server::Impl::start() {
   return {};
 }
 
+Result<void> Server::Impl::start_dispatcher() {
+  Dispatcher::Duties duties;
+  if (callbacks_.event) {
+    auto queue = hub_.subscribe(telemetry::kAllEvents, kCallbackQueue);
+    if (!queue) return queue.error();
+    duties.events = std::move(*queue);
+    duties.on_event = callbacks_.event;
+  }
+  if (callbacks_.authorize) {
+    duties.requests = requests_;
+    duties.on_request = callbacks_.authorize;
+  }
+  if (!duties.events && !duties.requests) return {};
+  duties.on_exception = [this](const char* callback) {
+    telemetry::Event event(telemetry::EventType::log, wall_clock_ms());
+    event.set("level", "error").set("message", "an exception left the " + std::string(callback) + " callback");
+    hub_.publish(std::move(event));
+  };
+  auto dispatcher = Dispatcher::start(std::move(duties));
+  if (!dispatcher) return dispatcher.error();
+  dispatcher_ = std::move(*dispatcher);
+  return {};
+}
+
+void Server::Impl::close_queues() {
+  hub_.close();
+  if (requests_) requests_->close();
+}
+
 void Server::Impl::request_stop(Duration drain) {
   std::lock_guard lock(mutex_);
   if (state_ == State::created) {
     state_ = State::stopped;
     shard_.reset();
-    hub_.close();
+    close_queues();
     changed_.notify_all();
   } else if (state_ == State::running || state_ == State::draining) {
     state_ = State::draining;
@@ -128,7 +179,7 @@ void Server::Impl::on_thread_end() {
   std::lock_guard lock(mutex_);
   state_ = State::stopped;
   shard = std::move(shard_);
-  hub_.close();
+  close_queues();
   changed_.notify_all();
 }
 
@@ -162,10 +213,11 @@ Server::~Server() {
 Result<std::unique_ptr<Server>> Server::create(config::ServerConfig config) {
   auto plan = make_plan(std::move(config));
   if (!plan) return plan.error();
-  auto impl = std::make_unique<Impl>();
+  auto impl = std::make_unique<Impl>(plan->config);
   auto shard = Shard::create(std::move(*plan), impl->hub_);
   if (!shard) return shard.error();
   impl->shard_ = std::move(*shard);
+  impl->requests_ = impl->shard_->requests();
   return std::unique_ptr<Server>(new Server(std::move(impl)));
 }
 
@@ -177,10 +229,7 @@ Result<void> Server::stop(int32_t drain_ms, int32_t timeout_ms) {
   return impl_->wait_stopped(timeout_ms);
 }
 
-State Server::state() const {
-  std::lock_guard lock(impl_->mutex_);
-  return impl_->state_;
-}
+State Server::state() const { return impl_->state(); }
 
 std::vector<BoundEndpoint> Server::endpoints() const {
   std::lock_guard lock(impl_->mutex_);
@@ -204,20 +253,89 @@ bool Server::in_callback() const {
   return impl_->dispatcher_ && impl_->dispatcher_->is_current();
 }
 
+namespace {
+
+Result<NewClient> only_one(Result<AppliedChanges> applied) {
+  if (!applied) return std::move(applied).error();
+  return std::move(*applied->made.at(0));
+}
+
+Result<void> without_answer(const Result<AppliedChanges>& applied) {
+  return applied ? Result<void>() : Result<void>(applied.error());
+}
+
+}  // namespace
+
+using Kind = ClientChange::Kind;
+
 Result<NewClient> Server::client_create(const registry::ClientSpec& spec) {
-  return impl_->command([this, spec] { return impl_->shard_->client_create(spec); });
+  ClientChange change(Kind::create);
+  change.spec = spec;
+  return only_one(impl_->registry_.apply_one(change));
 }
-Result<registry::Client> Server::client_get(const std::string& id) {
-  return impl_->command([this, id] { return impl_->shard_->clients().get(id); });
-}
-Result<std::vector<registry::Client>> Server::client_list() {
-  return impl_->command([this]() -> Result<std::vector<registry::Client>> { return impl_->shard_->clients().list(); });
+Result<void> Server::client_update(const std::string& id, std::string_view patch, uint64_t expected_revision) {
+  ClientChange change(Kind::update, id);
+  change.patch = patch;
+  change.expected_revision = expected_revision;
+  return without_answer(impl_->registry_.apply_one(change));
 }
 Result<void> Server::client_set_enabled(const std::string& id, bool enabled) {
-  return impl_->command([this, id, enabled] { return impl_->shard_->client_set_enabled(id, enabled); });
+  return without_answer(impl_->registry_.apply_one(ClientChange(enabled ? Kind::enable : Kind::disable, id)));
 }
 Result<void> Server::client_remove(const std::string& id) {
-  return impl_->command([this, id] { return impl_->shard_->client_remove(id); });
+  return without_answer(impl_->registry_.apply_one(ClientChange(Kind::remove, id)));
+}
+Result<NewClient> Server::client_rotate(const std::string& id, const registry::RotateOptions& options) {
+  ClientChange change(Kind::rotate, id);
+  change.rotate = options;
+  return only_one(impl_->registry_.apply_one(change));
+}
+Result<void> Server::client_rotate_commit(const std::string& id) {
+  return without_answer(impl_->registry_.apply_one(ClientChange(Kind::rotate_commit, id)));
+}
+Result<void> Server::client_rotate_roll_back(const std::string& id) {
+  return without_answer(impl_->registry_.apply_one(ClientChange(Kind::rotate_roll_back, id)));
+}
+Result<AppliedChanges> Server::transact(const std::vector<ClientChange>& changes, uint64_t expected_revision) {
+  return impl_->registry_.apply(changes, expected_revision);
+}
+Result<registry::Client> Server::client_get(const std::string& id) {
+  return impl_->command([this, id] { return impl_->shard_->clients().registry().get(id); });
+}
+Result<std::vector<registry::ClientPtr>> Server::client_list() {
+  return impl_->command(
+      [this]() -> Result<std::vector<registry::ClientPtr>> { return impl_->shard_->clients().registry().list(); });
+}
+Result<ClientPage> Server::client_query(const config::ClientQuery& query) {
+  ClientSnapshot all;
+  auto taken = impl_->command([this, &all, &query]() -> Result<void> {
+    all.clients = impl_->shard_->clients().registry().list();
+    all.revision = impl_->shard_->clients().registry().revision();
+    if (query.online) all.online = impl_->shard_->clients_online();
+    return {};
+  });
+  if (!taken) return taken.error();
+  return page_of(all, query);
+}
+Result<ExportedClient> Server::client_export(const std::string& id, bool wireguard) {
+  registry::ClientPtr client;
+  ServerFacts facts;
+  auto taken = impl_->command([this, &id, &client, &facts]() -> Result<void> {
+    client = impl_->shard_->clients().registry().share(id);
+    facts = impl_->shard_->facts();
+    return {};
+  });
+  if (!taken) return taken.error();
+  if (!client) return make_error(Status::NOT_FOUND, "no client '" + id + "'");
+  const SecretKey* key = wireguard ? client->wireguard_private_key.get() : client->noise_private_key.get();
+  ExportedClient out;
+  out.text = wireguard ? wireguard_config(facts, *client, key) : native_config(facts, key);
+  if (out.text.empty()) return make_error(Status::UNSUPPORTED, "client or server has no WireGuard key");
+  out.has_private_key = key != nullptr;
+  return out;
+}
+Result<uint64_t> Server::registry_revision() {
+  return impl_->command([this]() -> Result<uint64_t> { return impl_->shard_->clients().registry().revision(); });
 }
 Result<std::vector<SessionInfo>> Server::sessions() {
   return impl_->command([this]() -> Result<std::vector<SessionInfo>> { return impl_->shard_->sessions(); });
@@ -231,10 +349,14 @@ Result<void> Server::disconnect(uint64_t session_id, Reason reason) {
 Result<telemetry::StatsSnapshot> Server::stats() {
   return impl_->command([this]() -> Result<telemetry::StatsSnapshot> { return impl_->shard_->stats(); });
 }
+Result<telemetry::ClientStats> Server::client_stats(const std::string& id) {
+  return impl_->command([this, id] { return impl_->shard_->client_stats(id); });
+}
 Result<void> Server::reconfigure(config::ServerConfig next,
                                  const std::vector<std::pair<std::string, std::string>>& told) {
   auto plan = make_plan(std::move(next));
   if (!plan) return plan.error();
+  if (auto ok = impl_->registry_.declare(plan->config.clients); !ok) return ok;
   return impl_->command([this, &plan, &told]() -> Result<void> {
     impl_->shard_->reconfigure(std::move(*plan), told);
     return {};
@@ -254,6 +376,30 @@ Result<void> Server::reload_certificates() {
     impl_->shard_->set_tls_contexts(std::move(*contexts));
     return {};
   });
+}
+
+namespace {
+
+Error nobody_is_asked() {
+  return make_error(Status::BAD_STATE, "the host is asked only with security.authorize \"required\"");
+}
+
+}  // namespace
+
+Result<RequestPtr> Server::authorize_next(int32_t timeout_ms) {
+  return impl_->requests_ ? impl_->requests_->next(timeout_ms) : nobody_is_asked();
+}
+
+Result<int> Server::authorize_fd() const {
+  return impl_->requests_ ? Result<int>(impl_->requests_->fd()) : nobody_is_asked();
+}
+
+Result<void> Server::authorize_answer(uint64_t token, const Authorizer::Answer& answer) {
+  if (!impl_->requests_) return nobody_is_asked();
+  auto answered = impl_->command([this, token, answer] { return impl_->shard_->authorize_answer(token, answer); });
+  if (!answered && answered.error().status == Status::BAD_STATE)
+    return make_error(Status::NOT_FOUND, "the server is not running, so nothing is open");
+  return answered;
 }
 
 namespace {
@@ -291,6 +437,7 @@ Result<int> Server::packets_fd() const {
 void Server::abandon_after_fork() noexcept {
   Impl* impl = impl_.release();  // leaked: its threads do not exist here
   impl->hub_.abandon_after_fork();
+  if (impl->requests_) impl->requests_->abandon_after_fork();
   if (impl->shard_) impl->shard_->abandon_after_fork();
   if (impl->thread_) impl->thread_->abandon_after_fork();
   if (impl->dispatcher_) impl->dispatcher_->abandon_after_fork();

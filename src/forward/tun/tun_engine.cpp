@@ -33,8 +33,18 @@ Result<void> TunEngine::start(const EngineNetwork& network, EngineSink& sink) {
     if (error.path.empty()) error.path = options_.path;
     return error;
   }
+  network_ = network;
   name_ = (*device)->name();
   device_ = std::move(*device);
+  return {};
+}
+
+Result<void> TunEngine::set_routes(const std::vector<inet::Cidr>& routes) {
+  if (!device_) return {};
+  EngineNetwork changed = network_;
+  changed.routes = routes;
+  if (auto result = device_->apply(settings_of(changed)); !result) return result;
+  network_ = std::move(changed);
   return {};
 }
 

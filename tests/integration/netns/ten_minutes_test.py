@@ -44,8 +44,8 @@ class TenMinutes(unittest.TestCase):
         for folder in ("/etc/smartvpn", "/var/lib/smartvpn", "/run/smartvpn"):
             text = text.replace(folder, self.world.folder + folder)
         # The default place of the control socket, which the page relies on.
-        for command in ("clients", "sessions", "reload", "stats"):
-            text = re.sub(rf"(?m)^smartvpn {command}\b", f"smartvpn {command} --control {self.world.folder}/run/smartvpn/control.sock", text)
+        socket = f"{self.world.folder}/run/smartvpn/control.sock"
+        text = re.sub(r"(?m)^(smartvpn (?:clients|sessions|reload|stats)\b.*)$", rf"\1 --control {socket}", text)
         return text
 
     def command(self, who, text):
@@ -55,9 +55,9 @@ class TenMinutes(unittest.TestCase):
         folder = self.world.folder + "/etc/smartvpn"
         os.makedirs(folder, exist_ok=True)
         if how == "background":
-            log = open(self.world.path(f"{who}.log"), "ab")
-            started = subprocess.Popen(self.command(who, "exec " + text), cwd=folder, env=self.environment, stdin=subprocess.DEVNULL,
-                                       stdout=log, stderr=log)
+            with open(self.world.path(f"{who}.log"), "ab") as log:
+                started = subprocess.Popen(self.command(who, "exec " + text), cwd=folder, env=self.environment,
+                                           stdin=subprocess.DEVNULL, stdout=log, stderr=log)
             self.addCleanup(self.end, started)
             return ""
         if how == "watch":
