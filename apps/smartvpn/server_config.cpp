@@ -41,7 +41,12 @@ std::string ServerConfigFile::reconfigure(smartvpn_server* server, bool dry_run)
 
 std::string ServerConfigFile::reload(smartvpn_server* server) const {
   std::string changes = reconfigure(server, false);
-  call([&](smartvpn_error** error) { return smartvpn_server_reload_certificates(server, error); });
+  try {
+    call([&](smartvpn_error** error) { return smartvpn_server_reload_certificates(server, error); });
+  } catch (Failure& failure) {
+    if (changes != "[]") failure.text += "; the rest of the configuration was applied";
+    throw;
+  }
   return changes;
 }
 
