@@ -116,9 +116,9 @@ Result<void> Registry::fill_addresses(Draft& draft, Draft::Step& step) {
 }
 
 Result<void> Registry::claim(Draft& draft, const Draft::Step& step) {
-  static const std::vector<IpAddress> kNone;
-  const auto& before = step.before ? step.before->addresses : kNone;
-  const auto& after = step.after ? step.after->addresses : kNone;
+  const std::vector<IpAddress> none;  // not static: nothing of ours is destroyed at exit
+  const auto& before = step.before ? step.before->addresses : none;
+  const auto& after = step.after ? step.after->addresses : none;
   ++draft.claimed_;  // first: undoing what was not done is harmless
   for (size_t i = 0; i < after.size(); ++i) {
     const std::string path = "/addresses/" + std::to_string(i);

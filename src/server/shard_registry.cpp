@@ -26,8 +26,8 @@ std::string url_of(const config::ListenConfig& config, const inet::Endpoint& bou
 }
 
 bool same_subnets(const registry::Draft::Step& step) {
-  static const std::vector<inet::Cidr> kNone;
-  return (step.before ? step.before->subnets : kNone) == (step.after ? step.after->subnets : kNone);
+  const std::vector<inet::Cidr> none;
+  return (step.before ? step.before->subnets : none) == (step.after ? step.after->subnets : none);
 }
 
 }  // namespace

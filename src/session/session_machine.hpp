@@ -59,6 +59,9 @@ class SessionMachine {
   // The WebSocket close code that goes with the end: 1008 for everything a stranger did.
   uint16_t websocket_close_code() const noexcept;
 
+  // Asks for a round trip now, besides those of the keepalive.
+  void ping() noexcept { control_.add_ping(); }
+
   // The other side has proven its static key.
   bool authenticated() const noexcept { return authenticated_; }
   // Data may flow: message 2 was read (client), a first data message opened (server).
