@@ -20,6 +20,12 @@ void append_quoted(std::string& out, std::string_view text) {
   out += '"';
 }
 
+// A configuration is printed for people; here everything is one line. Texts inside have no line ends.
+void append_in_one_line(std::string& out, std::string_view json) {
+  for (char c : json)
+    if (c != '\n') out += c;
+}
+
 // Everything that create and rotate give once.
 SecretText json_of(const smartvpn_credentials* credentials) {
   std::string_view client = smartvpn_credentials_client(credentials);
@@ -27,7 +33,8 @@ SecretText json_of(const smartvpn_credentials* credentials) {
   std::string_view conf = smartvpn_credentials_wireguard_config(credentials);
   SecretText out;
   out.text().reserve(client.size() + config.size() + 2 * conf.size() + 512);
-  out.text().append("{\"client\":").append(client).append(",\"config\":").append(config);
+  out.text().append("{\"client\":").append(client).append(",\"config\":");
+  append_in_one_line(out.text(), config);
   out.text() += ",\"private_key\":";
   append_quoted(out.text(), smartvpn_credentials_private_key(credentials));
   out.text() += ",\"wireguard_private_key\":";
