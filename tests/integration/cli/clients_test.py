@@ -182,7 +182,7 @@ def test_rotate_gives_new_keys_with_an_overlap(bench):
     control.bad(1, "clients", "rotate", "alice")  # one overlaps
     control.good("clients", "rotate", "alice", "--commit")
     old = bench.connect(control.address)
-    same(control.server.event("connection_rejected")["reason"], "unknown_key")
+    same(control.server.event("connection_rejected")["reason"], "unknown_client")
     same(old.stop(), 0)
     control.bad(1, "clients", "rotate", "alice", "--roll-back")
     same(new.stop(), 0)
