@@ -40,7 +40,9 @@ int run_serve(const ServeOptions& options);
 
 struct ConnectOptions {
   std::string config;
-  std::string tun;  // "": as configured
+  std::string tun;     // "": as configured
+  std::string routes;  // "": as configured; "from-server" or "none"
+  bool dns = false;    // the server's name servers become this machine's while the tunnel is there
   bool events = false;
 };
 int run_connect(const ConnectOptions& options);

@@ -42,6 +42,10 @@ void add_connect(CommandTree& tree) {
       tree.app().add_subcommand("connect", "Connect to a server, and again whenever the connection is lost");
   add_config_option(*command, options->config);
   command->add_option("--tun", options->tun, "Name of the tun device, before the configuration's")->type_name("NAME");
+  command->add_option("--routes", options->routes, "Which routes lead into the tunnel, before the configuration's")
+      ->check(CLI::IsMember({"from-server", "none"}))
+      ->type_name("from-server|none");
+  command->add_flag("--dns", options->dns, "Use the server's name servers on this machine while connected");
   command->add_flag("--events", options->events, "Print events as JSON lines on standard output");
   command->footer(std::string(kSignalsNote) + "\n\n" + kFilesNote);
   tree.on(command, options, run_connect);

@@ -38,6 +38,7 @@ constexpr Feature kFeatures[] = {
     {"relay", false},
     {"authorize", true},
     {"reconfigure", true},
+    {"masquerade", SMARTVPN_WITH_TUN},
 };
 
 }  // namespace

@@ -116,8 +116,8 @@ smartvpn_status smartvpn_transaction_remove(smartvpn_transaction* transaction, c
 
 smartvpn_status smartvpn_transaction_commit(smartvpn_transaction* transaction, uint64_t expected_revision,
                                             uint64_t* revision, smartvpn_error** err) {
-  return call<TransactionObject>(
-      transaction, err, [&](TransactionObject& object) { return object.commit(expected_revision, revision); });
+  return call<TransactionObject>(transaction, err,
+                                 [&](TransactionObject& object) { return object.commit(expected_revision, revision); });
 }
 
 smartvpn_status smartvpn_transaction_credentials(smartvpn_transaction* transaction, size_t index,

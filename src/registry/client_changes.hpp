@@ -21,7 +21,7 @@ Result<CreatedClient> new_client(const ClientSpec& spec, const KeyRules& rules, 
 Result<Client> updated_client(const Client& present, const ClientSpec& wanted);
 
 struct RotateOptions {
-  uint32_t overlap_seconds = 86400;  // 0: the old keys are gone at once
+  uint32_t overlap_seconds = 86400;                                 // 0: the old keys are gone at once
   std::optional<PublicKey> noise_public_key, wireguard_public_key;  // absent: made
 };
 // Overlap until `now_ms` (wall clock) plus its length. BAD_STATE while an earlier rotation overlaps; INVALID for a

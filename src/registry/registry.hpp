@@ -33,9 +33,9 @@ struct Draft {
 
  private:
   friend class Registry;
-  size_t claimed_ = 0;  // steps whose claims are in place
-  std::vector<inet::IpAddress> fresh_;     // reserved by this draft
-  std::set<inet::IpAddress> given_up_;     // reserved still, but nobody's once this is committed
+  size_t claimed_ = 0;                  // steps whose claims are in place
+  std::vector<inet::IpAddress> fresh_;  // reserved by this draft
+  std::set<inet::IpAddress> given_up_;  // reserved still, but nobody's once this is committed
 };
 
 // Single-threaded, owned by a shard. Times are wall clock. Pointers to entries hold until the next change;

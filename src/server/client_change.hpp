@@ -44,7 +44,7 @@ struct NewClient {
 };
 
 struct AppliedChanges {
-  uint64_t revision = 0;                        // the registry's, after them
+  uint64_t revision = 0;                       // the registry's, after them
   std::vector<std::optional<NewClient>> made;  // by change
 };
 

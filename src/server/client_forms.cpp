@@ -25,8 +25,9 @@ config::ClientConfig to_config(const registry::Client& client) {
   for (auto transport : {config::Transport::websocket, config::Transport::quic, config::Transport::wireguard})
     if (client.transports >> static_cast<unsigned>(transport) & 1) out.transports.push_back(transport);
   out.max_sessions = client.max_sessions;
-  out.session_policy = client.session_policy == registry::SessionPolicy::refuse_new ? config::SessionPolicy::refuse_new
-                                                                                    : config::SessionPolicy::drop_oldest;
+  out.session_policy = client.session_policy == registry::SessionPolicy::refuse_new
+                           ? config::SessionPolicy::refuse_new
+                           : config::SessionPolicy::drop_oldest;
   out.priority = client.priority;
   out.description = client.description;
   out.tags = client.tags;

@@ -34,8 +34,7 @@ Drop DataPath::judge(const LiveSession& session, const PacketView& packet, route
 // The gateway's own services answer whatever the client's lists say.
 bool DataPath::may_come_from(const LiveSession& session, const inet::InnerPacket& info) const noexcept {
   if (!session.destinations) return true;
-  const auto& gateways = parts_.gateways;
-  if (std::find(gateways.begin(), gateways.end(), info.src) != gateways.end()) return true;
+  if (parts_.router.table().lookup(info.src).kind == router::RouteKind::gateway) return true;
   return session.destinations->allows_from(info, parts_.router.options().nat64_prefixes);
 }
 
@@ -175,15 +174,15 @@ void DataPath::too_big(LiveSession& session, const Packet& packet, const inet::I
   }
   session.counters.drop(Drop::too_big, packet.segments);
   if (!engine_ || engine_failed_ || !session.icmp.allow(parts_.loop.now())) return;
+  // In the client's name: a kernel takes no packet from a device that claims to come from the kernel's own address,
+  // as the gateway's is.
   std::array<uint8_t, inet::kMaxIcmpError> answer;
-  for (const auto& gateway : parts_.gateways) {
-    if (gateway.is_v4() != (info.version == 4)) continue;
-    size_t size = inet::write_too_big(packet.bytes(), info, mtu, gateway, answer);
-    if (size == 0) return;
-    PacketView view{ByteView(answer.data(), size), 0, 0};
-    engine_->write({&view, 1});
-    return;
-  }
+  size_t size = inet::write_too_big(packet.bytes(), info, mtu, info.dst, answer);
+  if (size == 0) return;
+  PacketView view{ByteView(answer.data(), size), 0, 0};
+  LiveSession* sender = parts_.sessions.find(parts_.router.table().lookup(info.src).session);
+  if (!sender) return engine_->write({&view, 1});
+  if (Packet copy = parts_.pool.copy_of(view.bytes)) send(*sender, std::move(copy));
 }
 
 void DataPath::on_engine_drop(Drop drop, uint64_t packets) { parts_.reporter.unowned().drop(drop, packets); }

@@ -21,7 +21,6 @@ class DataPath final : public forward::EngineSink {
     Reporter& reporter;
     PacketPool& pool;
     net::Loop& loop;
-    std::vector<inet::IpAddress> gateways;
   };
   explicit DataPath(const Parts& parts);
 

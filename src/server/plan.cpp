@@ -104,9 +104,9 @@ Result<ClientPolicy> compile_client_policy(const registry::ClientSecurity& secur
   auto source = acl::SourcePolicy::compile(security.ip_block_list, path + "/security/ip_block_list",
                                            security.ip_allow_list, path + "/security/ip_allow_list");
   if (!source) return source.error();
-  auto destinations = acl::DestinationPolicy::compile(
-      security.destination_block_list, path + "/security/destination_block_list", security.destination_allow_list,
-      path + "/security/destination_allow_list");
+  auto destinations =
+      acl::DestinationPolicy::compile(security.destination_block_list, path + "/security/destination_block_list",
+                                      security.destination_allow_list, path + "/security/destination_allow_list");
   if (!destinations) return destinations.error();
   ClientPolicy policy;
   policy.source = std::move(*source);

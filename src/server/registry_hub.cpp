@@ -103,13 +103,12 @@ Result<void> RegistryHub::Drafting::add(const ClientChange& wanted, size_t index
   if (present && wanted.if_missing) return {};
   if (wanted.kind == Kind::create && present)
     return make_error(Status::EXISTS, "client '" + present->id + "' exists", "/id");
-  if (wanted.kind != Kind::create && !present)
-    return make_error(Status::NOT_FOUND, "no client '" + wanted.id + "'");
+  if (wanted.kind != Kind::create && !present) return make_error(Status::NOT_FOUND, "no client '" + wanted.id + "'");
   auto result = after(wanted, present.get(), index);
   if (!result) return result.error();
   registry::Draft::Step step;
   step.before = present;
-  step.kind = !present ? registry::Write::Kind::insert
+  step.kind = !present  ? registry::Write::Kind::insert
               : *result ? registry::Write::Kind::replace
                         : registry::Write::Kind::remove;
   ClientListsPtr lists;
@@ -185,7 +184,8 @@ Result<void> RegistryHub::start(std::unique_ptr<registry::Store> store, Shard& s
   if (!revision) return revision.error();
   if (auto loaded = shard.load_clients(std::move(*stored), *revision); !loaded) return loaded;
   store_ = std::move(store);
-  return declare(clients, [&shard](const Command& command) { return command(shard); }, true);
+  return declare(
+      clients, [&shard](const Command& command) { return command(shard); }, true);
 }
 
 void RegistryHub::stop() {

@@ -1,91 +1,8 @@
-#include "server/server.hpp"
-
-#include <condition_variable>
-#include <future>
-#include <mutex>
-
-#include "server/client_query.hpp"
-#include "server/dispatcher.hpp"
-#include "server/registry_hub.hpp"
-#include "server/shard.hpp"
+// The lifecycle of a server, and its commands; those of the registry are in server_registry.cpp.
+#include "server/server_impl.hpp"
 #include "server/store_factory.hpp"
 
 namespace smartvpn::server {
-namespace {
-
-constexpr size_t kCallbackQueue = 4096;
-
-Error not_running() { return make_error(Status::BAD_STATE, "the server is not running"); }
-
-}  // namespace
-
-// Lifecycle. `mutex_` guards the state and who joins the thread; it is never held while a command or
-// the host's code runs. The shard's thread itself says that the server has stopped, and destroys the
-// shard: whoever stops without waiting learns of the end by the state and the events.
-class Server::Impl {
- public:
-  explicit Impl(const config::ServerConfig& config)
-      : registry_config_(config.registry),
-        registry_([this](const RegistryHub::Command& fn) { return command([&] { return fn(*shard_); }); },
-                  {config.keys.wireguard_private_key.has_value(), config.registry.keep_private_keys}) {}
-
-  Result<void> start();
-  Result<void> start_locked();
-  Result<void> open_registry();
-  State state() const {
-    std::lock_guard lock(mutex_);
-    return state_;
-  }
-  Result<void> start_dispatcher();
-  void close_queues();
-  void request_stop(Duration drain);
-  Result<void> wait_stopped(int32_t timeout_ms);
-  void on_thread_end();
-
-  // Runs `fn` on the shard's thread and gives its result. The posted command alone holds the promise, so
-  // that one which never runs breaks it.
-  template <class Fn>
-  auto command(Fn fn) -> decltype(fn()) {
-    auto promise = std::make_shared<std::promise<decltype(fn())>>();
-    auto future = promise->get_future();
-    {
-      std::lock_guard lock(mutex_);
-      if (state_ != State::running && state_ != State::draining) return not_running();
-      if (!shard_->loop().post([promise = std::move(promise), fn = std::move(fn)]() mutable { run(*promise, fn); }))
-        return shard_->loop().stopped() ? not_running() : make_error(Status::LIMIT, "too many commands are waiting");
-    }
-    try {
-      return future.get();
-    } catch (const std::future_error&) {
-      return not_running();  // the server stopped before the command's turn came
-    }
-  }
-
-  // What has no memory fails its caller and nobody else.
-  template <class Answer, class Fn>
-  static void run(std::promise<Answer>& promise, Fn& fn) {
-    try {
-      promise.set_value(fn());
-    } catch (const std::bad_alloc&) {
-      promise.set_value(Error{Status::NO_MEMORY, {}, 0, {}});
-    }
-  }
-
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  State state_ = State::created;
-  bool joining_ = false;
-  telemetry::EventHub hub_;
-  Callbacks callbacks_;
-  std::shared_ptr<RequestQueue> requests_;  // null: the host is not asked. Constant after create()
-  std::unique_ptr<Dispatcher> dispatcher_;
-  std::unique_ptr<Shard> shard_;
-  std::unique_ptr<net::Thread> thread_;
-  std::vector<BoundEndpoint> endpoints_;
-  std::shared_ptr<forward::HostChannel> host_channel_;
-  const config::RegistryConfig registry_config_;
-  RegistryHub registry_;
-};
 
 Result<void> Server::Impl::open_registry() {
   auto store = open_store(registry_config_);
@@ -128,7 +45,7 @@ Result<void> Server::Impl::start_locked() {
 Result<void> Server::Impl::start_dispatcher() {
   Dispatcher::Duties duties;
   if (callbacks_.event) {
-    auto queue = hub_.subscribe(telemetry::kAllEvents, kCallbackQueue);
+    auto queue = hub_.subscribe(telemetry::kAllEvents, callback_queue_);
     if (!queue) return queue.error();
     duties.events = std::move(*queue);
     duties.on_event = callbacks_.event;
@@ -211,6 +128,7 @@ Server::~Server() {
 }
 
 Result<std::unique_ptr<Server>> Server::create(config::ServerConfig config) {
+  const size_t callback_queue = config.limits.event_queue;
   auto plan = make_plan(std::move(config));
   if (!plan) return plan.error();
   auto impl = std::make_unique<Impl>(plan->config);
@@ -218,6 +136,7 @@ Result<std::unique_ptr<Server>> Server::create(config::ServerConfig config) {
   if (!shard) return shard.error();
   impl->shard_ = std::move(*shard);
   impl->requests_ = impl->shard_->requests();
+  impl->callback_queue_ = callback_queue;
   return std::unique_ptr<Server>(new Server(std::move(impl)));
 }
 
@@ -253,90 +172,6 @@ bool Server::in_callback() const {
   return impl_->dispatcher_ && impl_->dispatcher_->is_current();
 }
 
-namespace {
-
-Result<NewClient> only_one(Result<AppliedChanges> applied) {
-  if (!applied) return std::move(applied).error();
-  return std::move(*applied->made.at(0));
-}
-
-Result<void> without_answer(const Result<AppliedChanges>& applied) {
-  return applied ? Result<void>() : Result<void>(applied.error());
-}
-
-}  // namespace
-
-using Kind = ClientChange::Kind;
-
-Result<NewClient> Server::client_create(const registry::ClientSpec& spec) {
-  ClientChange change(Kind::create);
-  change.spec = spec;
-  return only_one(impl_->registry_.apply_one(change));
-}
-Result<void> Server::client_update(const std::string& id, std::string_view patch, uint64_t expected_revision) {
-  ClientChange change(Kind::update, id);
-  change.patch = patch;
-  change.expected_revision = expected_revision;
-  return without_answer(impl_->registry_.apply_one(change));
-}
-Result<void> Server::client_set_enabled(const std::string& id, bool enabled) {
-  return without_answer(impl_->registry_.apply_one(ClientChange(enabled ? Kind::enable : Kind::disable, id)));
-}
-Result<void> Server::client_remove(const std::string& id) {
-  return without_answer(impl_->registry_.apply_one(ClientChange(Kind::remove, id)));
-}
-Result<NewClient> Server::client_rotate(const std::string& id, const registry::RotateOptions& options) {
-  ClientChange change(Kind::rotate, id);
-  change.rotate = options;
-  return only_one(impl_->registry_.apply_one(change));
-}
-Result<void> Server::client_rotate_commit(const std::string& id) {
-  return without_answer(impl_->registry_.apply_one(ClientChange(Kind::rotate_commit, id)));
-}
-Result<void> Server::client_rotate_roll_back(const std::string& id) {
-  return without_answer(impl_->registry_.apply_one(ClientChange(Kind::rotate_roll_back, id)));
-}
-Result<AppliedChanges> Server::transact(const std::vector<ClientChange>& changes, uint64_t expected_revision) {
-  return impl_->registry_.apply(changes, expected_revision);
-}
-Result<registry::Client> Server::client_get(const std::string& id) {
-  return impl_->command([this, id] { return impl_->shard_->clients().registry().get(id); });
-}
-Result<std::vector<registry::ClientPtr>> Server::client_list() {
-  return impl_->command(
-      [this]() -> Result<std::vector<registry::ClientPtr>> { return impl_->shard_->clients().registry().list(); });
-}
-Result<ClientPage> Server::client_query(const config::ClientQuery& query) {
-  ClientSnapshot all;
-  auto taken = impl_->command([this, &all, &query]() -> Result<void> {
-    all.clients = impl_->shard_->clients().registry().list();
-    all.revision = impl_->shard_->clients().registry().revision();
-    if (query.online) all.online = impl_->shard_->clients_online();
-    return {};
-  });
-  if (!taken) return taken.error();
-  return page_of(all, query);
-}
-Result<ExportedClient> Server::client_export(const std::string& id, bool wireguard) {
-  registry::ClientPtr client;
-  ServerFacts facts;
-  auto taken = impl_->command([this, &id, &client, &facts]() -> Result<void> {
-    client = impl_->shard_->clients().registry().share(id);
-    facts = impl_->shard_->facts();
-    return {};
-  });
-  if (!taken) return taken.error();
-  if (!client) return make_error(Status::NOT_FOUND, "no client '" + id + "'");
-  const SecretKey* key = wireguard ? client->wireguard_private_key.get() : client->noise_private_key.get();
-  ExportedClient out;
-  out.text = wireguard ? wireguard_config(facts, *client, key) : native_config(facts, key);
-  if (out.text.empty()) return make_error(Status::UNSUPPORTED, "client or server has no WireGuard key");
-  out.has_private_key = key != nullptr;
-  return out;
-}
-Result<uint64_t> Server::registry_revision() {
-  return impl_->command([this]() -> Result<uint64_t> { return impl_->shard_->clients().registry().revision(); });
-}
 Result<std::vector<SessionInfo>> Server::sessions() {
   return impl_->command([this]() -> Result<std::vector<SessionInfo>> { return impl_->shard_->sessions(); });
 }

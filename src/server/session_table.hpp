@@ -6,8 +6,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "base/slot_map.hpp"
 #include "acl/destination_policy.hpp"
+#include "base/slot_map.hpp"
 #include "inet/icmp.hpp"
 #include "registry/client.hpp"
 #include "server/session_limits.hpp"

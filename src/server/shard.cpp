@@ -5,6 +5,7 @@
 #include "crypto/x25519.hpp"
 #include "forward/testing_engine.hpp"
 #include "forward/tun/tun_engine.hpp"
+#include "server/forwarding_advice.hpp"
 
 namespace smartvpn::server {
 namespace {
@@ -96,7 +97,7 @@ Shard::Shard(Plan plan, telemetry::EventHub& hub, std::unique_ptr<net::Loop> loo
       memory_(plan_.config.limits.memory_bytes, has_tls(plan_), packets_),
       router_(router_options(plan_.config.network), system_rng().u64()),
       reporter_(hub, plan_.listeners.size()),
-      data_path_({sessions_, router_, reporter_, packets_, *loop_, addresses_.gateways()}),
+      data_path_({sessions_, router_, reporter_, packets_, *loop_}),
       keys_(static_keys(plan_.config.keys)),
       tick_(*loop_, [this] { tick(); }),
       drain_timer_(*loop_, [this] { drain_step(); }) {
@@ -123,9 +124,12 @@ std::unique_ptr<forward::Engine> Shard::make_engine() {
     }
     case ForwardMode::tun: {
       forward::TunOptions options;
-      options.name = plan_.config.tun.name;
-      options.path = "/tun";
-      return std::make_unique<forward::TunEngine>(*loop_, std::move(options));
+      const config::TunConfig& tun = plan_.config.tun;
+      options.name = tun.name;
+      options.fd = tun.fd;
+      options.path = tun.fd >= 0 ? "/tun/fd" : "/tun";
+      return std::make_unique<forward::TunEngine>(
+          *loop_, std::move(options), forward::InternetAccess{tun.masquerade, tun.masquerade_interface});
     }
   }
   return nullptr;
@@ -143,6 +147,7 @@ Result<void> Shard::open_engine() {
     return ok.error();
   }
   data_path_.set_engine(engine_.get());
+  for (const std::string& advice : forwarding_advice(plan_.config)) reporter_.log(LogLevel::warning, advice);
   return {};
 }
 

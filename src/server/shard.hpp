@@ -7,8 +7,8 @@
 
 #include "forward/host/host_engine.hpp"
 #include "net/timer.hpp"
-#include "server/data_path.hpp"
 #include "server/client_account.hpp"
+#include "server/data_path.hpp"
 #include "server/gatekeeper.hpp"
 #include "server/memory_guard.hpp"
 #include "server/registry_hub.hpp"

@@ -93,8 +93,8 @@ Reason Shard::judge(const LiveSession& session, const ClientDirectory::Found& fo
   const auto& fixed = found.client->addresses;
   auto lost = [&](const inet::IpAddress& ip) { return !contains(fixed, ip); };
   auto lacks = [&](const inet::IpAddress& ip) { return !contains(session.addresses, ip); };
-  const bool moved = std::any_of(session.fixed.begin(), session.fixed.end(), lost) ||
-                     std::any_of(fixed.begin(), fixed.end(), lacks);
+  const bool moved =
+      std::any_of(session.fixed.begin(), session.fixed.end(), lost) || std::any_of(fixed.begin(), fixed.end(), lacks);
   return moved ? Reason::disconnected : Reason::none;
 }
 

@@ -105,7 +105,7 @@ void write_clients(Writer& writer, const std::vector<ClientStats>& clients) {
   for (const auto& client : clients) writer.series(client_labels(client), client.sessions_total);
   writer.begin("client_last_seen_timestamp_seconds", "gauge", "When something of the client's was last heard");
   for (const auto& client : clients) writer.series(client_labels(client), seconds_text(client.last_seen_ms));
-#define X(name, help)                                              \
+#define X(name, help)                                                    \
   writer.begin("client_" #name "_total", "counter", help ", by client"); \
   for (const auto& client : clients) writer.series(client_labels(client), client.traffic.name);
   SMARTVPN_TRAFFIC_COUNTER_LIST(X)

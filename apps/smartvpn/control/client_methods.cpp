@@ -20,8 +20,8 @@ void append_quoted(std::string& out, std::string_view text) {
   out += '"';
 }
 
-// A configuration is printed for people; here everything is one line. Texts inside have no line ends.
-void append_in_one_line(std::string& out, std::string_view json) {
+// JSON of the library's as part of a line: its line ends stand between tokens, never inside a text.
+void append_on_one_line(std::string& out, std::string_view json) {
   for (char c : json)
     if (c != '\n') out += c;
 }
@@ -34,7 +34,7 @@ SecretText json_of(const smartvpn_credentials* credentials) {
   SecretText out;
   out.text().reserve(client.size() + config.size() + 2 * conf.size() + 512);
   out.text().append("{\"client\":").append(client).append(",\"config\":");
-  append_in_one_line(out.text(), config);
+  append_on_one_line(out.text(), config);
   out.text() += ",\"private_key\":";
   append_quoted(out.text(), smartvpn_credentials_private_key(credentials));
   out.text() += ",\"wireguard_private_key\":";

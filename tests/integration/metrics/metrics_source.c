@@ -62,7 +62,7 @@ static smartvpn_tunnel* connect_client(smartvpn_server* server) {
 
 int main(void) {
   /* From an address that is not the client's: dropped, and so counted by reason. */
-  static const uint8_t spoofed[20] = {0x45, 0, 0, 20, 0, 0, 0, 0, 64, 59, 0x66, 0x90, 10, 8, 0, 99, 10, 8, 0, 1};
+  static const uint8_t spoofed[20] = {0x45, 0, 0, 20, 0, 0, 0, 0, 64, 59, 0x66, 0x3c, 10, 8, 0, 99, 10, 8, 0, 1};
   smartvpn_packet meta;
   char line[16];
   smartvpn_server* server = start_server();

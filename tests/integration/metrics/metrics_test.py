@@ -1,5 +1,6 @@
 """The Prometheus text as Prometheus itself sees it: its linter finds nothing to say, and a real server scrapes it and
 answers every query of the Grafana dashboard."""
+import contextlib
 import http.server
 import json
 import os
@@ -38,7 +39,8 @@ class Source:
         raise AssertionError("the source of metrics has ended")
 
     def close(self):
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # it ended first, and its text said why
+            self.process.stdin.close()
         try:
             self.process.wait(WAIT_S)
         except subprocess.TimeoutExpired:

@@ -113,8 +113,12 @@ TEST(MemoryStore, ATransactionSeesItsOwnWritesAndNumbersThem) {
   again.revision = 1;  // the first write's
   Client gone = again;
   gone.revision = 2;
-  EXPECT_EQ(*store.apply({{Kind::insert, client("a", 1)}, {Kind::replace, again}, {Kind::insert, client("b", 1)},
-                          {Kind::remove, gone}, {Kind::insert, client("c", 2, "10.0.0.2")}}, 0),
+  EXPECT_EQ(*store.apply({{Kind::insert, client("a", 1)},
+                          {Kind::replace, again},
+                          {Kind::insert, client("b", 1)},
+                          {Kind::remove, gone},
+                          {Kind::insert, client("c", 2, "10.0.0.2")}},
+                         0),
             5u);
   EXPECT_EQ(store.get("a").error().status, Status::NOT_FOUND);
   EXPECT_EQ(store.get("b")->revision, 3u);

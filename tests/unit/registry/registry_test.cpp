@@ -340,8 +340,8 @@ TEST_F(Rotations, CommitAndRollBackLeaveOneKey) {
   expect_in_step();
   Client rotated = rotated_client(*registry_.find("alice"), {}, {}, kNow, rng_)->client;
   ASSERT_TRUE(apply({step(Write::Kind::replace, registry_.share("alice"), rotated)}));
-  ASSERT_TRUE(apply({step(Write::Kind::replace, registry_.share("alice"),
-                          *committed_client(*registry_.find("alice"), kNow))}));
+  ASSERT_TRUE(
+      apply({step(Write::Kind::replace, registry_.share("alice"), *committed_client(*registry_.find("alice"), kNow))}));
   EXPECT_EQ(by(old_key, kNow), "");
   EXPECT_EQ(by(rotated.noise_public_key, kNow), "alice");
   expect_in_step();

@@ -124,9 +124,8 @@ TEST_F(Destinations, LaterFragmentsFollowTheFirst) {
     ASSERT_EQ(inet::plan_fragments(whole, 1400, plan), Drop::none);
     PacketPool pool;
     std::vector<Bytes> pieces;
-    inet::fragment(whole, plan, pool, [&](Packet&& piece) {
-      pieces.emplace_back(piece.bytes().begin(), piece.bytes().end());
-    });
+    inet::fragment(whole, plan, pool,
+                   [&](Packet&& piece) { pieces.emplace_back(piece.bytes().begin(), piece.bytes().end()); });
     ASSERT_EQ(pieces.size(), 3u);
     for (const Bytes& piece : pieces) write_packet(*tunnel_, piece);
   }

@@ -1,7 +1,6 @@
 // `limits.memory_bytes`: clients that never read take their part and no more, whoever comes too late is
 // refused, and those who are there go on.
 #include "server/memory_guard.hpp"
-
 #include "support/inner_packets.hpp"
 #include "support/wire_client.hpp"
 

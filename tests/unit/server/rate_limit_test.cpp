@@ -1,8 +1,7 @@
 // Rate limits of clients and sessions: what passes, what waits, what is dropped and under which name. How
 // exact they are over time is acl/token_bucket_test.cpp's, and with real TCP netns.traffic's.
-#include "server/session_limits.hpp"
-
 #include "net/loop.hpp"
+#include "server/session_limits.hpp"
 #include "support/inner_packets.hpp"
 #include "support/stranger.hpp"
 
@@ -119,12 +118,10 @@ class SessionLimits : public ::testing::Test {
 TEST_F(SessionLimits, TheNarrowerOfTheClientsAndTheSessionsOwnHolds) {
   limits.set({10000, 1000, 0, 0}, registry::RateLimit{5000, 1000, 20000, 1000}, start);
   EXPECT_TRUE(limits.to_client.limited());
-  use_up(limits.from_client, start);
-  EXPECT_FALSE(limits.from_client.open(start + milliseconds(150)));  // the client's would be by now
-  EXPECT_TRUE(account->from_client.open(start + milliseconds(150)));
-  EXPECT_TRUE(limits.from_client.open(start + milliseconds(250)));
-  limits.set({1000, 1000, 0, 0}, registry::RateLimit{5000, 1000, 20000, 1000}, start);
-  EXPECT_FALSE(limits.from_client.open(start));
+  limits.from_client.passed(3000, start);  // 2000 more than there were
+  EXPECT_FALSE(limits.from_client.open(start + milliseconds(300)));
+  EXPECT_TRUE(account->from_client.open(start + milliseconds(300)));
+  EXPECT_TRUE(limits.from_client.open(start + milliseconds(450)));
 }
 
 TEST_F(SessionLimits, ALimitThatIsTakenAwayLetsWhatWaitsGo) {

@@ -109,8 +109,7 @@ TEST(Stats, PrometheusTextHasOneTypeLineAMetricAndNoDuplicateSeries) {
   for (auto expected :
        {"smartvpn_connections_total{listener=\"0\",transport=\"websocket\",address=\"[::]:8443\"} 7\n",
         "smartvpn_packets_dropped_total{reason=\"spoofed_source\"} 4\n", "smartvpn_start_time_seconds 1.500\n",
-        "smartvpn_packets_dropped_total{reason=\"replayed\"} 0\n",
-        "smartvpn_sessions_by_health{health=\"poor\"} 1\n",
+        "smartvpn_packets_dropped_total{reason=\"replayed\"} 0\n", "smartvpn_sessions_by_health{health=\"poor\"} 1\n",
         "smartvpn_client_inner_bytes_in_total{client=\"bob\"} 99\n",
         "smartvpn_client_packets_dropped_total{client=\"alice\",reason=\"rate_limit\"} 3\n",
         "smartvpn_client_rtt_seconds{client=\"alice\"} 0.020500\n",
