@@ -22,7 +22,7 @@ Json by_id(const std::string& id) { return {{"id", id}}; }
 
 // A client without a WireGuard key has no such configuration, and nobody asked for another.
 std::string config_of(const Json& made, const OutputOptions& options) {
-  if (!options.wireguard) return made.at("config").dump();
+  if (!options.wireguard) return made.at("config").dump(2);
   auto text = made.at("wireguard_config").get<std::string>();
   if (text.empty()) throw Failure{kExitUsage, "/keys/wireguard_private_key", "the server has no WireGuard key"};
   return text;
@@ -65,7 +65,8 @@ int change_all(const ClientsOptions& options, const char* method, const char* do
 
 std::map<std::string, int> sessions_by_client(ControlClient& server) {
   std::map<std::string, int> count;
-  for (const auto& session : server.call("sessions.list").at("sessions")) ++count[session.at("client_id")];
+  Json answer = server.call("sessions.list");
+  for (const auto& session : answer.at("sessions")) ++count[session.at("client_id")];
   return count;
 }
 
