@@ -174,7 +174,8 @@ void Responder::on_new_keys(Time now) {
   mark_established(now);
   Reason why = Reason::internal_error;
   session_id_ = responder_handler_.on_confirmed(&why);
-  if (session_id_ == 0) close(why, now);
+  if (session_id_ == 0) return close(why, now);
+  control_.add_ping();  // the host wants to see the round trip now, not when the first silence is over
 }
 
 bool Responder::reconfigure(const SessionParameters& parameters) noexcept {

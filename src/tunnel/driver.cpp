@@ -162,7 +162,7 @@ void Driver::on_rtt(Duration sample) {
 }
 
 void Driver::on_silence(bool silent) {
-  silent ? quality_.on_ping_unanswered() : quality_.on_heard();
+  silent ? quality_.mark_dead() : quality_.on_heard();
   report_health();
 }
 

@@ -29,8 +29,19 @@ Result<void> TunEngine::start(const EngineNetwork& network, EngineSink& sink) {
   auto device = TunDevice::open(loop_, options_, sink.engine_pool(), *this);
   if (!device) return device.error();
   if (auto result = set_up(**device, network); !result) return result;
+  network_ = network;
   name_ = (*device)->name();
   device_ = std::move(*device);
+  return {};
+}
+
+// A device of the host's has the routes that the host gave it.
+Result<void> TunEngine::set_routes(const std::vector<inet::Cidr>& routes) {
+  if (!device_ || options_.fd >= 0) return {};
+  EngineNetwork changed = network_;
+  changed.routes = routes;
+  if (auto result = device_->apply(settings_of(changed)); !result) return result;
+  network_ = std::move(changed);
   return {};
 }
 

@@ -27,6 +27,7 @@ class TunEngine final : public Engine, private TunHandler {
   Result<void> start(const EngineNetwork& network, EngineSink& sink) override;
   void write(std::span<const PacketView> batch) override;
   bool takes_super_packets() const override;
+  Result<void> set_routes(const std::vector<inet::Cidr>& routes) override;
   void stop() override;
   std::string device_name() const override { return name_; }
 
@@ -41,6 +42,7 @@ class TunEngine final : public Engine, private TunHandler {
   const TunOptions options_;
   const InternetAccess internet_;
   EngineSink* sink_ = nullptr;
+  EngineNetwork network_;
   std::string name_;
   std::unique_ptr<TunDevice> device_;
   std::unique_ptr<Masquerade> masquerade_;

@@ -102,6 +102,23 @@ TEST(Reconfigure, AServerChangesItsKeyWithoutLosingAClient) {
   }));
 }
 
+TEST(Reconfigure, CreatesTheClientsThatAreMissingAndLeavesTheOthersAlone) {
+  ServerSetup setup;
+  RunningServer server{setup};
+  server.create_client("alice");
+  auto alice = server.server->client_get("alice");
+  auto key = [](const PublicKey& pub) { return "\"" + format_key(pub) + "\""; };
+  auto bob = crypto::generate_key_pair(system_rng());
+  setup.extra = R"(,"clients":[{"id":"alice","noise_public_key":)" + key(alice->noise_public_key) +
+                R"(,"description":"another"},{"id":"bob","noise_public_key":)" + key(bob.pub) + "}]";
+  ASSERT_TRUE(reconfigure(server, setup));
+  EXPECT_EQ(server.server->client_get("alice")->description, "");
+  EXPECT_EQ(server.server->client_get("bob")->noise_public_key, bob.pub);
+  setup.extra.clear();
+  ASSERT_TRUE(reconfigure(server, setup));
+  EXPECT_TRUE(server.server->client_get("bob")) << "and nobody is removed";
+}
+
 TEST(Reconfigure, WhatDoesNotCompileChangesNothing) {
   ServerSetup setup;
   RunningServer server{setup};
