@@ -39,7 +39,9 @@ class ConnectHost final : public LoopHost {
 
   void on_event(const smartvpn_event* event) override {
     int32_t type = smartvpn_event_type(event);
-    if (type == SMARTVPN_EVENT_SESSION_UP && dns_) switch_dns();
+    // A log event may be about new settings from the server.
+    bool changed = type == SMARTVPN_EVENT_LOG && smartvpn_tunnel_state(tunnel_) == SMARTVPN_TUNNEL_CONNECTED;
+    if (dns_ && (type == SMARTVPN_EVENT_SESSION_UP || changed)) switch_dns();
     if (type == SMARTVPN_EVENT_SESSION_DOWN || type == SMARTVPN_EVENT_LOG) look_for_refusal();
   }
   void begin_stop() override { (void)smartvpn_tunnel_stop(tunnel_, 0, nullptr); }

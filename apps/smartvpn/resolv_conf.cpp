@@ -78,19 +78,20 @@ void write_in_place(const std::string& file, const std::string& text) {
   if (!out || !write_all(out.get(), text)) fail(file);
 }
 
-// A new file of the same owner and mode, renamed over the old one. False where that is not possible.
-bool replace(const std::string& file, const std::string& text) {
+// A new file of the same owner and mode, renamed over the old one. 0, or why not; then the old one is untouched.
+int replace(const std::string& file, const std::string& text) {
   std::string fresh = file + ".smartvpn";
   struct stat old {};
   const bool existed = ::stat(file.c_str(), &old) == 0;
   Descriptor out(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
-  if (!out) return false;
+  if (!out) return errno;
   bool ok = write_all(out.get(), text) && ::fsync(out.get()) == 0;
   if (ok && existed)
     ok = ::fchown(out.get(), old.st_uid, old.st_gid) == 0 && ::fchmod(out.get(), old.st_mode & 07777) == 0;
-  if (ok && ::rename(fresh.c_str(), file.c_str()) == 0) return true;
+  if (ok && ::rename(fresh.c_str(), file.c_str()) == 0) return 0;
+  const int error = errno;
   ::unlink(fresh.c_str());
-  return false;
+  return error;
 }
 
 // Where a link leads, so that the link itself stays.
@@ -101,7 +102,12 @@ std::string real_path(const std::string& file) {
 
 void write_file(const std::string& file, const std::string& text) {
   std::string real = real_path(file);
-  if (!replace(real, text)) write_in_place(real, text);  // a mount point, or a folder that takes no new files
+  const int error = replace(real, text);
+  // A mount point, or a folder that takes no new files.
+  if (error == EBUSY || error == EACCES || error == EPERM || error == EROFS) return write_in_place(real, text);
+  if (error == 0) return;
+  errno = error;
+  fail(file);
 }
 
 }  // namespace

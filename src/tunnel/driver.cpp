@@ -151,7 +151,10 @@ void Driver::on_connected(const session::SessionParameters& parameters) {
   set_state(State::connected);
 }
 
-void Driver::on_reconfigured(const session::SessionParameters& parameters) { apply(parameters); }
+void Driver::on_reconfigured(const session::SessionParameters& parameters) {
+  apply(parameters);
+  log("info", "the server has changed the settings of this tunnel");
+}
 
 void Driver::on_rtt(Duration sample) {
   quality_.on_rtt(sample, loop_->now());
