@@ -94,7 +94,6 @@ TEST(DamagedHeader, EveryCutOfEveryVectorGivesTheSameHeaderAndLeavesWhatFollows)
   }
 }
 
-// A peer that flips bits and bytes gets at most the answer it would have got by cutting the stream.
 TEST(DamagedHeader, EveryFlipEndsTheSameWayHoweverItIsCut) {
   for (const Bytes& header : vectors())
     for (size_t i = 0; i < header.size(); ++i)

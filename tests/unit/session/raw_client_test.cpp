@@ -38,6 +38,21 @@ TEST(RawClient, MalformedPayloadFailsLikeABadHandshake) {
   }
 }
 
+// Right in every byte the hash covers, but for what the header may not say.
+TEST(RawClient, AnInitiationWithoutAnIndexOrWithACounterFailsLikeABadHandshake) {
+  const Bytes bad[] = {{1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
+                       {1, 0, 0, 0, 0x44, 0x33, 0x22, 0x11, 1, 0, 0, 0, 0, 0, 0, 0},
+                       {1, 0, 0, 0, 0x44, 0x33, 0x22, 0x11, 0, 0, 0, 0, 0, 0, 0, 0x80}};
+  for (const Bytes& header : bad) {
+    RawClient c;
+    c.initiation_header = header;
+    EXPECT_FALSE(c.connect());
+    EXPECT_EQ(c.handler.closed.reason, Reason::handshake_failed);
+    EXPECT_EQ(c.server->websocket_close_code(), 1008);
+    EXPECT_TRUE(c.handler.identities.empty());
+  }
+}
+
 TEST(RawClient, NewerVersionAndUnknownFieldsAreAnsweredWithOurs) {
   RawClient c;
   ASSERT_TRUE(c.connect(Bytes{7, 200, 3, 0, 1, 2, 3}));
