@@ -275,6 +275,7 @@ TEST(Handshake, SecondInitiationBeforeConfirmationEndsIt) {
   pair.server->receive(initiation, pair.now);
   EXPECT_TRUE(pair.server->closed());
   pair.server->decide(pair.server_handler.verdict, pair.now);  // too late, and harmless
+  EXPECT_FALSE(pair.server->pull(pair.now)) << "whoever broke a rule gets no answer";
   EXPECT_EQ(pair.server_handler.closes, 1);
 }
 

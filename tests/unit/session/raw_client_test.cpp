@@ -53,6 +53,17 @@ TEST(RawClient, AnInitiationWithoutAnIndexOrWithACounterFailsLikeABadHandshake) 
   }
 }
 
+TEST(RawClient, AWantedMtuIsHeldBetweenTheLeastAndTheGrants) {
+  const std::pair<uint16_t, uint16_t> cases[] = {{0, 1420}, {1, kMinMtu}, {kMinMtu, kMinMtu}, {1400, 1400},
+                                                 {1420, 1420}, {1421, 1420}, {65535, 1420}};
+  for (auto [wanted, given] : cases) {
+    RawClient c;
+    ASSERT_TRUE(c.connect(Bytes{1, 2, 2, 0, static_cast<uint8_t>(wanted), static_cast<uint8_t>(wanted >> 8)}));
+    c.say({});
+    EXPECT_EQ(c.server->mtu(), given) << wanted;
+  }
+}
+
 TEST(RawClient, NewerVersionAndUnknownFieldsAreAnsweredWithOurs) {
   RawClient c;
   ASSERT_TRUE(c.connect(Bytes{7, 200, 3, 0, 1, 2, 3}));

@@ -181,6 +181,39 @@ TEST(RekeyRace, DataUnderTheKeysBeforeIsTakenUntilTheyAreTooOld) {
   }
 }
 
+// A stream brings everything in order, so what comes under the old keys after the new ones were used was
+// held back by somebody: it is refused although it would open.
+TEST(RekeyRace, OnAStreamTheKeysBeforeAreGoneAtOnce) {
+  for (Side from : {Side::client, Side::server}) {
+    SessionPair pair;
+    ASSERT_TRUE(pair.connect());
+    pair.run_until(Time(seconds(1000)) + seconds(120));
+    SessionMachine& sender = from == Side::client ? static_cast<SessionMachine&>(*pair.client) : *pair.server;
+    ASSERT_EQ(pair.send(from, 200), Drop::none);
+    Packet held = sender.pull(pair.now);
+    ASSERT_TRUE(held);
+    pair.run_for(seconds(1));
+    ASSERT_EQ(pair.client->handshakes(), 2u);
+    ASSERT_FALSE(pair.client->closed() || pair.server->closed());
+    from == Side::client ? pair.server->receive(held.bytes(), pair.now) : pair.client->receive(held.bytes(), pair.now);
+    EXPECT_EQ(pair.server_handler.packets_seen + pair.client_handler.packets_seen, 0u);
+    EXPECT_TRUE(from == Side::client ? pair.server->closed() : pair.client->closed());
+  }
+}
+
+// A client whose rekeys are never answered gives up by itself, dead or not.
+TEST(RekeyRace, AClientThatIsNeverAnsweredGivesUp) {
+  SessionPair pair;
+  pair.client_config.close_when_dead = false;
+  ASSERT_TRUE(pair.connect());
+  pair.wire.filter = [](Side, Bytes& m) { return m[0] == 4; };
+  pair.run_for(seconds(239));
+  EXPECT_FALSE(pair.client->closed());
+  pair.run_for(seconds(3));
+  EXPECT_TRUE(pair.client->closed());
+  EXPECT_EQ(pair.client_handler.closed.reason, Reason::rekey_timeout);
+}
+
 // New routes, a new server key and a rekey at the same moment.
 TEST(RekeyRace, AConfigurationUpdateMeetsARekey) {
   for (int offset_ms = -60; offset_ms <= 60; offset_ms += 5) {
