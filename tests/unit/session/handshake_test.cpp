@@ -344,6 +344,33 @@ TEST(Handshake, UnknownTypesFromAStrangerAreIgnoredAFewTimes) {
   EXPECT_TRUE(server.closed());
 }
 
+// The kernel's generator may say zero, or the same twice.
+TEST(Handshake, AnIndexIsNeverZero) {
+  class ZeroFirst final : public Rng {
+   public:
+    void fill(ByteSpan out) noexcept override {
+      if (out.size() != 4 || zeros_ == 0) return seeded_.fill(out);
+      --zeros_;
+      std::fill(out.begin(), out.end(), uint8_t{0});
+    }
+
+   private:
+    SeededRng seeded_{8};
+    int zeros_ = 5;
+  };
+  SessionPair pair;
+  ZeroFirst rng;
+  crypto::AeadEngine engine;
+  Initiator client(pair.client_config, pair.client_handler, engine, pair.pool, rng);
+  client.start(pair.now);
+  Bytes hello(kHeaderSize + kChallengeSize);
+  hello[0] = 3;
+  client.receive(hello, pair.now);
+  Packet initiation = client.pull(pair.now);
+  ASSERT_TRUE(initiation);
+  EXPECT_NE(load_le32(initiation.bytes().data() + 4), 0u);
+}
+
 TEST(Handshake, BothEndsStartAfreshOnANewConnection) {
   SessionPair first;
   ASSERT_TRUE(first.connect());

@@ -186,6 +186,19 @@ TEST(RawClient, MessageOverTheLimitEndsTheSession) {
   EXPECT_TRUE(c.server->closed());
 }
 
+TEST(RawClient, NothingActsAfterTheEnd) {
+  RawClient c;
+  ASSERT_TRUE(c.connect());
+  c.say(RawClient::packet());
+  c.server->close(Reason::disconnected, c.now);
+  c.hear();
+  c.say(RawClient::packet() + RawClient::ping(1));
+  EXPECT_EQ(c.handler.packets_seen, 1u);
+  EXPECT_EQ(c.handler.all_dropped(), 0u);
+  EXPECT_TRUE(c.hear().empty());
+  EXPECT_EQ(c.handler.closes, 1);
+}
+
 TEST(RawClient, UnknownTypeIsIgnoredInASession) {
   RawClient c;
   ASSERT_TRUE(c.connect());
