@@ -358,7 +358,8 @@ SMARTVPN_API smartvpn_status smartvpn_server_set_callbacks(smartvpn_server *serv
  *   log                   level ("debug", "info", "warning", "error"), message
  *   lost                  count, lane
  *
- * `remote_addr` is the client's real address and absent if unknown; `peer_addr` the socket's, which may be a proxy.
+ * `remote_addr` is the client's real address and absent if unknown; `peer_addr` the socket's, which may be a proxy. The
+ * port is 0 where a proxy's HTTP header (`real_ip_header`) names none: "198.51.100.7:0", "[2001:db8::7]:0".
  * ============================================================================================================ */
 
 #define SMARTVPN_EVENT_LISTENING 0

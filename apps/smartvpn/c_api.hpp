@@ -19,6 +19,7 @@ struct Failure {
   int exit_code = kExitRuntime;
   std::string path;  // of a file, or a JSON Pointer into the configuration; may be empty
   std::string text;
+  smartvpn_status status = SMARTVPN_OK;  // of the library's call, if it was one
 };
 
 template <auto Free>
@@ -33,6 +34,8 @@ using Server = std::unique_ptr<smartvpn_server, HandleDeleter<smartvpn_server_fr
 using Tunnel = std::unique_ptr<smartvpn_tunnel, HandleDeleter<smartvpn_tunnel_free>>;
 using Events = std::unique_ptr<smartvpn_events, HandleDeleter<smartvpn_events_free>>;
 using Event = std::unique_ptr<smartvpn_event, HandleDeleter<smartvpn_event_free>>;
+using Credentials = std::unique_ptr<smartvpn_credentials, HandleDeleter<smartvpn_credentials_free>>;
+using Stats = std::unique_ptr<smartvpn_stats, HandleDeleter<smartvpn_stats_free>>;
 using ApiError = std::unique_ptr<smartvpn_error, HandleDeleter<smartvpn_error_free>>;
 
 void print_failure(const Failure& failure);
@@ -46,7 +49,7 @@ inline int exit_code_of(smartvpn_status status) noexcept {
 inline Failure failure_of(smartvpn_status status, const smartvpn_error* error) {
   std::string text = error ? smartvpn_error_text(error) : "";
   if (text.empty()) text = smartvpn_status_text(status);
-  return {exit_code_of(status), error ? smartvpn_error_path(error) : "", std::move(text)};
+  return {exit_code_of(status), error ? smartvpn_error_path(error) : "", std::move(text), status};
 }
 
 // Calls `fn` with a place for an error object and throws Failure for a negative status.
@@ -81,5 +84,26 @@ class SecretText {
  private:
   std::string text_;
 };
+
+// The text that a function with (buf, cap, needed, err) as its last arguments gives. `status` tells of
+// SECRET_NOT_KEPT, which comes with a text and is no failure here.
+template <class Fn>
+SecretText read_text(Fn fn, smartvpn_status* status = nullptr) {
+  size_t cap = 4096;
+  for (;;) {
+    SecretText text(std::string(cap, '\0'));
+    size_t needed = 0;
+    smartvpn_error* raw = nullptr;
+    smartvpn_status answer = fn(text.text().data(), cap, &needed, &raw);
+    ApiError error(raw);
+    if (status) *status = answer;
+    if (answer >= 0 || answer == SMARTVPN_SECRET_NOT_KEPT) {
+      text.text().resize(needed == 0 ? 0 : needed - 1);
+      return text;
+    }
+    if (answer != SMARTVPN_BUFFER_TOO_SMALL) throw failure_of(answer, error.get());
+    cap = needed + needed / 8;  // it may have grown by the next call
+  }
+}
 
 }  // namespace smartvpn::cli

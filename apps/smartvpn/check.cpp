@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "c_api.hpp"
+#include "check_forwarding.hpp"
 #include "commands.hpp"
 #include "config_file.hpp"
 
@@ -32,6 +33,10 @@ int run_check(const CheckOptions& options) {
   } catch (Failure& failure) {
     failure.exit_code = kExitUsage;  // also for a certificate that cannot be read
     throw;
+  }
+  if (loaded.kind == Kind::server) {
+    for (const std::string& text : forwarding_warnings(loaded.config.get()))
+      std::fprintf(stderr, "warning: %s\n", text.c_str());
   }
   std::printf("ok: a %s configuration\n", loaded.kind == Kind::tunnel ? "tunnel's" : "server's");
   return kExitOk;

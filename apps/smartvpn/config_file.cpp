@@ -17,17 +17,15 @@ struct Closer {
   void operator()(std::FILE* file) const noexcept { std::fclose(file); }
 };
 
-SecretText read_file(const std::string& name) {
-  std::unique_ptr<std::FILE, Closer> file(std::fopen(name.c_str(), "rbe"));
-  if (!file) throw Failure{kExitUsage, name, std::strerror(errno)};
+SecretText read_stream(std::FILE* file, const std::string& name) {
   SecretText content;
   std::array<char, 16384> chunk;
-  while (size_t got = std::fread(chunk.data(), 1, chunk.size(), file.get())) {
+  while (size_t got = std::fread(chunk.data(), 1, chunk.size(), file)) {
     content.text().append(chunk.data(), got);
     if (content.text().size() > kMaxFile) throw Failure{kExitUsage, name, "the file is too large"};
   }
   ::explicit_bzero(chunk.data(), chunk.size());
-  if (std::ferror(file.get())) throw Failure{kExitUsage, name, std::strerror(errno)};
+  if (std::ferror(file)) throw Failure{kExitUsage, name, std::strerror(errno)};
   return content;
 }
 
@@ -72,8 +70,15 @@ Kind detect(const std::string& json) {
 
 }  // namespace
 
+SecretText read_input(const std::string& name) {
+  if (name == "-") return read_stream(stdin, "standard input");
+  std::unique_ptr<std::FILE, Closer> file(std::fopen(name.c_str(), "rbe"));
+  if (!file) throw Failure{kExitUsage, name, std::strerror(errno)};
+  return read_stream(file.get(), name);
+}
+
 LoadedConfig load_config(const std::string& file, Kind kind) {
-  SecretText json = read_file(file);
+  SecretText json = read_input(file);
   LoadedConfig loaded;
   loaded.kind = kind == Kind::detect ? detect(json.text()) : kind;
   smartvpn_config_kind number = loaded.kind == Kind::tunnel ? SMARTVPN_CONFIG_TUNNEL : SMARTVPN_CONFIG_SERVER;

@@ -6,6 +6,7 @@
 #include "c_api.hpp"
 #include "commands.hpp"
 #include "config_file.hpp"
+#include "connect_dns.hpp"
 #include "event_loop.hpp"
 
 namespace smartvpn::cli {
@@ -13,12 +14,34 @@ namespace {
 
 constexpr size_t kEventQueue = 4096;
 
+nlohmann::json info_of(smartvpn_tunnel* tunnel) {
+  std::string text;
+  size_t needed = 0;
+  smartvpn_status status;
+  do {
+    text.resize(needed);
+    status = smartvpn_tunnel_info(tunnel, text.data(), text.size(), &needed, nullptr);
+  } while (status == SMARTVPN_BUFFER_TOO_SMALL);
+  if (status < 0) throw failure_of(status, nullptr);
+  return nlohmann::json::parse(text.c_str());
+}
+
+void set_key(smartvpn_config* config, const char* pointer, const nlohmann::json& value) {
+  std::string json = value.dump();
+  call([&](smartvpn_error** error) {
+    return smartvpn_config_set(config, pointer, json.data(), json.size(), error);
+  });
+}
+
 class ConnectHost final : public LoopHost {
  public:
-  explicit ConnectHost(smartvpn_tunnel* tunnel) : tunnel_(tunnel) {}
+  ConnectHost(smartvpn_tunnel* tunnel, DnsSwitch* dns) : tunnel_(tunnel), dns_(dns) {}
 
   void on_event(const smartvpn_event* event) override {
     int32_t type = smartvpn_event_type(event);
+    // A log event may be about new settings from the server.
+    bool changed = type == SMARTVPN_EVENT_LOG && smartvpn_tunnel_state(tunnel_) == SMARTVPN_TUNNEL_CONNECTED;
+    if (dns_ && (type == SMARTVPN_EVENT_SESSION_UP || changed)) switch_dns();
     if (type == SMARTVPN_EVENT_SESSION_DOWN || type == SMARTVPN_EVENT_LOG) look_for_refusal();
   }
   void begin_stop() override { (void)smartvpn_tunnel_stop(tunnel_, 0, nullptr); }
@@ -37,7 +60,18 @@ class ConnectHost final : public LoopHost {
     begin_stop();
   }
 
+  // Without its name servers a tunnel is still one.
+  void switch_dns() {
+    try {
+      const nlohmann::json info = info_of(tunnel_);
+      dns_->apply(info.value("device", ""), info.value("dns", std::vector<std::string>()));
+    } catch (const Failure& failure) {
+      print_failure(failure);
+    }
+  }
+
   smartvpn_tunnel* tunnel_;
+  DnsSwitch* dns_;  // null: not wanted
   std::optional<Failure> refusal_;
 };
 
@@ -45,13 +79,11 @@ class ConnectHost final : public LoopHost {
 
 int run_connect(const ConnectOptions& options) {
   LoadedConfig loaded = load_config(options.config, Kind::tunnel);
-  if (!options.tun.empty()) {
-    std::string json = nlohmann::json(options.tun).dump();
-    call([&](smartvpn_error** error) {
-      return smartvpn_config_set(loaded.config.get(), "/tun/name", json.data(), json.size(), error);
-    });
-  }
+  if (!options.tun.empty()) set_key(loaded.config.get(), "/tun/name", options.tun);
+  if (!options.routes.empty()) set_key(loaded.config.get(), "/tun/routes", options.routes == "from-server");
   EventLoop loop(options.events);
+  std::optional<DnsSwitch> dns;
+  if (options.dns) dns.emplace();  // before the server's name is looked up
   Tunnel tunnel = make<Tunnel>([&](smartvpn_tunnel** out, smartvpn_error** error) {
     return smartvpn_tunnel_create(loaded.config.get(), out, error);
   });
@@ -60,7 +92,7 @@ int run_connect(const ConnectOptions& options) {
     return smartvpn_tunnel_events_open(tunnel.get(), SMARTVPN_EVENTS_ALL, kEventQueue, out, error);
   });
   call([&](smartvpn_error** error) { return smartvpn_tunnel_start(tunnel.get(), error); });
-  ConnectHost host(tunnel.get());
+  ConnectHost host(tunnel.get(), dns ? &*dns : nullptr);
   loop.run(events.get(), host);
   if (host.refusal()) throw *host.refusal();
   return kExitOk;

@@ -1,10 +1,10 @@
 // See event_loop.hpp.
 #include "event_loop.hpp"
 
-#include <poll.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -15,7 +15,7 @@
 namespace smartvpn::cli {
 namespace {
 
-constexpr int kOutputPatienceMs = 1000;  // with a reader that takes nothing while we end
+constexpr std::chrono::seconds kOutputPatience{1};
 
 sigset_t handled_signals() {
   sigset_t set;
@@ -44,21 +44,56 @@ void EventLoop::run(smartvpn_events* events, LoopHost& host) {
   }
 }
 
-void EventLoop::poll_once(int events_fd) {
+void EventLoop::add_polls(int events_fd) {
   // The next event only when the last one is written: a slow reader fills the library's bounded
   // queue, which counts what it loses, and not our memory.
   bool pending = output_.pending();
-  pollfd fds[3] = {
-      {signals_, POLLIN, 0}, {pending ? -1 : events_fd, POLLIN, 0}, {pending ? output_.fd() : -1, POLLOUT, 0}};
-  bool ending = closed_ || stops_ > 0;
+  polls_.clear();
+  polls_.push_back({signals_, POLLIN, 0});
+  polls_.push_back({pending || closed_ ? -1 : events_fd, POLLIN, 0});
+  polls_.push_back({pending ? output_.fd() : -1, POLLOUT, 0});
+  for (auto& part : parts_) {
+    part.first = polls_.size();
+    part.part->add_polls(polls_);
+    part.count = polls_.size() - part.first;
+  }
+}
+
+int EventLoop::wait_ms() const {
+  std::optional<LoopTime> until = patience_;
+  for (const auto& part : parts_)
+    if (auto deadline = part.part->deadline(); deadline && (!until || *deadline < *until)) until = deadline;
+  if (!until) return -1;
+  LoopTime now = std::chrono::steady_clock::now();
+  if (*until <= now) return 0;
+  auto left = std::chrono::ceil<std::chrono::milliseconds>(*until - now).count();
+  return static_cast<int>(std::min<long long>(left, 3600 * 1000));
+}
+
+void EventLoop::poll_once(int events_fd) {
+  watch_patience(output_.pending(), std::chrono::steady_clock::now());
+  add_polls(events_fd);
   signals_ready_ = events_ready_ = false;
-  int ready = ::poll(fds, 3, pending && ending ? kOutputPatienceMs : -1);
+  int ready = ::poll(polls_.data(), polls_.size(), wait_ms());
   if (ready < 0 && errno != EINTR) throw Failure{kExitRuntime, "", std::string("poll: ") + std::strerror(errno)};
-  if (ready == 0) output_.give_up();
-  if (ready <= 0) return;
-  signals_ready_ = fds[0].revents != 0;
-  events_ready_ = fds[1].revents != 0;
-  if (fds[2].revents != 0) output_.write_some();
+  if (ready < 0) return;
+  LoopTime now = std::chrono::steady_clock::now();
+  signals_ready_ = polls_[0].revents != 0;
+  events_ready_ = polls_[1].revents != 0;
+  if (polls_[2].revents != 0) {
+    output_.write_some();
+    patience_.reset();
+  }
+  for (const auto& part : parts_) part.part->on_polls(std::span(polls_).subspan(part.first, part.count), now);
+}
+
+void EventLoop::watch_patience(bool pending, LoopTime now) {
+  bool ending = closed_ || stops_ > 0;
+  if (!pending || !ending) return patience_.reset();
+  if (!patience_) patience_ = now + kOutputPatience;
+  if (now < *patience_) return;
+  output_.give_up();
+  patience_.reset();
 }
 
 void EventLoop::take_signals(LoopHost& host) {

@@ -1,14 +1,20 @@
-// The command's own loop: signals, the library's events, and lines for whoever reads them. The
-// library has its threads; everything here happens on the main one.
+// The command's own loop: signals, the library's events, lines for whoever reads them, and parts such
+// as the control socket. The library has its threads; everything here happens on the main one.
 #pragma once
 
+#include <poll.h>
 #include <smartvpn.h>
 
 #include <chrono>
+#include <optional>
+#include <span>
+#include <vector>
 
 #include "line_output.hpp"
 
 namespace smartvpn::cli {
+
+using LoopTime = std::chrono::steady_clock::time_point;
 
 // What runs while the loop turns. Nothing here may wait.
 class LoopHost {
@@ -24,6 +30,18 @@ class LoopHost {
   virtual void on_hangup() = 0;
 };
 
+// Something else that the loop waits for: descriptors, and a moment.
+class LoopPart {
+ public:
+  virtual ~LoopPart() = default;
+  // Appends what it waits for in this turn.
+  virtual void add_polls(std::vector<pollfd>& polls) = 0;
+  // After every wait: what became of them, in the same order and number.
+  virtual void on_polls(std::span<const pollfd> polls, LoopTime now) = 0;
+  // When it wants to be called even if nothing happens; nothing: never.
+  virtual std::optional<LoopTime> deadline() const = 0;
+};
+
 class EventLoop {
  public:
   // Blocks the signals in this thread, so they come to the loop alone: to be made before the library
@@ -33,18 +51,30 @@ class EventLoop {
   EventLoop(const EventLoop&) = delete;
   EventLoop& operator=(const EventLoop&) = delete;
 
+  // The part must outlive run().
+  void add(LoopPart& part) { parts_.push_back({&part, 0, 0}); }
   // Until the events are closed and what was printed is written, or the reader leaves it lying.
   void run(smartvpn_events* events, LoopHost& host);
   // A line of our own among the text; nothing where JSON is printed.
   void say(const std::string& line);
 
  private:
+  struct PartPolls {
+    LoopPart* part;
+    size_t first, count;  // in polls_
+  };
   void poll_once(int events_fd);
+  void add_polls(int events_fd);
+  int wait_ms() const;
+  void watch_patience(bool pending, LoopTime now);
   void take_signals(LoopHost& host);
   void take_event(smartvpn_events* events, LoopHost& host);
 
   const bool json_;
   LineOutput output_;
+  std::vector<PartPolls> parts_;
+  std::vector<pollfd> polls_;
+  std::optional<LoopTime> patience_;  // with a reader that takes nothing while we end
   int signals_ = -1;
   int stops_ = 0;
   bool closed_ = false;

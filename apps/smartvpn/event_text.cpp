@@ -72,6 +72,16 @@ std::string health(const Keys& keys) {
   return who + "health " + keys.text("health") + ", round trip " + std::to_string(keys.number("rtt_us") / 1000) + " ms";
 }
 
+// "reconfigured: /network/dns applied, /listen/0/path needs_listener_restart".
+std::string reconfigured(const Keys& keys) {
+  std::string line;
+  auto changes = nlohmann::json::parse(keys.text("changes"), nullptr, false);
+  if (!changes.is_array()) return "reconfigured";
+  for (const auto& change : changes)
+    line += (line.empty() ? ": " : ", ") + change.value("path", "") + " " + change.value("result", "");
+  return "reconfigured" + line;
+}
+
 std::string line_of(const smartvpn_event* event) {
   Keys keys(event);
   switch (smartvpn_event_type(event)) {
@@ -85,6 +95,10 @@ std::string line_of(const smartvpn_event* event) {
       return session_down(keys);
     case SMARTVPN_EVENT_HEALTH_CHANGED:
       return health(keys);
+    case SMARTVPN_EVENT_CLIENT_CHANGED:
+      return "client " + keys.text("client_id") + ": " + keys.text("change");
+    case SMARTVPN_EVENT_RECONFIGURED:
+      return reconfigured(keys);
     case SMARTVPN_EVENT_LOG:
       return keys.text("level") + ": " + keys.text("message") + keys.why();
     case SMARTVPN_EVENT_LOST:

@@ -30,6 +30,7 @@ Packet PacketPool::take(size_t size) noexcept {
     block = list.back();
     list.pop_back();
   } else {
+    if (!make_room(block_size(large))) return out;
     // The free list never grows on return, so room is made here, where failing is allowed.
     try {
       if (list.capacity() < kKeep) list.reserve(kKeep);
@@ -53,10 +54,35 @@ Packet PacketPool::copy_of(ByteView bytes) noexcept {
   return out;
 }
 
+size_t PacketPool::bytes_held() const noexcept {
+  return in_use_ + small_.size() * block_size(false) + large_.size() * block_size(true);
+}
+
+size_t PacketPool::room() const noexcept {
+  if (limit_ == SIZE_MAX) return SIZE_MAX;
+  return limit_ > in_use_ ? limit_ - in_use_ : 0;  // free blocks make way
+}
+
+void PacketPool::set_limit(size_t bytes) noexcept {
+  limit_ = bytes;
+  make_room(0);
+}
+
+// Gives free blocks up for something else. False if what is out alone leaves no room.
+bool PacketPool::make_room(size_t bytes) noexcept {
+  if (limit_ == SIZE_MAX) return true;
+  for (auto* list : {&large_, &small_})
+    while (!list->empty() && bytes_held() + bytes > limit_) {
+      ::operator delete(list->back());
+      list->pop_back();
+    }
+  return bytes_held() + bytes <= limit_;
+}
+
 void PacketPool::give_back(uint8_t* block, size_t capacity) noexcept {
   in_use_ -= capacity;
   auto& list = capacity == block_size(true) ? large_ : small_;
-  if (list.size() < list.capacity()) {
+  if (list.size() < list.capacity() && bytes_held() + capacity <= limit_) {
     list.push_back(block);
   } else {
     ::operator delete(block);

@@ -86,13 +86,22 @@ class PacketPool {
   Packet copy_of(ByteView bytes) noexcept;
 
   size_t bytes_in_use() const noexcept { return in_use_; }
+  // With the free blocks that are kept for the next packets.
+  size_t bytes_held() const noexcept;
+  // No packet is given out, and no free block kept, that would bring bytes_held() above this. Packets that
+  // are out stay out.
+  void set_limit(size_t bytes) noexcept;
+  // What may still be taken; SIZE_MAX without a limit.
+  size_t room() const noexcept;
 
  private:
   friend class Packet;
   static constexpr size_t kKeep = 256;  // free blocks kept per size
   void give_back(uint8_t* block, size_t capacity) noexcept;
+  bool make_room(size_t bytes) noexcept;
   std::vector<uint8_t*> small_, large_;
   size_t in_use_ = 0;
+  size_t limit_ = SIZE_MAX;
 };
 
 }  // namespace smartvpn

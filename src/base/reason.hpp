@@ -46,7 +46,8 @@ namespace smartvpn {
   X(transport_error)            \
   X(server_stopping)            \
   X(out_of_memory)              \
-  X(internal_error)
+  X(internal_error)             \
+  X(authorize_expired)
 
 enum class Reason : uint8_t {
 #define X(name) name,

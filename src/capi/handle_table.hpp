@@ -13,7 +13,20 @@
 
 namespace smartvpn::capi {
 
-enum class Kind : uint8_t { none, error, config, server, events, event, credentials, stats, tunnel, changes };
+enum class Kind : uint8_t {
+  none,
+  error,
+  config,
+  server,
+  events,
+  event,
+  credentials,
+  stats,
+  tunnel,
+  changes,
+  transaction,
+  request
+};
 
 // What stands behind a handle.
 class Object {

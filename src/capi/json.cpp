@@ -2,6 +2,7 @@
 // same thing has a name there.
 #include "capi/json.hpp"
 
+#include "base/clock.hpp"
 #include "session/admission.hpp"
 #include "telemetry/json_text.hpp"
 
@@ -79,25 +80,73 @@ void append(std::string& out, const server::SessionInfo& session) {
   object.close();
 }
 
+void flag(JsonObject& object, std::string& out, std::string_view key, bool value) {
+  object.key(key);
+  out += value ? "true" : "false";
+}
+
+std::vector<std::string> transport_names(registry::TransportMask mask) {
+  std::vector<std::string> out;
+  for (auto transport : {session::Transport::websocket, session::Transport::quic, session::Transport::wireguard})
+    if (mask >> static_cast<unsigned>(transport) & 1) out.emplace_back(session::transport_name(transport));
+  return out;
+}
+
+void append(std::string& out, const registry::ClientSecurity& security) {
+  JsonObject object(out);
+  list(object, out, "ip_allow_list", security.ip_allow_list);
+  list(object, out, "ip_block_list", security.ip_block_list);
+  list(object, out, "destination_allow_list", security.destination_allow_list);
+  list(object, out, "destination_block_list", security.destination_block_list);
+  object.key("rate_limit");
+  JsonObject rate(out);
+  rate.number("from_client_bytes_per_second", security.rate_limit.from_client_bytes_per_second);
+  rate.number("from_client_burst_bytes", security.rate_limit.from_client_burst_bytes);
+  rate.number("to_client_bytes_per_second", security.rate_limit.to_client_bytes_per_second);
+  rate.number("to_client_burst_bytes", security.rate_limit.to_client_burst_bytes);
+  rate.close();
+  object.close();
+}
+
+void append(std::string& out, const registry::Rotation& rotation) {
+  JsonObject object(out);
+  object.text("previous_noise_public_key", format_key(rotation.noise_public_key));
+  if (rotation.wireguard_public_key)
+    object.text("previous_wireguard_public_key", format_key(*rotation.wireguard_public_key));
+  object.signed_number("until", rotation.until_ms);
+  flag(object, out, "seen", rotation.seen);
+  object.close();
+}
+
+// Every key but secrets.
 void append(std::string& out, const registry::Client& client) {
   JsonObject object(out);
   object.text("id", client.id);
   object.text("noise_public_key", format_key(client.noise_public_key));
-  object.key("enabled");
-  out += client.enabled ? "true" : "false";
-  if (client.expires_at_ms != 0) object.signed_number("expires_at", client.expires_at_ms);
-  list(object, out, "addresses", client.addresses);
-  object.number("max_sessions", client.max_sessions);
+  if (client.wireguard_public_key) object.text("wireguard_public_key", format_key(*client.wireguard_public_key));
+  flag(object, out, "enabled", client.enabled);
   object.text("description", client.description);
   list(object, out, "tags", client.tags);
+  if (client.expires_at_ms != 0) object.signed_number("expires_at", client.expires_at_ms);
+  list(object, out, "addresses", client.addresses);
+  list(object, out, "subnets", client.subnets);
+  flag(object, out, "allow_overlap", client.allow_overlap);
+  list(object, out, "transports", transport_names(client.transports));
+  object.number("max_sessions", client.max_sessions);
+  const bool refuses = client.session_policy == registry::SessionPolicy::refuse_new;
+  object.text("session_policy", refuses ? "refuse-new" : "drop-oldest");
+  object.number("priority", client.priority);
   object.key("security");
-  JsonObject security(out);
-  list(security, out, "ip_allow_list", client.security.ip_allow_list);
-  list(security, out, "ip_block_list", client.security.ip_block_list);
-  security.close();
+  append(out, client.security);
   object.number("revision", client.revision);
+  if (client.rotating(wall_clock_ms())) {
+    object.key("rotation");
+    append(out, *client.rotation);
+  }
   object.close();
 }
+
+void append(std::string& out, const registry::ClientPtr& client) { append(out, *client); }
 
 const char* state_name(tunnel::State state) noexcept {
   switch (state) {
@@ -133,7 +182,19 @@ std::string to_json(const std::vector<server::BoundEndpoint>& endpoints) { retur
 std::string to_json(const server::SessionInfo& session) { return one(session); }
 std::string to_json(const std::vector<server::SessionInfo>& sessions) { return all(sessions); }
 std::string to_json(const registry::Client& client) { return one(client); }
-std::string to_json(const std::vector<registry::Client>& clients) { return all(clients); }
+std::string to_json(const std::vector<registry::ClientPtr>& clients) { return all(clients); }
+
+std::string to_json(const server::ClientPage& page) {
+  std::string out;
+  JsonObject object(out);
+  object.key("clients");
+  out += all(page.clients);
+  if (!page.next.empty()) object.text("next", page.next);
+  object.number("matches", page.matches);
+  object.number("revision", page.revision);
+  object.close();
+  return out;
+}
 
 std::string to_json(const tunnel::TunnelInfo& info) {
   std::string out;

@@ -16,7 +16,8 @@ std::string to_json(const std::vector<server::BoundEndpoint>& endpoints);
 std::string to_json(const server::SessionInfo& session);
 std::string to_json(const std::vector<server::SessionInfo>& sessions);
 std::string to_json(const registry::Client& client);
-std::string to_json(const std::vector<registry::Client>& clients);
+std::string to_json(const std::vector<registry::ClientPtr>& clients);
+std::string to_json(const server::ClientPage& page);
 std::string to_json(const tunnel::TunnelInfo& info);
 
 }  // namespace smartvpn::capi

@@ -1,5 +1,6 @@
 // Servers and their callbacks (smartvpn.h, sections 6 and 7) and their events (8).
 #include "capi/arguments.hpp"
+#include "capi/authorize_object.hpp"
 #include "capi/call.hpp"
 #include "capi/config_object.hpp"
 #include "capi/events_object.hpp"
@@ -14,15 +15,16 @@ static_assert(SMARTVPN_SERVER_RUNNING == static_cast<int>(server::State::running
 static_assert(SMARTVPN_SERVER_DRAINING == static_cast<int>(server::State::draining));
 static_assert(SMARTVPN_SERVER_STOPPED == static_cast<int>(server::State::stopped));
 
-// Lends the event to the host's function as a handle that dies when it returns.
-void lend(const smartvpn_callbacks& callbacks, const telemetry::Event& event) {
-  smartvpn_event* handle = nullptr;
-  give(&handle, std::make_unique<EventObject>(std::make_shared<const telemetry::Event>(event)));
+// Lends the object to the host's function as a handle that dies when it returns.
+template <class Handle, class T>
+void lend(std::unique_ptr<T> object, void (*function)(void*, const Handle*), void* user) {
+  Handle* handle = nullptr;
+  give(&handle, std::move(object));
   struct Ending {
-    smartvpn_event* handle;
-    ~Ending() { free_handle<EventObject>(handle); }
+    Handle* handle;
+    ~Ending() { free_handle<T>(handle); }
   } ending{handle};
-  callbacks.event(callbacks.user, handle);
+  function(user, handle);
 }
 
 }  // namespace
@@ -109,7 +111,14 @@ smartvpn_status smartvpn_server_set_callbacks(smartvpn_server* server, const sma
     auto mine = read_struct<smartvpn_callbacks>(callbacks, callbacks ? callbacks->struct_size : 0, "callbacks");
     if (!mine) return std::move(mine).error();
     server::Callbacks made;
-    if (mine->event) made.event = [host = *mine](const telemetry::Event& event) { lend(host, event); };
+    if (mine->event)
+      made.event = [host = *mine](const telemetry::Event& event) {
+        lend(std::make_unique<EventObject>(std::make_shared<const telemetry::Event>(event)), host.event, host.user);
+      };
+    if (mine->authorize)
+      made.authorize = [host = *mine](const server::AuthorizeRequest& request) {
+        lend(std::make_unique<RequestObject>(request), host.authorize, host.user);
+      };
     return object.server->set_callbacks(std::move(made));
   });
 }

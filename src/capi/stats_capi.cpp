@@ -27,6 +27,7 @@ std::optional<uint64_t> number(const telemetry::StatsSnapshot& snapshot, std::st
   if (name == "started") return static_cast<uint64_t>(snapshot.started_ms);
   if (name == "clients") return snapshot.clients;
   if (name == "memory_bytes") return snapshot.memory_bytes;
+  if (name == "memory_limit_bytes") return snapshot.memory_limit_bytes;
   if (name == "events_lost") return snapshot.events_lost;
   if (name == "drops") return total.traffic.drops_total();
   if (name == "rejections") return total.rejections_total();
@@ -49,6 +50,16 @@ using namespace smartvpn::capi;
 
 smartvpn_status smartvpn_server_stats(smartvpn_server* server, smartvpn_stats** out, smartvpn_error** err) {
   return call<ServerObject>(server, err, [&](ServerObject& object) { return open_stats(*object.server, out); });
+}
+
+smartvpn_status smartvpn_client_stats(smartvpn_server* server, const char* id, char* buf, size_t cap, size_t* needed,
+                                      smartvpn_error** err) {
+  return call<ServerObject>(server, err, [&](ServerObject& object) -> Result<void> {
+    if (!id) return null_argument("id");
+    auto stats = object.server->client_stats(id);
+    if (!stats) return std::move(stats).error();
+    return put_text(stats->json(), buf, cap, needed);
+  });
 }
 
 smartvpn_status smartvpn_stats_u64(const smartvpn_stats* stats, const char* name, uint64_t* value) {

@@ -11,6 +11,8 @@ namespace smartvpn::config {
 // The tree has passed check_structure(complete).
 Result<ServerConfig> build_server_config(const Json& json);
 Result<TunnelConfig> build_tunnel_config(const Json& json);
+// One element of `clients`, whose tree has passed check_structure.
+ClientConfig build_client_config(const Json& json);
 
 // Contradictions between keys.
 Result<void> check_server_rules(const ServerConfig& config);

@@ -18,23 +18,6 @@ std::string_view next_part(std::string_view& path) {
   return part;
 }
 
-KeyNode build_tree(std::span<const KeySpec> table) {
-  KeyNode root;
-  for (const auto& spec : table) {
-    KeyNode* node = &root;
-    for (std::string_view rest = spec.path; !rest.empty();) {
-      std::string_view part = next_part(rest);
-      if (auto* found = const_cast<KeyNode*>(node->child(part))) {
-        node = found;
-        continue;
-      }
-      node->children.push_back({part, &spec, {}});
-      node = &node->children.back();
-    }
-  }
-  return root;
-}
-
 const KeyNode* find_node(Kind kind, std::string_view pattern) {
   const KeyNode* node = &key_tree(kind);
   while (node && !pattern.empty()) node = pattern[0] == '/' ? node->child(next_part(pattern)) : nullptr;
@@ -74,10 +57,27 @@ const KeyNode* KeyNode::child(std::string_view wanted) const noexcept {
   return nullptr;
 }
 
+KeyNode build_key_tree(std::span<const KeySpec> table) {
+  KeyNode root;
+  for (const auto& spec : table) {
+    KeyNode* node = &root;
+    for (std::string_view rest = spec.path; !rest.empty();) {
+      std::string_view part = next_part(rest);
+      if (auto* found = const_cast<KeyNode*>(node->child(part))) {
+        node = found;
+        continue;
+      }
+      node->children.push_back({part, &spec, {}});
+      node = &node->children.back();
+    }
+  }
+  return root;
+}
+
 const KeyNode& key_tree(Kind kind) noexcept {
   // Never freed: no destructor runs at exit, where other threads may still validate.
-  static const KeyNode* const server = new KeyNode(build_tree(server_key_table()));
-  static const KeyNode* const tunnel = new KeyNode(build_tree(tunnel_key_table()));
+  static const KeyNode* const server = new KeyNode(build_key_tree(server_key_table()));
+  static const KeyNode* const tunnel = new KeyNode(build_key_tree(tunnel_key_table()));
   return kind == Kind::server ? *server : *tunnel;
 }
 

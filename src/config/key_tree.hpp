@@ -22,6 +22,9 @@ struct KeyNode {
 // Lives as long as the process.
 const KeyNode& key_tree(Kind kind) noexcept;
 
+// The tree of a table of its own, for JSON that is no configuration.
+KeyNode build_key_tree(std::span<const KeySpec> table);
+
 // Whether `word` is one of the '|'-separated words.
 bool has_word(std::string_view words, std::string_view word) noexcept;
 

@@ -212,7 +212,9 @@ Result<ClientConfig> parse_client_config(std::string_view text) {
   const KeyNode& client = *key_tree(Kind::server).child("clients")->element();
   if (auto checked = check_structure(client, json, {}, false); !checked) return std::move(checked).error();
   if (!json.contains("id")) return make_error(Status::INVALID, "is required", "/id");
-  return read_client(Reader(json));
+  return build_client_config(json);
 }
+
+ClientConfig build_client_config(const Json& json) { return read_client(Reader(json)); }
 
 }  // namespace smartvpn::config

@@ -78,8 +78,8 @@ constexpr KeySpec kKeys[] = {
   {.path = "/forwarding/mode", .type = Type::choice, .fallback = "\"tun\"", .doc = "`tun`: a kernel device; `host`: packets to the embedding program; `testing`: nothing but answers to ping.", .values = "testing|host|tun|nat|bridge", .unsupported = kEnginesNotBuilt},
   {.path = "/tun", .type = Type::object, .doc = "The kernel device of forwarding mode `tun`."},
   {.path = "/tun/name", .type = Type::text, .min = 0, .max = 15, .fallback = "\"\"", .doc = "Interface name; empty: the kernel chooses. An existing device of that name is used."},
-  {.path = "/tun/fd", .type = Type::integer, .min = 0, .max = INT32_MAX, .doc = "A tun device the host has opened; it is duplicated, and its addresses and routes are the host's business. Excludes `name`."},
-  {.path = "/tun/masquerade", .type = Type::boolean, .fallback = "false", .doc = "Whether clients reach the internet by the server's own addresses: a masquerading nftables table of our own, removed at stop."},
+  {.path = "/tun/fd", .type = Type::integer, .min = 0, .max = INT32_MAX, .doc = "A tun device (`IFF_TUN`, `IFF_NO_PI`) the host has opened; it is duplicated, made non-blocking and used as it is: state, addresses, MTU and routes are the host's business. Excludes `name`."},
+  {.path = "/tun/masquerade", .type = Type::boolean, .fallback = "false", .doc = "Whether clients reach the internet by the server's own addresses: a masquerading nftables table of our own (`smartvpn_` and the device's name), removed at stop and when the process dies."},
   {.path = "/tun/masquerade_interface", .type = Type::text, .min = 0, .max = 15, .fallback = "\"\"", .doc = "Masquerade only what leaves by this interface; empty: by any."},
 
   {.path = "/security", .type = Type::object, .doc = "Who may connect, and how often."},
@@ -102,7 +102,7 @@ constexpr KeySpec kKeys[] = {
 
   {.path = "/limits", .type = Type::object, .doc = "What the server may take."},
   {.path = "/limits/threads", .type = Type::integer, .min = 1, .max = 1024, .fallback = "1", .doc = "Data threads.", .built_max = 1},
-  {.path = "/limits/memory_bytes", .type = Type::integer, .min = 0, .max = kMaxExact, .fallback = "0", .doc = "Ceiling for buffers, queues and sessions; 0: none.", .effect = Effect::applied},
+  {.path = "/limits/memory_bytes", .type = Type::integer, .min = 0, .max = kMaxExact, .fallback = "0", .doc = "Ceiling for packet buffers, queues, connections, sessions and waiting events together; 0: none. There packets are dropped (`queue_full`) and new connections refused (`out_of_memory`).", .effect = Effect::applied},
   {.path = "/limits/sessions", .type = Type::integer, .min = 0, .max = 1000000, .fallback = "0", .doc = "Ceiling for live sessions; 0: none.", .effect = Effect::applied},
   {.path = "/limits/event_queue", .type = Type::integer, .min = 16, .max = 1 << 20, .fallback = "4096", .doc = "Events a subscription holds in each lane unless it asks otherwise."},
 
@@ -126,9 +126,9 @@ constexpr KeySpec kKeys[] = {
   {.path = "/clients/*/security/ip_allow_list/*", .type = Type::acl_entry, .doc = "Address, prefix, range `a-b`, or wildcard `10.0.*.*`.", .effect = Effect::applied},
   {.path = "/clients/*/security/ip_block_list", .type = Type::array, .min = 0, .max = kMaxEntries, .fallback = "[]", .doc = "Real addresses it may not come from; goes before the allow list.", .effect = Effect::applied},
   {.path = "/clients/*/security/ip_block_list/*", .type = Type::acl_entry, .doc = "Address, prefix, range `a-b`, or wildcard `10.0.*.*`.", .effect = Effect::applied},
-  {.path = "/clients/*/security/destination_allow_list", .type = Type::array, .min = 0, .max = kMaxEntries, .fallback = "[]", .doc = "Inner addresses it may reach, and be reached from; empty: any.", .effect = Effect::applied},
+  {.path = "/clients/*/security/destination_allow_list", .type = Type::array, .min = 0, .max = kMaxEntries, .fallback = "[]", .doc = "Inner addresses it may reach, and be reached from; empty: any. The services of `network.host_services` stay reachable whatever the lists say.", .effect = Effect::applied},
   {.path = "/clients/*/security/destination_allow_list/*", .type = Type::acl_entry, .doc = "Address, prefix, range `a-b`, or wildcard `10.0.*.*`.", .effect = Effect::applied},
-  {.path = "/clients/*/security/destination_block_list", .type = Type::array, .min = 0, .max = kMaxEntries, .fallback = "[]", .doc = "Inner addresses it may not reach; goes before the allow list.", .effect = Effect::applied},
+  {.path = "/clients/*/security/destination_block_list", .type = Type::array, .min = 0, .max = kMaxEntries, .fallback = "[]", .doc = "Inner addresses it may not reach, nor be reached from; goes before the allow list.", .effect = Effect::applied},
   {.path = "/clients/*/security/destination_block_list/*", .type = Type::acl_entry, .doc = "Address, prefix, range `a-b`, or wildcard `10.0.*.*`.", .effect = Effect::applied},
   {.path = "/clients/*/security/rate_limit", .type = Type::object, .doc = "Bytes of inner packets a second, over all its sessions; 0: no limit.", .effect = Effect::applied},
   {.path = "/clients/*/security/rate_limit/from_client_bytes_per_second", .type = Type::integer, .min = 0, .max = kMaxExact, .fallback = "0", .doc = "What it may send.", .effect = Effect::applied},

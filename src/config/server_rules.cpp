@@ -3,6 +3,7 @@
 #include <unordered_map>
 
 #include "config/build.hpp"
+#include "inet/prefix_claims.hpp"
 
 namespace smartvpn::config {
 namespace {
@@ -118,7 +119,7 @@ bool assignable(const NetworkConfig& network, const inet::IpAddress& ip) {
 
 class ClientRules {
  public:
-  explicit ClientRules(const NetworkConfig& network) : network_(network) {}
+  explicit ClientRules(const NetworkConfig& network) : network_(network), claims_(network.subnets) {}
 
   Result<void> check(const ClientConfig& client, size_t index) {
     if (auto [at, fresh] = ids_.emplace(client.id, index); !fresh)
@@ -126,11 +127,19 @@ class ClientRules {
     std::string key(client.noise_public_key.begin(), client.noise_public_key.end());
     if (auto [at, fresh] = keys_.emplace(std::move(key), index); !fresh)
       return invalid(element("/clients", index, "/noise_public_key"), "is that of " + element("/clients", at->second));
+    if (client.wireguard_public_key) {
+      std::string wireguard(client.wireguard_public_key->begin(), client.wireguard_public_key->end());
+      if (auto [at, fresh] = wireguard_keys_.emplace(std::move(wireguard), index); !fresh)
+        return invalid(element("/clients", index, "/wireguard_public_key"),
+                       "is that of " + element("/clients", at->second));
+    }
     if (client.max_sessions > 1 && !client.addresses.empty())
       return invalid(element("/clients", index, "/max_sessions"), "above 1 needs leased addresses, one a session");
+    if (client.max_sessions > 1 && !client.subnets.empty())
+      return invalid(element("/clients", index, "/max_sessions"), "above 1 excludes subnets, which have one way");
     for (size_t i = 0; i < client.addresses.size(); ++i)
       if (auto checked = check_address(client, index, i); !checked) return checked;
-    return {};
+    return check_subnets(client, index);
   }
 
  private:
@@ -145,9 +154,25 @@ class ClientRules {
     return {};
   }
 
+  Result<void> check_subnets(const ClientConfig& client, size_t index) {
+    const auto& subnets = client.subnets;
+    for (size_t i = 0; i < subnets.size(); ++i) {
+      const std::string path = element(element("/clients", index, "/subnets"), i);
+      if (std::find(subnets.begin(), subnets.begin() + static_cast<ptrdiff_t>(i), subnets[i]) !=
+          subnets.begin() + static_cast<ptrdiff_t>(i))
+        return invalid(path, "is there twice");
+      if (auto free = claims_.check_subnet(subnets[i], client.id, client.allow_overlap); !free)
+        return invalid(path, free.error().text);
+    }
+    for (const auto& ip : client.addresses) claims_.add(inet::host_prefix(ip), client.id);
+    for (const auto& subnet : subnets) claims_.add(subnet, client.id);
+    return {};
+  }
+
   const NetworkConfig& network_;
-  std::unordered_map<std::string, size_t> ids_, keys_;
+  std::unordered_map<std::string, size_t> ids_, keys_, wireguard_keys_;
   std::unordered_map<inet::IpAddress, size_t, inet::IpAddressHash> addresses_;
+  inet::PrefixClaims claims_;
 };
 
 }  // namespace

@@ -46,6 +46,9 @@ class Engine {
   virtual void flush() {}
   // Whether super-packets go whole (`segment_size` set) or have to be segmented first.
   virtual bool takes_super_packets() const = 0;
+  // Other prefixes behind clients than start() or an earlier call said, in place of those. What the kernel
+  // refuses is an error, and what was there stays.
+  virtual Result<void> set_routes(const std::vector<inet::Cidr>&) { return {}; }
   // Undoes start(): addresses, routes, the device.
   virtual void stop() = 0;
   // "tun0" for a device, "" otherwise.

@@ -38,9 +38,9 @@ bool echo_reply_in_place(ByteSpan packet, const InnerPacket& info) noexcept {
   return true;
 }
 
-size_t write_too_big(ByteView packet, const InnerPacket& info, uint16_t mtu, const IpAddress& gateway,
+size_t write_too_big(ByteView packet, const InnerPacket& info, uint16_t mtu, const IpAddress& router,
                      ByteSpan out) noexcept {
-  if (out.size() < kMaxIcmpError || gateway.family() != info.src.family()) return 0;
+  if (out.size() < kMaxIcmpError || router.family() != info.src.family()) return 0;
   if (info.has_quote || info.later_fragment() || info.multicast || info.limited_broadcast) return 0;
   if (info.unspecified_source() || info.src.is_multicast() || info.src.is_loopback()) return 0;
 
@@ -51,11 +51,11 @@ size_t write_too_big(ByteView packet, const InnerPacket& info, uint16_t mtu, con
   const size_t payload = kIcmpHeaderSize + quote;
   uint8_t* icmp = out.data() + header;
   if (v6) {
-    write_ipv6_header(out.data(), {.src = gateway, .dst = info.src, .next_header = ip_protocol::kIcmpV6}, payload);
+    write_ipv6_header(out.data(), {.src = router, .dst = info.src, .next_header = ip_protocol::kIcmpV6}, payload);
     icmp[0] = icmp_type::kV6TooBig;
     icmp[1] = 0;
   } else {
-    write_ipv4_header(out.data(), {.src = gateway, .dst = info.src, .protocol = ip_protocol::kIcmp}, payload);
+    write_ipv4_header(out.data(), {.src = router, .dst = info.src, .protocol = ip_protocol::kIcmp}, payload);
     icmp[0] = icmp_type::kUnreachable;
     icmp[1] = kFragmentationNeeded;
   }

@@ -15,11 +15,11 @@ bool echo_reply_in_place(ByteSpan packet, const InnerPacket& info) noexcept;
 constexpr size_t kMaxIcmpError = 1280;
 
 // Writes the answer to `packet`, which was larger than `mtu`: IPv4 "fragmentation needed" or IPv6
-// "packet too big" from `gateway` (same family as the packet) to the packet's source, quoting as much
+// "packet too big" from `router` (same family as the packet) to the packet's source, quoting as much
 // as fits 576 or 1280 bytes. `out` has room for kMaxIcmpError bytes. Gives the size, or 0 when no
 // answer may be sent: to an ICMP error, to a later fragment, to or about a group or no address, or
 // where the families differ. A super-packet is quoted as it is: the quoted length is then its own.
-size_t write_too_big(ByteView packet, const InnerPacket& info, uint16_t mtu, const IpAddress& gateway,
+size_t write_too_big(ByteView packet, const InnerPacket& info, uint16_t mtu, const IpAddress& router,
                      ByteSpan out) noexcept;
 
 // A token bucket for answers the gateway makes up. One for a session, or one for all.

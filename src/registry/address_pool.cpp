@@ -48,20 +48,39 @@ bool AddressPool::assignable(const IpAddress& ip) const {
   return std::any_of(subnets_.begin(), subnets_.end(), [&](const SubnetPool& s) { return s.assignable(ip); });
 }
 
-Result<void> AddressPool::reserve(const std::vector<IpAddress>& addresses) {
+std::vector<inet::Cidr> AddressPool::subnets() const {
+  std::vector<inet::Cidr> out;
+  for (const SubnetPool& subnet : subnets_) out.push_back(subnet.subnet());
+  return out;
+}
+
+Result<void> AddressPool::reserve(const std::vector<IpAddress>& addresses, const std::string& client) {
+  auto is_theirs = [&](const IpAddress& ip) {
+    auto at = set_of_.find(ip);
+    return client.empty() || at == set_of_.end() || at->second->client != client;
+  };
   for (size_t i = 0; i < addresses.size(); ++i) {
     const std::string path = "/addresses/" + std::to_string(i), text = addresses[i].text();
     SubnetPool* subnet = subnet_of(addresses[i]);
     if (is_gateway(addresses[i])) return make_error(Status::INVALID, text + " is the gateway's", path);
     if (!subnet) return make_error(Status::INVALID, text + " is not a client address of any subnet", path);
     if (subnet->reserved(addresses[i])) return make_error(Status::EXISTS, text + " belongs to another client", path);
-    if (subnet->in_use(addresses[i])) return make_error(Status::EXISTS, text + " is in use by a session now", path);
+    if (subnet->in_use(addresses[i]) && is_theirs(addresses[i]))
+      return make_error(Status::EXISTS, text + " is in use by a session now", path);
     if (std::find(addresses.begin(), addresses.begin() + static_cast<ptrdiff_t>(i), addresses[i]) !=
         addresses.begin() + static_cast<ptrdiff_t>(i))
       return make_error(Status::EXISTS, text + " is there twice", path);
   }
   for (const IpAddress& ip : addresses) subnet_of(ip)->reserve(ip);
   return {};
+}
+
+std::optional<IpAddress> AddressPool::reserve_any(Family family) {
+  for (SubnetPool& subnet : subnets_) {
+    if (subnet.subnet().base.family() != family) continue;
+    if (auto ip = subnet.reserve_any()) return ip;
+  }
+  return std::nullopt;
 }
 
 void AddressPool::unreserve(const std::vector<IpAddress>& addresses) {
@@ -156,7 +175,7 @@ AddressPool::Set* AddressPool::allocate(const LeaseRequest& request) {
     if (!subnet || subnet->in_use(ip)) return nullptr;
   }
   for (Family family : {Family::v4, Family::v6})
-    if (configured(family) && !can_take(family, request)) return nullptr;
+    if (has_family(family) && !can_take(family, request)) return nullptr;
 
   auto made = std::make_unique<Set>();
   made->client = request.client_id;
@@ -164,7 +183,7 @@ AddressPool::Set* AddressPool::allocate(const LeaseRequest& request) {
   Set* set = sets_[request.client_id].emplace_back(std::move(made)).get();
   try {
     for (Family family : {Family::v4, Family::v6}) {
-      if (!configured(family)) continue;
+      if (!has_family(family)) continue;
       set->addresses.push_back(take(family, request));
       set_of_[set->addresses.back()] = set;
     }
@@ -175,7 +194,7 @@ AddressPool::Set* AddressPool::allocate(const LeaseRequest& request) {
   return set;
 }
 
-bool AddressPool::configured(Family family) const {
+bool AddressPool::has_family(Family family) const {
   return std::any_of(subnets_.begin(), subnets_.end(),
                      [&](const SubnetPool& s) { return s.subnet().base.family() == family; });
 }

@@ -46,13 +46,17 @@ class AddressPool {
 
   std::vector<inet::IpAddress> gateways() const;  // one a subnet, in their order
   bool is_gateway(const inet::IpAddress& ip) const;
+  std::vector<inet::Cidr> subnets() const;
+  bool has_family(inet::Family family) const;
   // The subnet holds it and a client may have it.
   bool assignable(const inet::IpAddress& ip) const;
 
   // For entries with fixed addresses. All or none. INVALID outside the subnets, for a gateway, network
-  // or broadcast address; EXISTS if another entry has it or a session uses it now. Paths are
-  // "/addresses/<index>".
-  Result<void> reserve(const std::vector<inet::IpAddress>& addresses);
+  // or broadcast address; EXISTS if another entry has it or a session uses it now, unless it is a session of
+  // `client`. Paths are "/addresses/<index>".
+  Result<void> reserve(const std::vector<inet::IpAddress>& addresses, const std::string& client = {});
+  // A free one of this family, reserved for good. None if there is no such subnet, or it has no free address.
+  std::optional<inet::IpAddress> reserve_any(inet::Family family);
   // Sessions that use one keep it until they are released.
   void unreserve(const std::vector<inet::IpAddress>& addresses);
 
@@ -89,7 +93,6 @@ class AddressPool {
   SubnetPool* subnet_of(const inet::IpAddress& ip);
   Set* shareable(const LeaseRequest& request);
   Set* allocate(const LeaseRequest& request);
-  bool configured(inet::Family family) const;
   bool can_take(inet::Family family, const LeaseRequest& request);
   inet::IpAddress take(inet::Family family, const LeaseRequest& request);
   void destroy(Set* set) noexcept;

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "crypto/x25519.hpp"
+
 namespace smartvpn::registry {
 namespace {
 
@@ -27,6 +29,26 @@ Result<void> validate_addresses(const ClientSpec& spec) {
     return invalid("must be between 1 and " + std::to_string(kMaxSessionsPerClient), "/max_sessions");
   if (spec.max_sessions > 1 && !spec.addresses.empty())
     return invalid("more than one session needs leased addresses, but this client has a fixed one", "/max_sessions");
+  if (spec.max_sessions > 1 && !spec.subnets.empty())
+    return invalid("subnets are routed to one session, so there can be only one", "/max_sessions");
+  return {};
+}
+
+// What others have is the registry's business.
+Result<void> validate_subnets(const ClientSpec& spec) {
+  if (spec.subnets.size() > kMaxSubnets)
+    return invalid("more than " + std::to_string(kMaxSubnets) + " subnets", "/subnets");
+  for (size_t i = 0; i < spec.subnets.size(); ++i)
+    if (std::find(spec.subnets.begin(), spec.subnets.begin() + static_cast<ptrdiff_t>(i), spec.subnets[i]) !=
+        spec.subnets.begin() + static_cast<ptrdiff_t>(i))
+      return invalid("is there twice", "/subnets/" + std::to_string(i));
+  return {};
+}
+
+Result<void> validate_keys(const ClientSpec& spec) {
+  auto usable = [](const std::optional<PublicKey>& key) { return !key || crypto::is_usable_public_key(*key); };
+  if (!usable(spec.noise_public_key)) return invalid("not a key anybody can have", "/noise_public_key");
+  if (!usable(spec.wireguard_public_key)) return invalid("not a key anybody can have", "/wireguard_public_key");
   return {};
 }
 
@@ -45,7 +67,11 @@ Result<void> validate_client(const ClientSpec& spec) {
   for (size_t i = 0; i < spec.tags.size(); ++i)
     if (spec.tags[i].empty() || spec.tags[i].size() > kMaxTagSize)
       return invalid("a tag has 1 to " + std::to_string(kMaxTagSize) + " bytes", "/tags/" + std::to_string(i));
-  return validate_addresses(spec);
+  if (spec.priority > kMaxPriority)
+    return invalid("must be between 0 and " + std::to_string(kMaxPriority), "/priority");
+  if (auto valid = validate_addresses(spec); !valid) return valid;
+  if (auto valid = validate_subnets(spec); !valid) return valid;
+  return validate_keys(spec);
 }
 
 }  // namespace smartvpn::registry

@@ -102,6 +102,12 @@ struct Client : ClientSettings {
   uint64_t revision = 0;  // the store's revision at the entry's last change
 
   bool expired(int64_t now_ms) const noexcept { return expires_at_ms != 0 && now_ms >= expires_at_ms; }
+  // While it is, both keys are taken.
+  bool rotating(int64_t now_ms) const noexcept { return rotation && now_ms < rotation->until_ms; }
+  bool has_noise_key(const PublicKey& key, int64_t now_ms) const noexcept {
+    return key == noise_public_key || (rotating(now_ms) && key == rotation->noise_public_key);
+  }
+  bool takes_transport(uint8_t number) const noexcept { return transports == 0 || (transports >> number & 1) != 0; }
   friend bool operator==(const Client& a, const Client& b) {
     return static_cast<const ClientSettings&>(a) == b && a.id == b.id && a.noise_public_key == b.noise_public_key &&
            a.wireguard_public_key == b.wireguard_public_key &&
@@ -112,6 +118,10 @@ struct Client : ClientSettings {
   }
 };
 
+// An entry that several threads may look at: it is replaced, never changed.
+using ClientPtr = std::shared_ptr<const Client>;
+
+// What create and rotate make.
 struct CreatedClient {
   Client client;
   SecretKey noise_private_key;      // zero if the caller brought a public key

@@ -1,34 +1,40 @@
-// The registry's copy of the store, its two indices, and the order in which a change is made: checks,
-// then addresses, then the store, then the copy, so that a failure leaves nothing behind.
+// See registry.hpp. Everything that may be repeated after running out of memory says where things shall
+// be, not how they change, so that a second run finds nothing to do.
 #include "registry/registry.hpp"
 
-#include "crypto/x25519.hpp"
+#include <algorithm>
 
 namespace smartvpn::registry {
 namespace {
 
-Client client_of(const ClientSpec& spec, const PublicKey& key) {
-  Client client;
-  static_cast<ClientSettings&>(client) = spec;
-  client.id = spec.id;
-  client.noise_public_key = key;
-  client.wireguard_public_key = spec.wireguard_public_key;
-  client.wireguard_preshared_key = spec.wireguard_preshared_key;
-  return client;
+using inet::Family;
+using inet::IpAddress;
+
+template <class T>
+bool contains(const std::vector<T>& list, const T& item) {
+  return std::find(list.begin(), list.end(), item) != list.end();
 }
 
-// The path is the client's own: it is the only one of the transaction.
-Result<uint64_t> apply_one(Store& store, Write write) {
-  auto revision = store.apply({std::move(write)}, std::nullopt);
-  if (revision) return revision;
-  Error error = revision.error();
-  if (error.path.rfind("/0", 0) == 0) error.path.erase(0, 2);
+bool has_family(const std::vector<IpAddress>& list, Family family) {
+  return std::any_of(list.begin(), list.end(), [&](const IpAddress& ip) { return ip.family() == family; });
+}
+
+Error at_step(Error error, size_t step) {
+  error.path = "/" + std::to_string(step) + error.path;
   return error;
 }
 
-Error not_found(const std::string& id) { return make_error(Status::NOT_FOUND, "no client '" + id + "'"); }
-
 }  // namespace
+
+std::vector<Write> Draft::writes() const {
+  std::vector<Write> out;
+  out.reserve(steps.size());
+  for (const Step& step : steps) {
+    out.push_back({step.kind, step.after ? *step.after : *step.before});
+    if (step.before) out.back().client.revision = step.before->revision;
+  }
+  return out;
+}
 
 size_t Registry::KeyHash::operator()(const PublicKey& key) const noexcept {
   uint64_t h = seed;
@@ -39,120 +45,228 @@ size_t Registry::KeyHash::operator()(const PublicKey& key) const noexcept {
   return static_cast<size_t>(h);
 }
 
-Registry::Registry(std::unique_ptr<Store> store, AddressPool& pool, Rng& rng)
-    : store_(std::move(store)), pool_(&pool), rng_(&rng), by_key_(0, KeyHash{rng.u64()}) {}
+Registry::Registry(AddressPool& pool, uint64_t seed, Options options)
+    : pool_(&pool), options_(options), claims_(pool.subnets()), by_key_(0, KeyHash{seed}) {}
 
-Result<Registry> Registry::open(std::unique_ptr<Store> store, AddressPool& pool, Rng& rng) {
-  Registry registry(std::move(store), pool, rng);
-  if (auto loaded = registry.load(); !loaded) {
-    for (const auto& [id, client] : registry.clients_) pool.unreserve(client.addresses);
+Result<Registry> Registry::open(std::vector<Client> clients, uint64_t revision, AddressPool& pool, Rng& rng,
+                                Options options) {
+  Registry registry(pool, rng.u64(), options);
+  if (auto loaded = registry.load(std::move(clients)); !loaded) {
+    for (const auto& [id, client] : registry.clients_) pool.unreserve(client->addresses);
     return loaded.error();
   }
+  registry.revision_ = revision;
   return registry;
 }
 
-Result<void> Registry::load() {
-  auto revision = store_->revision();
-  if (!revision) return revision.error();
-  auto clients = store_->load();
-  if (!clients) return clients.error();
-  for (Client& client : *clients) {
-    if (auto reserved = pool_->reserve(client.addresses); !reserved) {
-      Error error = reserved.error();
+Result<void> Registry::load(std::vector<Client> clients) {
+  for (Client& client : clients) {
+    auto fits = claim_subnets(nullptr, client);  // as the subnets are now; what others have was judged when it came
+    if (fits) fits = pool_->reserve(client.addresses);
+    if (!fits) {
+      Error error = fits.error();
       error.text = "client '" + client.id + "' of the store: " + error.text;
+      error.path.clear();  // of no configuration
       return error;
     }
-    index(std::move(client));
+    index(std::make_shared<const Client>(std::move(client)));
   }
-  revision_ = *revision;
+  for (const auto& [id, client] : clients_) add_claims(*client);
   return {};
 }
 
-Result<CreatedClient> Registry::create(const ClientSpec& spec) {
-  if (auto valid = validate_client(spec); !valid) return valid.error();
-  CreatedClient created;
-  if (!spec.noise_public_key) {
-    auto pair = crypto::generate_key_pair(*rng_);
-    created.noise_private_key = std::move(pair.secret);
-    created.client = client_of(spec, pair.pub);
-  } else {
-    created.client = client_of(spec, *spec.noise_public_key);
+Result<void> Registry::prepare(Draft& draft) {
+  if (draft.base != revision_) return make_error(Status::CONFLICT, "the registry was changed meanwhile");
+  for (size_t i = 0; i < draft.steps.size(); ++i) {
+    Draft::Step& step = draft.steps[i];
+    Result<void> ok = step.after ? fill_addresses(draft, step) : Result<void>();
+    if (ok) ok = claim(draft, step);
+    if (!ok) {
+      roll_back(draft);
+      return at_step(ok.error(), i);
+    }
+    if (step.after) step.after->revision = draft.base + i + 1;
   }
-  if (auto free = check_free(spec, created.client.noise_public_key); !free) return free.error();
-  if (auto reserved = pool_->reserve(spec.addresses); !reserved) return reserved.error();
-  auto revision = apply_one(*store_, {Write::Kind::insert, created.client});
-  if (!revision) {
-    pool_->unreserve(spec.addresses);
-    return revision.error();
+  return {};
+}
+
+// What WireGuard needs: an address of each family, for good. Those that the client has already stay.
+Result<void> Registry::fill_addresses(Draft& draft, Draft::Step& step) {
+  Client& client = *step.after;
+  if (!options_.wireguard_addresses || !client.wireguard_public_key || client.max_sessions != 1) return {};
+  for (Family family : {Family::v4, Family::v6}) {
+    if (!pool_->has_family(family) || has_family(client.addresses, family)) continue;
+    if (step.before)
+      for (const IpAddress& ip : step.before->addresses)
+        if (ip.family() == family) client.addresses.push_back(ip);
+    if (has_family(client.addresses, family)) continue;
+    draft.fresh_.emplace_back();
+    client.addresses.emplace_back();
+    auto ip = pool_->reserve_any(family);
+    if (!ip) {
+      draft.fresh_.pop_back();
+      client.addresses.pop_back();
+      return make_error(Status::LIMIT, "no address is left in network.subnets", "/addresses");
+    }
+    draft.fresh_.back() = client.addresses.back() = *ip;
+    draft.given_up_.insert(*ip);  // which claim() takes up again
   }
-  revision_ = created.client.revision = *revision;
-  index(created.client);
-  return created;
+  std::sort(client.addresses.begin(), client.addresses.end());
+  return {};
+}
+
+Result<void> Registry::claim(Draft& draft, const Draft::Step& step) {
+  const std::vector<IpAddress> none;  // not static: nothing of ours is destroyed at exit
+  const auto& before = step.before ? step.before->addresses : none;
+  const auto& after = step.after ? step.after->addresses : none;
+  ++draft.claimed_;  // first: undoing what was not done is harmless
+  for (size_t i = 0; i < after.size(); ++i) {
+    const std::string path = "/addresses/" + std::to_string(i);
+    if (contains(before, after[i])) continue;
+    if (auto free = claims_.check_address(after[i], step.after->id); !free)
+      return make_error(free.error().status, free.error().text, path);
+    if (draft.given_up_.erase(after[i]) != 0) continue;
+    draft.fresh_.emplace_back();
+    auto reserved = pool_->reserve({after[i]}, step.after->id);
+    if (!reserved) {
+      draft.fresh_.pop_back();
+      return make_error(reserved.error().status, reserved.error().text, path);
+    }
+    draft.fresh_.back() = after[i];
+  }
+  for (const IpAddress& ip : before)
+    if (!contains(after, ip)) draft.given_up_.insert(ip);
+  if (step.before) remove_claims(*step.before);
+  if (!step.after) return {};
+  if (auto free = claim_subnets(step.before.get(), *step.after); !free) return free;
+  add_claims(*step.after);
+  return {};
+}
+
+// What the client has already is not judged again, unless it no longer says that overlaps are meant.
+Result<void> Registry::claim_subnets(const Client* before, const Client& after) const {
+  const bool stricter = before && before->allow_overlap && !after.allow_overlap;
+  for (size_t i = 0; i < after.subnets.size(); ++i) {
+    if (before && !stricter && contains(before->subnets, after.subnets[i])) continue;
+    auto free = claims_.check_subnet(after.subnets[i], after.id, after.allow_overlap);
+    if (!free) return make_error(free.error().status, free.error().text, "/subnets/" + std::to_string(i));
+  }
+  return {};
+}
+
+void Registry::add_claims(const Client& client) {
+  for (const IpAddress& ip : client.addresses) claims_.add(inet::host_prefix(ip), client.id);
+  for (const inet::Cidr& subnet : client.subnets) claims_.add(subnet, client.id);
+}
+
+void Registry::remove_claims(const Client& client) {
+  for (const IpAddress& ip : client.addresses) claims_.remove(inet::host_prefix(ip), client.id);
+  for (const inet::Cidr& subnet : client.subnets) claims_.remove(subnet, client.id);
+}
+
+void Registry::commit(const Draft& draft) {
+  for (const Draft::Step& step : draft.steps) {
+    if (!step.after) {
+      unindex(*step.before);
+      pool_->forget(step.before->id);
+      continue;
+    }
+    // What is only in memory, and happened since the draft was made.
+    if (const Client* now = find(step.after->id); now && step.after->rotation) {
+      const bool same = now->noise_public_key == step.after->noise_public_key;
+      if (same && now->rotation) step.after->rotation->seen |= now->rotation->seen;
+      if (same && !now->rotation) step.after->rotation.reset();
+    }
+    if (step.before) unindex(*step.before);
+    index(step.after);
+  }
+  for (const IpAddress& ip : draft.given_up_) pool_->unreserve({ip});
+  revision_ = draft.revision();
+}
+
+void Registry::roll_back(Draft& draft) {
+  for (size_t i = draft.claimed_; i-- > 0;) {
+    if (draft.steps[i].after) remove_claims(*draft.steps[i].after);
+    if (draft.steps[i].before) add_claims(*draft.steps[i].before);
+  }
+  for (const IpAddress& ip : draft.fresh_)
+    if (ip) pool_->unreserve({ip});
+  draft.claimed_ = 0;
+  draft.fresh_.clear();
+  draft.given_up_.clear();
 }
 
 Result<Client> Registry::get(const std::string& id) const {
   const Client* client = find(id);
-  if (!client) return not_found(id);
+  if (!client) return make_error(Status::NOT_FOUND, "no client '" + id + "'");
   return *client;
 }
 
-std::vector<Client> Registry::list() const {
-  std::vector<Client> out;
+std::vector<ClientPtr> Registry::list() const {
+  std::vector<ClientPtr> out;
   out.reserve(clients_.size());
   for (const auto& [id, client] : clients_) out.push_back(client);
   return out;
 }
 
-Result<Client> Registry::set_enabled(const std::string& id, bool enabled) {
-  auto it = clients_.find(id);
-  if (it == clients_.end()) return not_found(id);
-  if (it->second.enabled == enabled) return it->second;
-  Client changed = it->second;
-  changed.enabled = enabled;
-  auto revision = apply_one(*store_, {Write::Kind::replace, changed});
-  if (!revision) return revision.error();
-  it->second.enabled = enabled;
-  revision_ = it->second.revision = *revision;
-  return it->second;
-}
-
-Result<Client> Registry::remove(const std::string& id) {
-  auto it = clients_.find(id);
-  if (it == clients_.end()) return not_found(id);
-  auto revision = apply_one(*store_, {Write::Kind::remove, it->second});
-  if (!revision) return revision.error();
-  revision_ = *revision;
-  by_key_.erase(it->second.noise_public_key);
-  Client gone = std::move(it->second);
-  clients_.erase(it);
-  pool_->unreserve(gone.addresses);
-  pool_->forget(gone.id);
-  return gone;
-}
-
 const Client* Registry::find(const std::string& id) const {
   auto it = clients_.find(id);
-  return it == clients_.end() ? nullptr : &it->second;
+  return it == clients_.end() ? nullptr : it->second.get();
 }
 
-const Client* Registry::find_by_key(const PublicKey& key) const {
+ClientPtr Registry::share(const std::string& id) const {
+  auto it = clients_.find(id);
+  return it == clients_.end() ? nullptr : it->second;
+}
+
+const Client* Registry::find_by_key(const PublicKey& key, int64_t now_ms) const {
   auto it = by_key_.find(key);
-  return it == by_key_.end() ? nullptr : it->second;
+  return it != by_key_.end() && it->second->has_noise_key(key, now_ms) ? it->second.get() : nullptr;
 }
 
-Result<void> Registry::check_free(const ClientSpec& spec, const PublicKey& key) const {
-  if (find(spec.id)) return make_error(Status::EXISTS, "client '" + spec.id + "' exists", "/id");
-  if (const Client* other = find_by_key(key))
-    return make_error(Status::EXISTS, "the key belongs to client '" + other->id + "'", "/noise_public_key");
-  if (spec.noise_public_key && !crypto::is_usable_public_key(key))
-    return make_error(Status::INVALID, "not a key anybody can have", "/noise_public_key");
-  return {};
+bool Registry::note_new_key(const std::string& id) {
+  const Client* client = find(id);
+  if (!client || !client->rotation || client->rotation->seen) return false;
+  auto seen = std::make_shared<Client>(*client);
+  seen->rotation->seen = true;
+  index(std::move(seen));
+  return true;
 }
 
-void Registry::index(Client client) {
-  std::string id = client.id;
-  Client& entry = clients_.insert_or_assign(std::move(id), std::move(client)).first->second;
-  by_key_[entry.noise_public_key] = &entry;
+std::vector<std::string> Registry::expire_rotations(int64_t now_ms) {
+  std::vector<std::string> out;
+  for (const std::string& id : rotating_)
+    if (const Client* client = find(id); client && !client->rotating(now_ms)) out.push_back(id);
+  for (const std::string& id : out) {
+    ClientPtr old = share(id);
+    auto over = std::make_shared<Client>(*old);
+    over->rotation.reset();
+    unindex(*old);
+    index(std::move(over));
+  }
+  return out;
+}
+
+void Registry::index(ClientPtr client) {
+  const std::string& id = client->id;
+  by_key_[client->noise_public_key] = client;
+  if (client->rotation) {
+    by_key_[client->rotation->noise_public_key] = client;
+    rotating_.insert(id);
+  }
+  clients_[id] = client;
+}
+
+void Registry::unindex(const Client& client) {
+  auto forget = [&](const PublicKey& key) {
+    auto it = by_key_.find(key);
+    if (it != by_key_.end() && it->second->id == client.id) by_key_.erase(it);
+  };
+  const std::string id = client.id;  // the entry may go with the maps' hold on it
+  forget(client.noise_public_key);
+  if (client.rotation) forget(client.rotation->noise_public_key);
+  rotating_.erase(id);
+  clients_.erase(id);
 }
 
 }  // namespace smartvpn::registry

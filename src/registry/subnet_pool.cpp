@@ -50,8 +50,16 @@ bool SubnetPool::reserve(const IpAddress& ip) {
   return true;
 }
 
+std::optional<IpAddress> SubnetPool::reserve_any() {
+  const auto ip = find_any();
+  if (ip) reserve(*ip);
+  return ip;
+}
+
 void SubnetPool::unreserve(const IpAddress& ip) {
-  if (reserved_.erase(ip) != 0 && !in_use(ip)) make_available(ip);
+  if (!reserved(ip)) return;
+  if (!in_use(ip)) make_available(ip);
+  reserved_.erase(ip);
 }
 
 bool SubnetPool::take(const IpAddress& ip, bool as_fixed) {

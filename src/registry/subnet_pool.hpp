@@ -37,6 +37,8 @@ class SubnetPool {
   // Fixed addresses are never leased; one in use stays so until given back. False if already reserved
   // or not assignable.
   bool reserve(const inet::IpAddress& ip);
+  // A free one; none when there is none.
+  std::optional<inet::IpAddress> reserve_any();
   void unreserve(const inet::IpAddress& ip);
 
   // Exactly this address; reserved ones only with `as_fixed`. False if not assignable or in use.

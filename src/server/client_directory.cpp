@@ -1,72 +1,93 @@
 #include "server/client_directory.hpp"
 
-#include <new>
-
+#include "base/clock.hpp"
 #include "server/plan.hpp"
 
 namespace smartvpn::server {
-namespace {
 
-inet::Cidr host_route(const inet::IpAddress& ip) { return {ip, static_cast<uint8_t>(ip.bits())}; }
+Result<ClientListsPtr> compile_client_lists(const registry::ClientSecurity& security, const std::string& path) {
+  auto policy = compile_client_policy(security, path);
+  if (!policy) return policy.error();
+  return ClientListsPtr(std::make_shared<const ClientPolicy>(std::move(*policy)));
+}
 
-}  // namespace
+Reason judge_client(const ClientDirectory::Found& found, const PublicKey& key, uint8_t transport,
+                    const std::optional<inet::IpAddress>& real_address, int64_t now_ms) {
+  const registry::Client& client = *found.client;
+  if (!client.has_noise_key(key, now_ms)) return Reason::unknown_client;
+  if (!client.enabled) return Reason::client_disabled;
+  if (client.expired(now_ms)) return Reason::client_expired;
+  if (!client.takes_transport(transport)) return Reason::transport_not_allowed;
+  return found.policy->judge(real_address);
+}
 
-Result<std::unique_ptr<ClientDirectory>> ClientDirectory::open(std::unique_ptr<registry::Store> store,
-                                                               registry::AddressPool& pool,
-                                                               router::RouteTable& routes) {
-  auto registry = registry::Registry::open(std::move(store), pool, system_rng());
+Result<std::unique_ptr<ClientDirectory>> ClientDirectory::open(registry::AddressPool& pool, router::RouteTable& routes,
+                                                               registry::Registry::Options options) {
+  auto registry = registry::Registry::open({}, 0, pool, system_rng(), options);
   if (!registry) return registry.error();
-  std::unique_ptr<ClientDirectory> directory(new ClientDirectory(std::move(*registry), pool, routes));
-  for (const auto& client : directory->registry_.list()) {
-    auto policy = compile_client_policy(client.security, "/clients/" + client.id);
-    if (!policy) return policy.error();
-    directory->adopt(client, std::move(*policy));
+  return std::unique_ptr<ClientDirectory>(new ClientDirectory(std::move(*registry), pool, routes, options));
+}
+
+Result<void> ClientDirectory::load(std::vector<registry::Client> clients, uint64_t revision) {
+  for (const auto& client : clients) {
+    auto lists = compile_client_lists(client.security, "");
+    if (!lists) {
+      Error error = lists.error();
+      error.text = "client '" + client.id + "' of the store: " + error.path + " " + error.text;
+      error.path.clear();
+      return error;
+    }
+    entries_[client.id] = Entry{std::move(*lists), next_number_++};
   }
-  return directory;
+  auto registry = registry::Registry::open(std::move(clients), revision, pool_, system_rng(), options_);
+  if (!registry) return registry.error();
+  registry_ = std::move(*registry);
+  for (const auto& client : registry_.list()) add_routes(*client);
+  return {};
 }
 
 ClientDirectory::Found ClientDirectory::found(const registry::Client* client) const {
   if (!client) return {};
   auto it = entries_.find(client->id);
   if (it == entries_.end()) return {};
-  return {client, &it->second.policy, it->second.number};
+  const ClientPolicy& lists = *it->second.lists;
+  return {client, &lists.source, lists.destinations, it->second.number};
 }
 
 ClientDirectory::Found ClientDirectory::find_by_key(const PublicKey& key) const {
-  return found(registry_.find_by_key(key));
+  return found(registry_.find_by_key(key, wall_clock_ms()));
 }
 
 ClientDirectory::Found ClientDirectory::find(const std::string& id) const { return found(registry_.find(id)); }
 
-Result<registry::CreatedClient> ClientDirectory::create(const registry::ClientSpec& spec) {
-  auto policy = compile_client_policy(spec.security, "");
-  if (!policy) return policy.error();
-  auto created = registry_.create(spec);
-  if (!created) return created;
-  adopt(created->client, std::move(*policy));
-  return created;
+// As Registry::commit() it may be repeated: every step says what is to be there.
+void ClientDirectory::commit(const registry::Draft& draft, const std::vector<ClientListsPtr>& lists) {
+  registry_.commit(draft);
+  for (size_t i = 0; i < draft.steps.size(); ++i) {
+    const auto& step = draft.steps[i];
+    if (step.before) remove_routes(*step.before);
+    if (!step.after) {
+      entries_.erase(step.before->id);
+      continue;
+    }
+    Entry& entry = entries_[step.after->id];
+    if (entry.number == 0) entry.number = next_number_++;
+    if (lists[i]) entry.lists = lists[i];
+    add_routes(*step.after);
+  }
 }
 
-Result<registry::Client> ClientDirectory::remove(const std::string& id) {
-  auto removed = registry_.remove(id);
-  if (!removed) return removed;
-  auto it = entries_.find(id);
-  if (it != entries_.end()) {
-    for (const auto& ip : removed->addresses) routes_.remove_client(host_route(ip), it->second.number);
-    entries_.erase(it);
-  }
-  try {
-    pool_.forget(id);
-  } catch (const std::bad_alloc&) {
-    // The next client with this id may find the old one's addresses again, and nothing else.
-  }
-  return removed;
+void ClientDirectory::add_routes(const registry::Client& client) {
+  const uint64_t number = entries_.at(client.id).number;
+  for (const auto& ip : client.addresses) routes_.add_client(inet::host_prefix(ip), number);
+  for (const auto& subnet : client.subnets) routes_.add_client(subnet, number);
 }
 
-void ClientDirectory::adopt(const registry::Client& client, acl::SourcePolicy policy) {
-  uint64_t number = next_number_++;
-  for (const auto& ip : client.addresses) routes_.add_client(host_route(ip), number);
-  entries_[client.id] = Entry{std::move(policy), number};
+void ClientDirectory::remove_routes(const registry::Client& client) {
+  auto it = entries_.find(client.id);
+  if (it == entries_.end()) return;
+  for (const auto& ip : client.addresses) routes_.remove_client(inet::host_prefix(ip), it->second.number);
+  for (const auto& subnet : client.subnets) routes_.remove_client(subnet, it->second.number);
 }
 
 }  // namespace smartvpn::server

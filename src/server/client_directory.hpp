@@ -9,46 +9,65 @@
 #include "acl/source_policy.hpp"
 #include "registry/registry.hpp"
 #include "router/router.hpp"
+#include "server/plan.hpp"
 
 namespace smartvpn::server {
 
+// What is compiled from a client's lists, by the thread that changes them, and never changed itself.
+using ClientListsPtr = std::shared_ptr<const ClientPolicy>;
+// INVALID with the path of the entry; `path` is that of the client's object.
+Result<ClientListsPtr> compile_client_lists(const registry::ClientSecurity& security, const std::string& path);
+
 class ClientDirectory {
  public:
-  // `pool` and `routes` must outlive the directory.
-  static Result<std::unique_ptr<ClientDirectory>> open(std::unique_ptr<registry::Store> store,
-                                                       registry::AddressPool& pool, router::RouteTable& routes);
+  // Empty. `pool` and `routes` must outlive the directory.
+  static Result<std::unique_ptr<ClientDirectory>> open(registry::AddressPool& pool, router::RouteTable& routes,
+                                                       registry::Registry::Options options);
+  // What the store has, once, before anything else.
+  Result<void> load(std::vector<registry::Client> clients, uint64_t revision);
 
   struct Found {
     const registry::Client* client = nullptr;
     const acl::SourcePolicy* policy = nullptr;
-    uint64_t number = 0;  // for the routing table
+    std::shared_ptr<const acl::DestinationPolicy> destinations;  // null: everywhere
+    uint64_t number = 0;  // for the routing table; another one for another client of the same id
   };
-  // Null client if unknown. Valid until the next change.
+  // Null client if unknown. Valid until the next change. By key: also the one before a rotation, while they overlap.
   Found find_by_key(const PublicKey& key) const;
   Found find(const std::string& id) const;
 
-  Result<registry::CreatedClient> create(const registry::ClientSpec& spec);
-  Result<registry::Client> set_enabled(const std::string& id, bool enabled) { return registry_.set_enabled(id, enabled); }
-  Result<registry::Client> remove(const std::string& id);
-  Result<registry::Client> get(const std::string& id) const { return registry_.get(id); }
-  std::vector<registry::Client> list() const { return registry_.list(); }
+  // See registry::Registry. `lists` are those of the draft's steps; null: as before.
+  Result<void> prepare(registry::Draft& draft) { return registry_.prepare(draft); }
+  void commit(const registry::Draft& draft, const std::vector<ClientListsPtr>& lists);
+  void roll_back(registry::Draft& draft) { registry_.roll_back(draft); }
+  bool note_new_key(const std::string& id) { return registry_.note_new_key(id); }
+  std::vector<std::string> expire_rotations(int64_t now_ms) { return registry_.expire_rotations(now_ms); }
+
+  const registry::Registry& registry() const { return registry_; }
   size_t size() const { return registry_.size(); }
 
  private:
   struct Entry {
-    acl::SourcePolicy policy;
+    ClientListsPtr lists;
     uint64_t number = 0;
   };
-  ClientDirectory(registry::Registry registry, registry::AddressPool& pool, router::RouteTable& routes)
-      : registry_(std::move(registry)), pool_(pool), routes_(routes) {}
-  void adopt(const registry::Client& client, acl::SourcePolicy policy);
+  ClientDirectory(registry::Registry registry, registry::AddressPool& pool, router::RouteTable& routes,
+                  registry::Registry::Options options)
+      : registry_(std::move(registry)), pool_(pool), routes_(routes), options_(options) {}
+  void add_routes(const registry::Client& client);
+  void remove_routes(const registry::Client& client);
   Found found(const registry::Client* client) const;
 
   registry::Registry registry_;
   registry::AddressPool& pool_;
   router::RouteTable& routes_;
+  const registry::Registry::Options options_;
   std::unordered_map<std::string, Entry> entries_;
   uint64_t next_number_ = 1;
 };
+
+// Why a client may not have a session over this connection and with this key (now); none if it may.
+Reason judge_client(const ClientDirectory::Found& found, const PublicKey& key, uint8_t transport,
+                    const std::optional<inet::IpAddress>& real_address, int64_t now_ms);
 
 }  // namespace smartvpn::server

@@ -1,5 +1,6 @@
 #include "server/data_path.hpp"
 
+#include <algorithm>
 #include <new>
 
 #include "forward/cut.hpp"
@@ -24,25 +25,37 @@ Drop DataPath::judge(const LiveSession& session, const PacketView& packet, route
   }
   if (Drop drop = inet::classify(packet.bytes, info_); drop != Drop::none) return drop;
   verdict = parts_.router.from_client(session.id, info_, parts_.loop.now());
-  return verdict.drop;
+  if (verdict.drop != Drop::none || !session.destinations || verdict.to_host) return verdict.drop;
+  if (session.destinations->allows(info_.dst, parts_.router.options().nat64_prefixes)) return Drop::none;
+  parts_.router.refuse_fragments(session.id, info_, Drop::destination_blocked, parts_.loop.now());
+  return Drop::destination_blocked;
+}
+
+// The gateway's own services answer whatever the client's lists say.
+bool DataPath::may_come_from(const LiveSession& session, const inet::InnerPacket& info) const noexcept {
+  if (!session.destinations) return true;
+  if (parts_.router.table().lookup(info.src).kind == router::RouteKind::gateway) return true;
+  return session.destinations->allows_from(info, parts_.router.options().nat64_prefixes);
 }
 
 void DataPath::from_session(LiveSession& session, std::span<const PacketView> batch) {
   for (const PacketView& packet : batch) {
-    router::Verdict verdict;
-    if (Drop drop = judge(session, packet, verdict); drop != Drop::none) {
-      session.counters.drop(drop, super_.segments);
-      continue;
-    }
-    session.counters.inner_packets_in += super_.segments;
-    session.counters.inner_bytes_in += packet.bytes.size();
-    if (verdict.to_engine) {
-      to_engine(session, packet);
-    } else if (LiveSession* peer = parts_.sessions.find(verdict.session)) {
-      to_peer(*peer, packet);
-    }
+    if (!session.limits || !held_back(session, packet)) take_in(session, packet);
   }
   hand_over();
+}
+
+void DataPath::take_in(LiveSession& session, const PacketView& packet) {
+  router::Verdict verdict;
+  if (Drop drop = judge(session, packet, verdict); drop != Drop::none)
+    return session.counters.drop(drop, super_.segments);
+  session.counters.inner_packets_in += super_.segments;
+  session.counters.inner_bytes_in += packet.bytes.size();
+  if (verdict.to_engine) {
+    to_engine(session, packet);
+  } else if (LiveSession* peer = parts_.sessions.find(verdict.session)) {
+    to_peer(*peer, packet);
+  }
 }
 
 // From one client to another.
@@ -123,6 +136,7 @@ void DataPath::to_everybody(const Packet& packet, const inet::InnerPacket& info)
 }
 
 void DataPath::to_session(LiveSession& session, Packet&& packet, const inet::InnerPacket& info) {
+  if (!may_come_from(session, info)) return session.counters.drop(Drop::source_blocked, packet.segments);
   uint16_t mtu = session.link->mtu();
   if (inet::wants_mss_clamp(info)) inet::clamp_mss(packet.bytes(), info, mtu);
   if (packet.segment_size != 0) return send_whole_or_cut(session, std::move(packet), info);
@@ -132,8 +146,9 @@ void DataPath::to_session(LiveSession& session, Packet&& packet, const inet::Inn
 
 void DataPath::send_whole_or_cut(LiveSession& session, Packet&& packet, const inet::InnerPacket& info) {
   uint16_t mtu = session.link->mtu();
+  const bool slow = session.limits && session.limits->to_client.is_slow();
   bool sent = forward::send_whole_or_cut(
-      std::move(packet), session.link->takes_super_packets(), mtu, parts_.pool,
+      std::move(packet), session.link->takes_super_packets() && !slow, mtu, parts_.pool,
       [&](Packet&& piece) { send(session, std::move(piece)); },
       [&](Drop drop, uint64_t packets) { session.counters.drop(drop, packets); });
   if (!sent) too_big(session, packet, info, mtu);
@@ -159,15 +174,15 @@ void DataPath::too_big(LiveSession& session, const Packet& packet, const inet::I
   }
   session.counters.drop(Drop::too_big, packet.segments);
   if (!engine_ || engine_failed_ || !session.icmp.allow(parts_.loop.now())) return;
+  // In the client's name: a kernel takes no packet from a device that claims to come from the kernel's own address,
+  // as the gateway's is.
   std::array<uint8_t, inet::kMaxIcmpError> answer;
-  for (const auto& gateway : parts_.gateways) {
-    if (gateway.is_v4() != (info.version == 4)) continue;
-    size_t size = inet::write_too_big(packet.bytes(), info, mtu, gateway, answer);
-    if (size == 0) return;
-    PacketView view{ByteView(answer.data(), size), 0, 0};
-    engine_->write({&view, 1});
-    return;
-  }
+  size_t size = inet::write_too_big(packet.bytes(), info, mtu, info.dst, answer);
+  if (size == 0) return;
+  PacketView view{ByteView(answer.data(), size), 0, 0};
+  LiveSession* sender = parts_.sessions.find(parts_.router.table().lookup(info.src).session);
+  if (!sender) return engine_->write({&view, 1});
+  if (Packet copy = parts_.pool.copy_of(view.bytes)) send(*sender, std::move(copy));
 }
 
 void DataPath::on_engine_drop(Drop drop, uint64_t packets) { parts_.reporter.unowned().drop(drop, packets); }

@@ -21,13 +21,14 @@ class DataPath final : public forward::EngineSink {
     Reporter& reporter;
     PacketPool& pool;
     net::Loop& loop;
-    std::vector<inet::IpAddress> gateways;
   };
   explicit DataPath(const Parts& parts);
 
   // The engine that takes what sessions send; null before start and after stop.
   void set_engine(forward::Engine* engine) { engine_ = engine; }
   void from_session(LiveSession& session, std::span<const PacketView> batch);
+  // Packets that a rate limit held back and lets go now; the session has limits.
+  void release(LiveSession& session);
   bool engine_failed() const { return engine_failed_; }
 
   void on_engine_packets(std::span<Packet> batch) override;
@@ -36,6 +37,11 @@ class DataPath final : public forward::EngineSink {
   PacketPool& engine_pool() override { return parts_.pool; }
 
  private:
+  // True: it waits, or was dropped, because the client is over its limit.
+  bool held_back(LiveSession& session, const PacketView& packet);
+  void hold(LiveSession& session, const PacketView& packet, Time now);
+  void take_in(LiveSession& session, const PacketView& packet);
+  bool may_come_from(const LiveSession& session, const inet::InnerPacket& info) const noexcept;
   Drop judge(const LiveSession& session, const PacketView& packet, router::Verdict& verdict);
   void to_engine(const LiveSession& session, const PacketView& packet);
   void to_peer(LiveSession& peer, const PacketView& packet);

@@ -1,22 +1,43 @@
+// One thread waits for two queues by their descriptors, and takes one thing of each a turn.
 #include "server/dispatcher.hpp"
 
-namespace smartvpn::server {
+#include <poll.h>
 
-Result<std::unique_ptr<Dispatcher>> Dispatcher::start(std::shared_ptr<telemetry::EventQueue> queue, Callback callback,
-                                                      std::function<void()> on_exception) {
-  std::unique_ptr<Dispatcher> dispatcher(new Dispatcher(queue));
-  auto body = [queue, callback = std::move(callback), on_exception = std::move(on_exception)] {
-    for (;;) {
-      auto event = queue->next(-1);
-      if (!event) {
-        if (event.error().status == Status::CLOSED) return;
-        continue;
-      }
-      try {
-        callback(**event);
-      } catch (...) {
-        on_exception();
-      }
+namespace smartvpn::server {
+namespace {
+
+// Nothing once the queue is closed. What others took first is no news.
+template <class Queue, class Callback>
+void serve(std::shared_ptr<Queue>& queue, const Callback& callback, const char* name,
+           const std::function<void(const char*)>& on_exception) {
+  if (!queue) return;
+  auto item = queue->next(0);
+  if (!item) {
+    if (item.error().status == Status::CLOSED) queue.reset();
+    return;
+  }
+  try {
+    callback(**item);
+  } catch (...) {
+    on_exception(name);
+  }
+}
+
+void wait_for_either(const Dispatcher::Duties& duties) {
+  pollfd entries[2] = {{duties.requests ? duties.requests->fd() : -1, POLLIN, 0},
+                       {duties.events ? duties.events->fd() : -1, POLLIN, 0}};
+  ::poll(entries, 2, -1);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Dispatcher>> Dispatcher::start(Duties duties) {
+  std::unique_ptr<Dispatcher> dispatcher(new Dispatcher(duties));
+  auto body = [duties = std::move(duties)]() mutable {
+    while (duties.requests || duties.events) {
+      wait_for_either(duties);
+      serve(duties.requests, duties.on_request, "authorize", duties.on_exception);
+      serve(duties.events, duties.on_event, "event", duties.on_exception);
     }
   };
   auto thread = net::Thread::start("svpn-events", std::move(body));
@@ -25,6 +46,9 @@ Result<std::unique_ptr<Dispatcher>> Dispatcher::start(std::shared_ptr<telemetry:
   return dispatcher;
 }
 
-Dispatcher::~Dispatcher() { queue_->close(); }
+Dispatcher::~Dispatcher() {
+  if (events_) events_->close();
+  if (requests_) requests_->close();
+}
 
 }  // namespace smartvpn::server

@@ -27,7 +27,13 @@ std::optional<inet::IpAddress> ip_of(const std::optional<inet::Endpoint>& endpoi
 Gatekeeper::Gatekeeper(const Parts& parts)
     : parts_(parts),
       limiter_(limits_of(parts.plan.config.security), system_rng().u64()),
-      handshakes_(parts.plan.config.security.max_handshakes_in_progress) {}
+      handshakes_(parts.plan.config.security.max_handshakes_in_progress),
+      authorize_timer_(parts.loop, [this] { tick(); }) {
+  if (!parts.requests) return;
+  authorizer_.emplace(parts.requests, [this](uint64_t connection, const Authorizer::Outcome& outcome) {
+    host_has_decided(connection, outcome);
+  });
+}
 
 void Gatekeeper::reconfigured() {
   limiter_.set_limits(limits_of(parts_.plan.config.security));
@@ -35,19 +41,37 @@ void Gatekeeper::reconfigured() {
 }
 
 Reason Gatekeeper::on_accept(const session::Connection& connection) {
+  const bool full = parts_.memory.is_full();
   Entry& entry = entries_[connection.id];
+  parts_.memory.set_connections(entries_.size());
   auto& scope = parts_.reporter.scope(connection.listener);
   ++scope.connections_total;
   ++scope.connections_open;
+  if (full) return Reason::out_of_memory;
   const ListenerPlan& listener = parts_.plan.listeners[connection.listener];
   if (listener.config.proxy_protocol.mode == Mode::off) return Reason::none;
   if (!listener.trusted.contains(connection.peer_addr.ip)) return Reason::untrusted_proxy;
-  // Until its header is complete a connection counts against its proxy, which serves many clients
-  // and so has the bound of all handshakes together.
+  return enter_header_stage(connection, entry);
+}
+
+// Until its header is complete a connection counts against its proxy, which serves many clients
+// and so has the bound of all handshakes together.
+Reason Gatekeeper::enter_header_stage(const session::Connection& connection, Entry& entry) {
   uint32_t& waiting = awaiting_header_[connection.peer_addr.ip];
   ++waiting;
   entry.stage = Stage::header;
   return waiting > parts_.plan.config.security.max_handshakes_in_progress ? Reason::too_many_connections : Reason::none;
+}
+
+Reason Gatekeeper::on_http_proxy(const session::Connection& connection) {
+  const bool told = connection.behind_proxy;
+  // A PROXY header without an address leaves nobody who could be believed.
+  if (told && !connection.real_addr) return Reason::untrusted_proxy;
+  const inet::IpAddress& proxy = told ? connection.real_addr->ip : connection.peer_addr.ip;
+  if (!parts_.plan.listeners[connection.listener].real_ip_trusted.contains(proxy)) return Reason::untrusted_proxy;
+  if (Reason reason = parts_.plan.connection_policy.judge(proxy); reason != Reason::none) return reason;
+  Entry& entry = entries_[connection.id];
+  return entry.stage == Stage::header ? Reason::none : enter_header_stage(connection, entry);
 }
 
 void Gatekeeper::leave_header_stage(const session::Connection& connection, Entry& entry) noexcept {
@@ -80,10 +104,16 @@ bool Gatekeeper::may_start_handshake(const session::Connection& connection) {
   return true;
 }
 
-Reason Gatekeeper::judge(const session::Connection& connection, const ClientDirectory::Found& found) const {
-  if (!found.client->enabled) return Reason::client_disabled;
-  if (found.client->expired(wall_clock_ms())) return Reason::client_expired;
-  return found.policy->judge(ip_of(connection.real_addr));
+Reason Gatekeeper::judge(const session::Connection& connection, const PublicKey& key,
+                         const ClientDirectory::Found& found) const {
+  const auto transport = static_cast<uint8_t>(connection.transport);
+  return judge_client(found, key, transport, ip_of(connection.real_addr), wall_clock_ms());
+}
+
+// The client has all the sessions it may, and would rather keep them.
+bool Gatekeeper::refuses_new(const registry::Client& client) const {
+  return client.session_policy == registry::SessionPolicy::refuse_new &&
+         parts_.sessions.of_client(client.id).size() >= client.max_sessions;
 }
 
 // A further session within the ceiling of all, or one that will replace another of the same client.
@@ -103,28 +133,38 @@ std::optional<session::IdentityVerdict> Gatekeeper::on_identity(const session::C
     verdict.reason = Reason::unknown_client;
     return verdict;
   }
-  verdict.grant.client_id = found.client->id;
-  verdict.reason = judge(connection, found);
+  verdict.reason = judge(connection, identity.static_key, found);
   if (verdict.reason == Reason::none && !identity.rekey) verdict.reason = offer(entry, found, identity);
   if (verdict.reason == Reason::too_many_sessions) verdict.retry_after_s = 10;
   if (verdict.reason != Reason::none) return verdict;
-  const config::NetworkConfig& network = parts_.plan.config.network;
-  verdict.grant.addresses = entry.admitted.addresses;
-  verdict.grant.routes = network.routes;
-  verdict.grant.dns = network.dns;
-  verdict.grant.mtu = network.mtu;
+  if (identity.rekey) ++parts_.reporter.scope(connection.listener).rekeys_total;
+  if (authorizer_ && !identity.rekey && !ask_host(connection, identity, entry, verdict)) return std::nullopt;
+  if (verdict.reason == Reason::none) verdict.grant = grant(entry);
   return verdict;
+}
+
+session::Grant Gatekeeper::grant(const Entry& entry) const {
+  const config::NetworkConfig& network = parts_.plan.config.network;
+  session::Grant out;
+  out.client_id = entry.admitted.client_id;
+  out.addresses = entry.admitted.addresses;
+  out.routes = network.routes;
+  out.dns = network.dns;
+  out.mtu = network.mtu;
+  return out;
 }
 
 // The tentative lease.
 Reason Gatekeeper::offer(Entry& entry, const ClientDirectory::Found& found, const session::Identity& identity) {
-  if (!has_room(*found.client)) return Reason::too_many_sessions;
+  if (!has_room(*found.client) || refuses_new(*found.client)) return Reason::too_many_sessions;
+  if (parts_.memory.is_tight() && found.client->priority > kOrdinaryPriority) return Reason::too_many_sessions;
   registry::LeaseRequest request{found.client->id, found.client->addresses, identity.wanted_addresses,
                                  found.client->max_sessions};
   Admitted admitted;
   admitted.client_id = found.client->id;
   admitted.client_number = found.number;
-  admitted.expires_at_ms = found.client->expires_at_ms;
+  admitted.key = identity.static_key;
+  admitted.fixed = found.client->addresses;
   if (entry.offered) parts_.pool.release(entry.admitted.lease);
   entry.offered = false;
   auto offer = parts_.pool.offer(request);
@@ -146,10 +186,12 @@ const Gatekeeper::Admitted* Gatekeeper::confirm(const session::Connection& conne
   // The entry may have changed between message 2 and the first data, or be another's by now.
   auto found = parts_.clients.find(entry.admitted.client_id);
   if (!found.client || found.number != entry.admitted.client_number) return nullptr;
-  *why = judge(connection, found);
+  *why = judge(connection, entry.admitted.key, found);
   if (*why != Reason::none) return nullptr;
+  *why = Reason::disconnected;  // other addresses by now: it may come again for them
+  if (found.client->addresses != entry.admitted.fixed) return nullptr;
   *why = Reason::too_many_sessions;
-  if (!has_room(*found.client)) return nullptr;
+  if (!has_room(*found.client) || refuses_new(*found.client)) return nullptr;
   auto commit = parts_.pool.commit(entry.admitted.lease);
   *why = Reason::replaced;  // a newer session of the same client was faster
   if (!commit.ok) return nullptr;
@@ -164,9 +206,11 @@ const Gatekeeper::Admitted* Gatekeeper::confirm(const session::Connection& conne
 void Gatekeeper::on_closed(const session::Connection& connection, Reason reason, const std::string& detail) noexcept {
   auto it = entries_.find(connection.id);
   if (it == entries_.end()) return;
+  if (authorizer_) authorizer_->forget(connection.id);
   leave_header_stage(connection, it->second);
   Entry entry = std::move(it->second);
   entries_.erase(it);
+  parts_.memory.set_connections(entries_.size());
   --parts_.reporter.scope(connection.listener).connections_open;
   if (entry.counted) limiter_.closed(entry.counted, parts_.loop.now());
   if (entry.in_handshake) handshakes_.leave();
@@ -176,7 +220,8 @@ void Gatekeeper::on_closed(const session::Connection& connection, Reason reason,
   if (reason == Reason::proxy_local)
     parts_.reporter.scope(connection.listener).reject(reason);
   else
-    parts_.reporter.rejected(connection, reason, detail, parts_.loop.now());
+    parts_.reporter.rejected(connection, reason, reason == Reason::authorize_denied ? entry.denied_because : detail,
+                             parts_.loop.now());
 }
 
 }  // namespace smartvpn::server

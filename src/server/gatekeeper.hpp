@@ -8,8 +8,11 @@
 
 #include "acl/rate_limiter.hpp"
 #include "net/loop.hpp"
+#include "net/timer.hpp"
 #include "registry/address_pool.hpp"
+#include "server/authorizer.hpp"
 #include "server/client_directory.hpp"
+#include "server/memory_guard.hpp"
 #include "server/plan.hpp"
 #include "server/reporter.hpp"
 #include "session/admission.hpp"
@@ -24,15 +27,20 @@ class Gatekeeper final : public session::Admission {
     registry::AddressPool& pool;
     SessionTable& sessions;
     Reporter& reporter;
+    MemoryGuard& memory;
     net::Loop& loop;  // for the time of the turn
+    std::shared_ptr<RequestQueue> requests = nullptr;  // null: the host is not asked
   };
   // What a confirmed connection becomes a session with.
   struct Admitted {
     std::string client_id;
     uint64_t client_number = 0;
     uint64_t lease = 0;
+    PublicKey key{};
     std::vector<inet::IpAddress> addresses;
-    int64_t expires_at_ms = 0;
+    std::vector<inet::IpAddress> fixed;  // the entry's at the offer
+    uint32_t session_seconds = 0;  // of the host's allow; 0: no limit
+    std::optional<registry::RateLimit> granted_rate;
   };
 
   explicit Gatekeeper(const Parts& parts);
@@ -41,6 +49,7 @@ class Gatekeeper final : public session::Admission {
   void begin_turn() noexcept { handshakes_left_ = kHandshakesPerTurn; }
 
   Reason on_accept(const session::Connection& connection) override;
+  Reason on_http_proxy(const session::Connection& connection) override;
   Reason on_real_address(const session::Connection& connection) override;
   bool may_start_handshake(const session::Connection& connection) override;
   bool knows_key(const PublicKey& key) override { return parts_.clients.find_by_key(key).client != nullptr; }
@@ -55,13 +64,21 @@ class Gatekeeper final : public session::Admission {
   // no session came of it.
   using SessionEnd = std::function<bool(uint64_t connection, Reason, const std::string&)>;
   void on_session_end(SessionEnd callback) { session_end_ = std::move(callback); }
-  void tick() { limiter_.tick(parts_.loop.now()); }
+  // Takes a late verdict to the connection's transport; set by the shard. Must not throw.
+  using VerdictLater = std::function<void(uint64_t connection, const session::IdentityVerdict&)>;
+  void on_verdict(VerdictLater callback) { verdict_later_ = std::move(callback); }
+  // The host's answer. NOT_FOUND for a token that was answered, is over, or never was.
+  Result<void> authorize_answer(uint64_t token, const Authorizer::Answer& answer);
+  // Denies all that waits for the host, and whoever comes from now on, with this reason.
+  void stop_asking(Reason reason) noexcept;
+  void tick();
   // The plan has changed.
   void reconfigured();
   uint32_t handshakes_in_progress() const noexcept { return handshakes_.count(); }
 
  private:
   static constexpr int kHandshakesPerTurn = 4;
+  static constexpr uint32_t kOrdinaryPriority = 100;  // above: the first to go without when memory is scarce
   enum class Stage : uint8_t { header, stranger, session };
   struct Entry {
     Stage stage = Stage::stranger;
@@ -69,11 +86,21 @@ class Gatekeeper final : public session::Admission {
     bool in_handshake = false;
     bool offered = false;
     Admitted admitted;
+    std::string denied_because;  // the host's words
   };
 
-  Reason judge(const session::Connection& connection, const ClientDirectory::Found& found) const;
+  Reason judge(const session::Connection& connection, const PublicKey& key, const ClientDirectory::Found& found) const;
+  bool refuses_new(const registry::Client& client) const;
   bool has_room(const registry::Client& client) const;
   Reason offer(Entry& entry, const ClientDirectory::Found& found, const session::Identity& identity);
+  session::Grant grant(const Entry& entry) const;
+  // gatekeeper_authorize.cpp. False: the host is asked, and the verdict comes later.
+  bool ask_host(const session::Connection& connection, const session::Identity& identity, Entry& entry,
+                session::IdentityVerdict& verdict);
+  Reason take(Entry& entry, const Authorizer::Outcome& outcome);
+  void host_has_decided(uint64_t connection, const Authorizer::Outcome& outcome) noexcept;
+  Authorizer::Limits authorize_limits() const;
+  Reason enter_header_stage(const session::Connection& connection, Entry& entry);
   void leave_header_stage(const session::Connection& connection, Entry& entry) noexcept;
 
   Parts parts_;
@@ -83,6 +110,9 @@ class Gatekeeper final : public session::Admission {
   // Connections whose PROXY header is awaited, by proxy. Only trusted proxies have a place here.
   std::unordered_map<inet::IpAddress, uint32_t, inet::IpAddressHash> awaiting_header_;
   SessionEnd session_end_;
+  VerdictLater verdict_later_;
+  std::optional<Authorizer> authorizer_;
+  net::Timer authorize_timer_;  // the next deadline of a request
   int handshakes_left_ = kHandshakesPerTurn;
 };
 

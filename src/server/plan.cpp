@@ -4,10 +4,6 @@ namespace smartvpn::server {
 namespace {
 
 Result<void> check_build(const config::ServerConfig& config) {
-  if (config.limits.memory_bytes != 0)
-    return make_error(Status::UNSUPPORTED, "no memory ceiling in this version", "/limits/memory_bytes");
-  if (config.registry.keep_private_keys)
-    return make_error(Status::UNSUPPORTED, "private keys are never kept in this version", "/registry/keep_private_keys");
   if (!SMARTVPN_WITH_TUN && config.forwarding.mode == config::ForwardingConfig::Mode::tun)
     return make_error(Status::UNSUPPORTED, "this build has no tun engine", "/forwarding/mode");
   for (size_t i = 0; i < config.listen.size(); ++i) {
@@ -28,6 +24,11 @@ Result<ListenerPlan> make_listener(const config::ListenConfig& config, const std
                                                 path + "/proxy_protocol/trusted_proxies");
     if (!trusted) return trusted.error();
     plan.trusted = std::move(*trusted);
+  }
+  if (config.real_ip_header != "off") {
+    auto trusted = acl::TrustedProxies::compile(config.real_ip_trusted_proxies, path + "/real_ip_trusted_proxies");
+    if (!trusted) return trusted.error();
+    plan.real_ip_trusted = std::move(*trusted);
   }
   if (config.tls) {
     net::TlsServerOptions options;
@@ -57,7 +58,11 @@ Result<Plan> make_plan(config::ServerConfig config) {
   if (!policy) return policy.error();
   plan.connection_policy = std::move(*policy);
   for (size_t i = 0; i < config.clients.size(); ++i) {
-    auto client = compile_client_policy(to_spec(config.clients[i]).security, "/clients/" + std::to_string(i));
+    const std::string path = "/clients/" + std::to_string(i);
+    const registry::ClientSpec spec = to_spec(config.clients[i]);
+    if (auto valid = registry::validate_client(spec); !valid)
+      return make_error(valid.error().status, valid.error().text, path + valid.error().path);
+    auto client = compile_client_policy(spec.security, path);
     if (!client) return client.error();
   }
   plan.config = std::move(config);
@@ -95,9 +100,19 @@ registry::ClientSpec to_spec(const config::ClientConfig& client) {
   return spec;
 }
 
-Result<acl::SourcePolicy> compile_client_policy(const registry::ClientSecurity& security, const std::string& path) {
-  return acl::SourcePolicy::compile(security.ip_block_list, path + "/security/ip_block_list", security.ip_allow_list,
-                                    path + "/security/ip_allow_list");
+Result<ClientPolicy> compile_client_policy(const registry::ClientSecurity& security, const std::string& path) {
+  auto source = acl::SourcePolicy::compile(security.ip_block_list, path + "/security/ip_block_list",
+                                           security.ip_allow_list, path + "/security/ip_allow_list");
+  if (!source) return source.error();
+  auto destinations =
+      acl::DestinationPolicy::compile(security.destination_block_list, path + "/security/destination_block_list",
+                                      security.destination_allow_list, path + "/security/destination_allow_list");
+  if (!destinations) return destinations.error();
+  ClientPolicy policy;
+  policy.source = std::move(*source);
+  if (!destinations->unrestricted())
+    policy.destinations = std::make_shared<const acl::DestinationPolicy>(std::move(*destinations));
+  return policy;
 }
 
 }  // namespace smartvpn::server

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "acl/destination_policy.hpp"
 #include "acl/source_policy.hpp"
 #include "acl/trusted_proxies.hpp"
 #include "config/server_config.hpp"
@@ -18,6 +19,7 @@ namespace smartvpn::server {
 struct ListenerPlan {
   config::ListenConfig config;
   acl::TrustedProxies trusted;                     // trusts nobody when PROXY is off
+  acl::TrustedProxies real_ip_trusted;             // trusts nobody when no HTTP header names the client
   std::shared_ptr<const net::TlsContext> tls;      // null: plain
 };
 
@@ -38,7 +40,12 @@ std::shared_ptr<const session::StaticKeys> static_keys(const config::KeysConfig&
 // The registry's form of a client that the configuration declares.
 registry::ClientSpec to_spec(const config::ClientConfig& client);
 
-// Phase 2 lists of a client. `path` is that of the client's object.
-Result<acl::SourcePolicy> compile_client_policy(const registry::ClientSecurity& security, const std::string& path);
+// The compiled lists of a client: from where it may come (phase 2), and what it may reach.
+struct ClientPolicy {
+  acl::SourcePolicy source;
+  std::shared_ptr<const acl::DestinationPolicy> destinations;  // null: everywhere
+};
+// `path` is that of the client's object.
+Result<ClientPolicy> compile_client_policy(const registry::ClientSecurity& security, const std::string& path);
 
 }  // namespace smartvpn::server

@@ -26,7 +26,7 @@ class Reporter {
   void session_up(const LiveSession& session) noexcept;
   void session_down(const LiveSession& session, Reason reason, const std::string& detail) noexcept;
   void health_changed(const LiveSession& session) noexcept;
-  void client_changed(const std::string& client_id, const char* change) noexcept;
+  void client_changed(const std::string& client_id, const char* change, uint64_t revision) noexcept;
   void reconfigured(const std::vector<std::pair<std::string, std::string>>& changes) noexcept;
   void log(LogLevel level, const std::string& message) noexcept;
 

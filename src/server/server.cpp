@@ -1,99 +1,38 @@
-#include "server/server.hpp"
-
-#include <condition_variable>
-#include <future>
-#include <mutex>
-
-#include "server/dispatcher.hpp"
-#include "server/shard.hpp"
+// The lifecycle of a server, and its commands; those of the registry are in server_registry.cpp.
+#include "server/server_impl.hpp"
+#include "server/store_factory.hpp"
 
 namespace smartvpn::server {
-namespace {
 
-constexpr size_t kCallbackQueue = 4096;
-
-Error not_running() { return make_error(Status::BAD_STATE, "the server is not running"); }
-
-}  // namespace
-
-// Lifecycle. `mutex_` guards the state and who joins the thread; it is never held while a command or
-// the host's code runs. The shard's thread itself says that the server has stopped, and destroys the
-// shard: whoever stops without waiting learns of the end by the state and the events.
-class Server::Impl {
- public:
-  Impl() = default;
-
-  Result<void> start();
-  void request_stop(Duration drain);
-  Result<void> wait_stopped(int32_t timeout_ms);
-  void on_thread_end();
-
-  // Runs `fn` on the shard's thread and gives its result. The posted command alone holds the promise, so
-  // that one which never runs breaks it.
-  template <class Fn>
-  auto command(Fn fn) -> decltype(fn()) {
-    auto promise = std::make_shared<std::promise<decltype(fn())>>();
-    auto future = promise->get_future();
-    {
-      std::lock_guard lock(mutex_);
-      if (state_ != State::running && state_ != State::draining) return not_running();
-      if (!shard_->loop().post([promise = std::move(promise), fn = std::move(fn)]() mutable { run(*promise, fn); }))
-        return shard_->loop().stopped() ? not_running() : make_error(Status::LIMIT, "too many commands are waiting");
-    }
-    try {
-      return future.get();
-    } catch (const std::future_error&) {
-      return not_running();  // the server stopped before the command's turn came
-    }
-  }
-
-  // What has no memory fails its caller and nobody else.
-  template <class Answer, class Fn>
-  static void run(std::promise<Answer>& promise, Fn& fn) {
-    try {
-      promise.set_value(fn());
-    } catch (const std::bad_alloc&) {
-      promise.set_value(Error{Status::NO_MEMORY, {}, 0, {}});
-    }
-  }
-
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  State state_ = State::created;
-  bool joining_ = false;
-  telemetry::EventHub hub_;
-  Callbacks callbacks_;
-  std::unique_ptr<Dispatcher> dispatcher_;
-  std::unique_ptr<Shard> shard_;
-  std::unique_ptr<net::Thread> thread_;
-  std::vector<BoundEndpoint> endpoints_;
-  std::shared_ptr<forward::HostChannel> host_channel_;
-};
+Result<void> Server::Impl::open_registry() {
+  auto store = open_store(registry_config_);
+  if (!store) return store.error();
+  return registry_.start(std::move(*store), *shard_, shard_->config().clients);
+}
 
 Result<void> Server::Impl::start() {
+  auto started = start_locked();
+  // Not under the lock, which a change on its way may be waiting for.
+  if (!started && state() == State::stopped) registry_.stop();
+  return started;
+}
+
+Result<void> Server::Impl::start_locked() {
   std::lock_guard lock(mutex_);
   if (state_ != State::created) return make_error(Status::BAD_STATE, "a server is started once");
   auto fail = [&](const Error& error) -> Result<void> {
     state_ = State::stopped;
     shard_.reset();
-    hub_.close();
+    close_queues();
     return error;
   };
-  if (callbacks_.event) {
-    auto queue = hub_.subscribe(telemetry::kAllEvents, kCallbackQueue);
-    if (!queue) return fail(queue.error());
-    auto dispatcher = Dispatcher::start(*queue, callbacks_.event, [this] {
-      telemetry::Event event(telemetry::EventType::log, wall_clock_ms());
-      event.set("level", "error").set("message", "an exception left the event callback");
-      hub_.publish(std::move(event));
-    });
-    if (!dispatcher) return fail(dispatcher.error());
-    dispatcher_ = std::move(*dispatcher);
-  }
+  if (auto ok = start_dispatcher(); !ok) return fail(ok.error());
+  if (auto ok = open_registry(); !ok) return fail(ok.error());
   if (auto ok = shard_->open(); !ok) return fail(ok.error());
   auto thread = net::Thread::start("svpn-shard0", [this] {
     shard_->run();
     on_thread_end();
+    registry_.stop();  // after the shard's end: a change on its way has its answer then
   });
   if (!thread) return fail(thread.error());
   endpoints_ = shard_->endpoints();
@@ -103,12 +42,41 @@ Result<void> Server::Impl::start() {
   return {};
 }
 
+Result<void> Server::Impl::start_dispatcher() {
+  Dispatcher::Duties duties;
+  if (callbacks_.event) {
+    auto queue = hub_.subscribe(telemetry::kAllEvents, callback_queue_);
+    if (!queue) return queue.error();
+    duties.events = std::move(*queue);
+    duties.on_event = callbacks_.event;
+  }
+  if (callbacks_.authorize) {
+    duties.requests = requests_;
+    duties.on_request = callbacks_.authorize;
+  }
+  if (!duties.events && !duties.requests) return {};
+  duties.on_exception = [this](const char* callback) {
+    telemetry::Event event(telemetry::EventType::log, wall_clock_ms());
+    event.set("level", "error").set("message", "an exception left the " + std::string(callback) + " callback");
+    hub_.publish(std::move(event));
+  };
+  auto dispatcher = Dispatcher::start(std::move(duties));
+  if (!dispatcher) return dispatcher.error();
+  dispatcher_ = std::move(*dispatcher);
+  return {};
+}
+
+void Server::Impl::close_queues() {
+  hub_.close();
+  if (requests_) requests_->close();
+}
+
 void Server::Impl::request_stop(Duration drain) {
   std::lock_guard lock(mutex_);
   if (state_ == State::created) {
     state_ = State::stopped;
     shard_.reset();
-    hub_.close();
+    close_queues();
     changed_.notify_all();
   } else if (state_ == State::running || state_ == State::draining) {
     state_ = State::draining;
@@ -128,7 +96,7 @@ void Server::Impl::on_thread_end() {
   std::lock_guard lock(mutex_);
   state_ = State::stopped;
   shard = std::move(shard_);
-  hub_.close();
+  close_queues();
   changed_.notify_all();
 }
 
@@ -160,12 +128,15 @@ Server::~Server() {
 }
 
 Result<std::unique_ptr<Server>> Server::create(config::ServerConfig config) {
+  const size_t callback_queue = config.limits.event_queue;
   auto plan = make_plan(std::move(config));
   if (!plan) return plan.error();
-  auto impl = std::make_unique<Impl>();
+  auto impl = std::make_unique<Impl>(plan->config);
   auto shard = Shard::create(std::move(*plan), impl->hub_);
   if (!shard) return shard.error();
   impl->shard_ = std::move(*shard);
+  impl->requests_ = impl->shard_->requests();
+  impl->callback_queue_ = callback_queue;
   return std::unique_ptr<Server>(new Server(std::move(impl)));
 }
 
@@ -177,10 +148,7 @@ Result<void> Server::stop(int32_t drain_ms, int32_t timeout_ms) {
   return impl_->wait_stopped(timeout_ms);
 }
 
-State Server::state() const {
-  std::lock_guard lock(impl_->mutex_);
-  return impl_->state_;
-}
+State Server::state() const { return impl_->state(); }
 
 std::vector<BoundEndpoint> Server::endpoints() const {
   std::lock_guard lock(impl_->mutex_);
@@ -204,21 +172,6 @@ bool Server::in_callback() const {
   return impl_->dispatcher_ && impl_->dispatcher_->is_current();
 }
 
-Result<NewClient> Server::client_create(const registry::ClientSpec& spec) {
-  return impl_->command([this, spec] { return impl_->shard_->client_create(spec); });
-}
-Result<registry::Client> Server::client_get(const std::string& id) {
-  return impl_->command([this, id] { return impl_->shard_->clients().get(id); });
-}
-Result<std::vector<registry::Client>> Server::client_list() {
-  return impl_->command([this]() -> Result<std::vector<registry::Client>> { return impl_->shard_->clients().list(); });
-}
-Result<void> Server::client_set_enabled(const std::string& id, bool enabled) {
-  return impl_->command([this, id, enabled] { return impl_->shard_->client_set_enabled(id, enabled); });
-}
-Result<void> Server::client_remove(const std::string& id) {
-  return impl_->command([this, id] { return impl_->shard_->client_remove(id); });
-}
 Result<std::vector<SessionInfo>> Server::sessions() {
   return impl_->command([this]() -> Result<std::vector<SessionInfo>> { return impl_->shard_->sessions(); });
 }
@@ -231,10 +184,14 @@ Result<void> Server::disconnect(uint64_t session_id, Reason reason) {
 Result<telemetry::StatsSnapshot> Server::stats() {
   return impl_->command([this]() -> Result<telemetry::StatsSnapshot> { return impl_->shard_->stats(); });
 }
+Result<telemetry::ClientStats> Server::client_stats(const std::string& id) {
+  return impl_->command([this, id] { return impl_->shard_->client_stats(id); });
+}
 Result<void> Server::reconfigure(config::ServerConfig next,
                                  const std::vector<std::pair<std::string, std::string>>& told) {
   auto plan = make_plan(std::move(next));
   if (!plan) return plan.error();
+  if (auto ok = impl_->registry_.declare(plan->config.clients); !ok) return ok;
   return impl_->command([this, &plan, &told]() -> Result<void> {
     impl_->shard_->reconfigure(std::move(*plan), told);
     return {};
@@ -254,6 +211,30 @@ Result<void> Server::reload_certificates() {
     impl_->shard_->set_tls_contexts(std::move(*contexts));
     return {};
   });
+}
+
+namespace {
+
+Error nobody_is_asked() {
+  return make_error(Status::BAD_STATE, "the host is asked only with security.authorize \"required\"");
+}
+
+}  // namespace
+
+Result<RequestPtr> Server::authorize_next(int32_t timeout_ms) {
+  return impl_->requests_ ? impl_->requests_->next(timeout_ms) : nobody_is_asked();
+}
+
+Result<int> Server::authorize_fd() const {
+  return impl_->requests_ ? Result<int>(impl_->requests_->fd()) : nobody_is_asked();
+}
+
+Result<void> Server::authorize_answer(uint64_t token, const Authorizer::Answer& answer) {
+  if (!impl_->requests_) return nobody_is_asked();
+  auto answered = impl_->command([this, token, answer] { return impl_->shard_->authorize_answer(token, answer); });
+  if (!answered && answered.error().status == Status::BAD_STATE)
+    return make_error(Status::NOT_FOUND, "the server is not running, so nothing is open");
+  return answered;
 }
 
 namespace {
@@ -291,6 +272,7 @@ Result<int> Server::packets_fd() const {
 void Server::abandon_after_fork() noexcept {
   Impl* impl = impl_.release();  // leaked: its threads do not exist here
   impl->hub_.abandon_after_fork();
+  if (impl->requests_) impl->requests_->abandon_after_fork();
   if (impl->shard_) impl->shard_->abandon_after_fork();
   if (impl->thread_) impl->thread_->abandon_after_fork();
   if (impl->dispatcher_) impl->dispatcher_->abandon_after_fork();

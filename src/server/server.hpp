@@ -14,7 +14,10 @@
 #include "base/result.hpp"
 #include "config/server_config.hpp"
 #include "forward/host/host_packet.hpp"
+#include "config/client_json.hpp"
 #include "registry/client.hpp"
+#include "server/client_change.hpp"
+#include "server/authorizer.hpp"
 #include "session/admission.hpp"
 #include "telemetry/event_queue.hpp"
 #include "telemetry/link_quality.hpp"
@@ -44,14 +47,27 @@ struct SessionInfo {
   telemetry::LinkQuality quality;
 };
 
-// A client just made, and the only time its private key is seen.
-struct NewClient {
-  registry::CreatedClient created;
-  std::string config_json;  // a complete tunnel configuration; holds the private key: wipe it after use
+struct ClientPage {
+  std::vector<registry::ClientPtr> clients;  // in order of id
+  std::string next;                          // to ask for what follows; "": nothing does
+  uint64_t matches = 0;                      // on all pages
+  uint64_t revision = 0;
+};
+
+// Texts with secrets, wiped when it goes.
+struct ExportedClient {
+  ~ExportedClient() { wipe(text); }
+  ExportedClient() = default;
+  ExportedClient(ExportedClient&&) = default;
+  ExportedClient& operator=(ExportedClient&&) = default;
+  std::string text;
+  bool has_private_key = false;
 };
 
 struct Callbacks {
-  std::function<void(const telemetry::Event&)> event;  // runs on the dispatcher thread
+  // On the dispatcher thread, one at a time.
+  std::function<void(const telemetry::Event&)> event;
+  std::function<void(const AuthorizeRequest&)> authorize;
 };
 
 class Server {
@@ -75,24 +91,43 @@ class Server {
   // True on the dispatcher thread: where a callback runs and waiting would wait for itself.
   bool in_callback() const;
 
-  // Command; BAD_STATE unless running. Registry; changes act on live sessions at once.
+  // Command; BAD_STATE unless running. Registry; a change is in the store and has acted on live sessions when
+  // these return. Statuses and paths as smartvpn.h says.
   Result<NewClient> client_create(const registry::ClientSpec& spec);
   Result<registry::Client> client_get(const std::string& id);
-  Result<std::vector<registry::Client>> client_list();
+  Result<std::vector<registry::ClientPtr>> client_list();
+  Result<ClientPage> client_query(const config::ClientQuery& query);
+  Result<void> client_update(const std::string& id, std::string_view patch, uint64_t expected_revision);
   Result<void> client_set_enabled(const std::string& id, bool enabled);
   Result<void> client_remove(const std::string& id);
+  Result<NewClient> client_rotate(const std::string& id, const registry::RotateOptions& options);
+  Result<void> client_rotate_commit(const std::string& id);
+  Result<void> client_rotate_roll_back(const std::string& id);
+  Result<ExportedClient> client_export(const std::string& id, bool wireguard);
+  Result<uint64_t> registry_revision();
+  // All of them or none.
+  Result<AppliedChanges> transact(const std::vector<ClientChange>& changes, uint64_t expected_revision);
 
   // Command; BAD_STATE before start() and after stop().
   Result<std::vector<SessionInfo>> sessions();
   Result<SessionInfo> session(uint64_t id);
   Result<void> disconnect(uint64_t session_id, Reason reason);
   Result<telemetry::StatsSnapshot> stats();
+  // Of a registered client, over all its sessions since the start. NOT_FOUND.
+  Result<telemetry::ClientStats> client_stats(const std::string& id);
   // Command; BAD_STATE unless running. `next` differs from what the server runs on only in keys whose effect is
   // `applied`. Compiles lists and reads certificates first, and changes nothing if that fails; then creates the clients
   // that are missing; then applies the rest at once. `told` is for the event.
   Result<void> reconfigure(config::ServerConfig next, const std::vector<std::pair<std::string, std::string>>& told);
   // Reads certificate and key files again; live sessions keep theirs.
   Result<void> reload_certificates();
+
+  // With `security.authorize` only, else BAD_STATE: requests that wait for the host's word, each handed out once,
+  // here or to the callback. CLOSED once the server has stopped.
+  Result<RequestPtr> authorize_next(int32_t timeout_ms);
+  Result<int> authorize_fd() const;
+  // Command. NOT_FOUND for a token that was answered, is over (as all are after stop), or never was.
+  Result<void> authorize_answer(uint64_t token, const Authorizer::Answer& answer);
 
   // The `host` engine, as forward::HostChannel; BAD_STATE with any other engine.
   Result<size_t> packets_read(ByteSpan arena, std::span<forward::HostPacket> meta, int32_t timeout_ms);

@@ -1,5 +1,7 @@
 #include "server/session_table.hpp"
 
+#include <algorithm>
+
 namespace smartvpn::server {
 
 LiveSession* SessionTable::add(std::unique_ptr<LiveSession> session) {
@@ -41,6 +43,14 @@ std::vector<uint64_t> SessionTable::of_client(const std::string& client_id) cons
   auto [begin, end] = by_client_.equal_range(client_id);
   for (auto it = begin; it != end; ++it) ids.push_back(it->second);
   return ids;
+}
+
+std::vector<std::string> SessionTable::clients() const {
+  std::vector<std::string> out;
+  for (const auto& [client, session] : by_client_) out.push_back(client);
+  std::sort(out.begin(), out.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());
+  return out;
 }
 
 }  // namespace smartvpn::server

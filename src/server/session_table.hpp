@@ -1,12 +1,16 @@
 // The live sessions of a shard: who they are, where their packets go, and what they have done so far.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "acl/destination_policy.hpp"
 #include "base/slot_map.hpp"
 #include "inet/icmp.hpp"
+#include "registry/client.hpp"
+#include "server/session_limits.hpp"
 #include "session/link.hpp"
 #include "telemetry/counters.hpp"
 #include "telemetry/link_quality.hpp"
@@ -19,15 +23,24 @@ struct LiveSession {
   uint64_t lease = 0;                // registry::LeaseId
   session::Connection peer;          // a copy: addresses, listener, transport
   std::string client_id;
+  uint64_t client_number = 0;        // ClientDirectory::Found::number
+  PublicKey key{};                   // that it has proven
   std::vector<inet::IpAddress> addresses;
+  std::vector<inet::IpAddress> fixed;  // the entry's, when it was last held against it
+  std::vector<inet::Cidr> subnets;     // routed to it
   session::Link* link = nullptr;     // valid until the session is removed
   int64_t since_ms = 0;              // wall clock
   Time since{};
   int64_t expires_at_ms = 0;         // of the client's entry; 0: never
+  Time authorized_until = kNever;    // the host's allow was for so long
+  std::optional<registry::RateLimit> granted_rate;  // the host's, beside the client's own: the narrower holds
   Reason ending = Reason::none;      // set once its end was asked for
   telemetry::SessionCounters counters;
   telemetry::LinkEstimator quality;
   inet::IcmpLimiter icmp;
+  std::shared_ptr<ClientAccount> account;
+  std::shared_ptr<const acl::DestinationPolicy> destinations;  // null: everywhere
+  std::unique_ptr<SessionLimits> limits;                       // null: none
 };
 
 class SessionTable {
@@ -45,6 +58,7 @@ class SessionTable {
   }
   // Ids of a client's sessions; a copy, because acting on them changes the table.
   std::vector<uint64_t> of_client(const std::string& client_id) const;
+  std::vector<std::string> clients() const;  // those with a session, once each, in order
 
  private:
   SlotMap<LiveSession> sessions_;

@@ -5,12 +5,14 @@
 #include "crypto/x25519.hpp"
 #include "forward/testing_engine.hpp"
 #include "forward/tun/tun_engine.hpp"
+#include "server/forwarding_advice.hpp"
 
 namespace smartvpn::server {
 namespace {
 
 constexpr Duration kTick = seconds(1);
 constexpr Duration kDrainStep = milliseconds(20);
+constexpr Duration kVerdictTimeout = seconds(75);  // beyond any authorize_timeout_ms, which holds first
 constexpr Duration kCloseLimit = milliseconds(1500);  // what closing connections may take to say goodbye
 
 using ForwardMode = config::ForwardingConfig::Mode;
@@ -46,6 +48,10 @@ std::shared_ptr<const session::StaticKeys> static_keys(const config::KeysConfig&
 
 namespace {
 
+bool has_tls(const Plan& plan) {
+  return std::any_of(plan.listeners.begin(), plan.listeners.end(), [](const auto& listener) { return !!listener.tls; });
+}
+
 proxyproto::Mode proxy_mode(ProxyMode mode) {
   if (mode == ProxyMode::v1) return proxyproto::Mode::v1;
   if (mode == ProxyMode::v2) return proxyproto::Mode::v2;
@@ -60,17 +66,26 @@ Result<std::unique_ptr<Shard>> Shard::create(Plan plan, telemetry::EventHub& hub
   auto loop = net::Loop::create();
   if (!loop) return loop.error();
   std::unique_ptr<Shard> shard(new Shard(std::move(plan), hub, std::move(*loop), std::move(*pool)));
-  auto directory =
-      ClientDirectory::open(std::make_unique<registry::MemoryStore>(), shard->addresses_, shard->router_.table());
+  const bool wireguard = shard->plan_.config.keys.wireguard_private_key.has_value();
+  auto directory = ClientDirectory::open(shard->addresses_, shard->router_.table(), {.wireguard_addresses = wireguard});
   if (!directory) return directory.error();
   shard->clients_ = std::move(*directory);
-  shard->gatekeeper_ = std::make_unique<Gatekeeper>(Gatekeeper::Parts{
-      shard->plan_, *shard->clients_, shard->addresses_, shard->sessions_, shard->reporter_, *shard->loop_});
+  if (shard->plan_.config.security.authorize) {
+    auto requests = RequestQueue::create();
+    if (!requests) return requests.error();
+    shard->requests_ = std::move(*requests);
+  }
+  shard->gatekeeper_ = std::make_unique<Gatekeeper>(
+      Gatekeeper::Parts{shard->plan_, *shard->clients_, shard->addresses_, shard->sessions_, shard->reporter_,
+                        shard->memory_, *shard->loop_, shard->requests_});
   Shard* self = shard.get();
   shard->gatekeeper_->on_session_end([self](uint64_t connection, Reason reason, const std::string& detail) {
     return self->on_session_end(connection, reason, detail);
   });
-  if (auto ok = shard->declare_clients(); !ok) return ok.error();
+  shard->gatekeeper_->on_verdict([self](uint64_t connection, const session::IdentityVerdict& verdict) {
+    for (auto& listener : self->listeners_)
+      if (listener->deliver_verdict(connection, verdict)) return;
+  });
   return shard;
 }
 
@@ -79,9 +94,10 @@ Shard::Shard(Plan plan, telemetry::EventHub& hub, std::unique_ptr<net::Loop> loo
       hub_(hub),
       loop_(std::move(loop)),
       addresses_(std::move(pool)),
+      memory_(plan_.config.limits.memory_bytes, has_tls(plan_), packets_),
       router_(router_options(plan_.config.network), system_rng().u64()),
       reporter_(hub, plan_.listeners.size()),
-      data_path_({sessions_, router_, reporter_, packets_, *loop_, addresses_.gateways()}),
+      data_path_({sessions_, router_, reporter_, packets_, *loop_}),
       keys_(static_keys(plan_.config.keys)),
       tick_(*loop_, [this] { tick(); }),
       drain_timer_(*loop_, [this] { drain_step(); }) {
@@ -97,17 +113,6 @@ Shard::Shard(Plan plan, telemetry::EventHub& hub, std::unique_ptr<net::Loop> loo
 
 Shard::~Shard() { close_everything(); }
 
-Result<void> Shard::declare_clients() {
-  for (size_t i = 0; i < plan_.config.clients.size(); ++i) {
-    auto created = clients_->create(to_spec(plan_.config.clients[i]));
-    if (created) continue;
-    Error error = created.error();
-    error.path = "/clients/" + std::to_string(i) + error.path;
-    return error;
-  }
-  return {};
-}
-
 std::unique_ptr<forward::Engine> Shard::make_engine() {
   switch (plan_.config.forwarding.mode) {
     case ForwardMode::testing:
@@ -119,9 +124,12 @@ std::unique_ptr<forward::Engine> Shard::make_engine() {
     }
     case ForwardMode::tun: {
       forward::TunOptions options;
-      options.name = plan_.config.tun.name;
-      options.path = "/tun";
-      return std::make_unique<forward::TunEngine>(*loop_, std::move(options));
+      const config::TunConfig& tun = plan_.config.tun;
+      options.name = tun.name;
+      options.fd = tun.fd;
+      options.path = tun.fd >= 0 ? "/tun/fd" : "/tun";
+      return std::make_unique<forward::TunEngine>(
+          *loop_, std::move(options), forward::InternetAccess{tun.masquerade, tun.masquerade_interface});
     }
   }
   return nullptr;
@@ -132,12 +140,14 @@ Result<void> Shard::open_engine() {
   network.subnets = plan_.config.network.subnets;
   network.gateways = addresses_.gateways();
   network.mtu = plan_.config.network.mtu;
+  network.routes = client_subnets();
   engine_ = make_engine();
   if (auto ok = engine_->start(network, data_path_); !ok) {
     engine_.reset();
     return ok.error();
   }
   data_path_.set_engine(engine_.get());
+  for (const std::string& advice : forwarding_advice(plan_.config)) reporter_.log(LogLevel::warning, advice);
   return {};
 }
 
@@ -155,8 +165,13 @@ ws::ListenerOptions Shard::listener_options(size_t index) const {
   options.proxy_local_health = proxy.local == config::ProxyProtocolConfig::Local::health;
   options.upgrade_timeout = milliseconds(plan_.config.security.upgrade_timeout_ms);
   options.upgrade.path = config.path;
+  options.real_ip = ws::RealIpHeader::named(config.real_ip_header);
+  options.trusts = [this, index](const inet::IpAddress& ip) {
+    return plan_.listeners[index].real_ip_trusted.contains(ip);
+  };
   options.responder.keys = keys_;
   options.responder.super_packets = true;
+  options.responder.timing.verdict_timeout = kVerdictTimeout;
   options.responder.timing.keepalive_interval = milliseconds(config.keepalive_interval_ms);
   return options;
 }
@@ -204,6 +219,7 @@ void Shard::begin_drain(Duration drain) {
   Time until = loop_->now() + drain;
   drain_until_ = draining_ ? std::min(drain_until_, until) : until;
   draining_ = true;
+  gatekeeper_->stop_asking(drain == Duration::zero() ? Reason::server_stopping : Reason::draining);
   drain_step();
 }
 
@@ -225,12 +241,9 @@ void Shard::tick() {
   Time now = loop_->now();
   gatekeeper_->tick();
   reporter_.tick(now);
-  int64_t wall = wall_clock_ms();
-  std::vector<uint64_t> expired;
-  sessions_.for_each([&](LiveSession& session) {
-    if (session.expires_at_ms != 0 && wall >= session.expires_at_ms) expired.push_back(session.id);
-  });
-  for (uint64_t id : expired) end_session(id, Reason::client_expired);
+  memory_.set_events(hub_.waiting());
+  if (memory_.is_tight()) sessions_.for_each([](LiveSession& session) { session.link->trim(); });
+  expire();
 }
 
 void Shard::abandon_after_fork() noexcept {

@@ -7,8 +7,11 @@
 
 #include "forward/host/host_engine.hpp"
 #include "net/timer.hpp"
+#include "server/client_account.hpp"
 #include "server/data_path.hpp"
 #include "server/gatekeeper.hpp"
+#include "server/memory_guard.hpp"
+#include "server/registry_hub.hpp"
 #include "server/server.hpp"
 #include "transport/ws/ws_listener.hpp"
 
@@ -19,6 +22,9 @@ class Shard final : public session::Host {
   static Result<std::unique_ptr<Shard>> create(Plan plan, telemetry::EventHub& hub);
   ~Shard() override;
 
+  const config::ServerConfig& config() const { return plan_.config; }
+  // What the store has, before open().
+  Result<void> load_clients(std::vector<registry::Client> clients, uint64_t revision);
   // Opens the engine and the listeners; on failure everything is closed again.
   Result<void> open();
   // Serves until the drain is over. Closes listeners and engine before it returns.
@@ -28,14 +34,22 @@ class Shard final : public session::Host {
   // On the shard's thread, from here on.
   // No new sessions from now; live ones may leave within `drain`, then they are closed.
   void begin_drain(Duration drain);
-  Result<NewClient> client_create(const registry::ClientSpec& spec);
-  Result<void> client_set_enabled(const std::string& id, bool enabled);
-  Result<void> client_remove(const std::string& id);
-  ClientDirectory& clients() { return *clients_; }
+  // The stations of RegistryHub. Prepared, a change is committed or rolled back; either may be repeated when
+  // it ran out of memory.
+  Result<void> prepare(RegistryChange& change) { return clients_->prepare(change.draft); }
+  void commit(RegistryChange& change);
+  void roll_back(RegistryChange& change) { clients_->roll_back(change.draft); }
+  const ClientDirectory& clients() const { return *clients_; }
+  ServerFacts facts() const;
+  std::vector<std::string> clients_online() const;
+  Result<void> authorize_answer(uint64_t token, const Authorizer::Answer& answer) {
+    return gatekeeper_->authorize_answer(token, answer);
+  }
   std::vector<SessionInfo> sessions();
   Result<SessionInfo> session(uint64_t id);
   Result<void> disconnect(uint64_t session_id, Reason reason);
   telemetry::StatsSnapshot stats();
+  Result<telemetry::ClientStats> client_stats(const std::string& id);
   // TLS contexts by listener, null where there is none: to be made anew elsewhere, because the shard
   // does not wait for the disk. The new ones are for new connections.
   using TlsContexts = std::vector<std::shared_ptr<const net::TlsContext>>;
@@ -48,6 +62,8 @@ class Shard final : public session::Host {
   // Set by open(), constant afterwards.
   const std::vector<BoundEndpoint>& endpoints() const { return endpoints_; }
   std::shared_ptr<forward::HostChannel> host_channel() const { return host_channel_; }
+  // Where the host is asked; null unless `security.authorize` is required. Set by create().
+  std::shared_ptr<RequestQueue> requests() const { return requests_; }
 
   // session::Host
   session::Admission& admission() override { return *gatekeeper_; }
@@ -63,19 +79,35 @@ class Shard final : public session::Host {
 
  private:
   Shard(Plan plan, telemetry::EventHub& hub, std::unique_ptr<net::Loop> loop, registry::AddressPool pool);
-  Result<void> declare_clients();
   Result<void> open_engine();
+  std::vector<inet::Cidr> client_subnets() const;
+  void route_client_subnets();
   Result<void> open_listeners();
   ws::ListenerOptions listener_options(size_t index) const;
   std::unique_ptr<forward::Engine> make_engine();
   bool on_session_end(uint64_t connection, Reason reason, const std::string& detail) noexcept;
-  LiveSession* adopt(std::unique_ptr<LiveSession> session, uint64_t client_number);
+  LiveSession* adopt(std::unique_ptr<LiveSession> session, const registry::Client& client);
+  // What of the client's entry holds for a live session: at its start and after every change.
+  void apply_settings(LiveSession& session, const registry::Client& client);
+  // Holds a client's live sessions against its entry as it is now: ends them, or applies it to them.
+  void enforce(const std::string& client_id);
+  Reason judge(const LiveSession& session, const ClientDirectory::Found& found) const;
+  // The first session on a rotation's new key is told.
+  void note_key(const LiveSession& session);
+  // What is over by the clock: clients, and overlaps of rotations.
+  void expire();
+  // The part of it that is about traffic.
+  void apply_limits(LiveSession& session, const registry::Client& client);
   std::unique_ptr<LiveSession> take_out(uint64_t connection) noexcept;
   void end_session(uint64_t id, Reason reason) noexcept;
   void tick();
   void close_everything();
   void drain_step();
+  telemetry::SessionCounters counters_of(const LiveSession& session) const noexcept;
+  int64_t last_seen_ms(const LiveSession& session) const noexcept;
   SessionInfo describe(const LiveSession& session) const;
+  void add_session(telemetry::ClientStats& client, const LiveSession& session) const;
+  std::vector<telemetry::ClientStats> stats_by_client();
   std::string client_url() const;
 
   Plan plan_;
@@ -83,12 +115,15 @@ class Shard final : public session::Host {
   std::unique_ptr<net::Loop> loop_;
   registry::AddressPool addresses_;
   PacketPool packets_;
+  MemoryGuard memory_;
   crypto::AeadEngine aead_;
   router::Router router_;
+  ClientAccounts accounts_;
   SessionTable sessions_;
   std::unordered_map<uint64_t, uint64_t> session_of_connection_;
   Reporter reporter_;
   std::unique_ptr<ClientDirectory> clients_;
+  std::shared_ptr<RequestQueue> requests_;
   std::unique_ptr<Gatekeeper> gatekeeper_;
   DataPath data_path_;
   std::unique_ptr<forward::Engine> engine_;

@@ -15,6 +15,7 @@ void Shard::reconfigure(Plan next, const std::vector<std::pair<std::string, std:
   }
   router_.set_options(router_options(plan_.config.network));
   gatekeeper_->reconfigured();
+  memory_.set_ceiling(plan_.config.limits.memory_bytes);
   session::NetworkUpdate update{plan_.config.network.routes, plan_.config.network.dns};
   std::vector<uint64_t> blocked;
   sessions_.for_each([&](LiveSession& session) {

@@ -2,15 +2,9 @@
 // the host's questions do to them.
 #include <algorithm>
 
-#include "config/tunnel_config.hpp"
 #include "server/shard.hpp"
 
 namespace smartvpn::server {
-namespace {
-
-inet::Cidr host_route(const inet::IpAddress& ip) { return {ip, static_cast<uint8_t>(ip.bits())}; }
-
-}  // namespace
 
 uint64_t Shard::on_confirmed(const session::Connection& connection, session::Link& link, Reason* why) {
   if (draining_) {
@@ -25,17 +19,23 @@ uint64_t Shard::on_confirmed(const session::Connection& connection, session::Lin
   session->lease = admitted->lease;
   session->peer = connection;
   session->client_id = admitted->client_id;
+  session->client_number = admitted->client_number;
+  session->key = admitted->key;
   session->addresses = admitted->addresses;
   session->link = &link;
   session->since_ms = wall_clock_ms();
   session->since = loop_->now();
-  session->expires_at_ms = admitted->expires_at_ms;
-  LiveSession* live = adopt(std::move(session), admitted->client_number);
+  session->granted_rate = admitted->granted_rate;
+  if (admitted->session_seconds != 0) session->authorized_until = session->since + seconds(admitted->session_seconds);
+  session->account = accounts_.open(session->client_id);
+  LiveSession* live = adopt(std::move(session), *clients_->find(admitted->client_id).client);
   if (!live) {
     *why = Reason::too_many_sessions;
     return 0;
   }
+  ++live->account->sessions_total;
   reporter_.session_up(*live);
+  note_key(*live);
   // The older session goes after the newer one has its addresses: they are never without an owner.
   if (LiveSession* older = displaced ? sessions_.find_by_lease(displaced) : nullptr)
     end_session(older->id, Reason::replaced);
@@ -43,7 +43,7 @@ uint64_t Shard::on_confirmed(const session::Connection& connection, session::Lin
 }
 
 // Into the tables, wholly or (throwing) not at all. Null when every slot is taken.
-LiveSession* Shard::adopt(std::unique_ptr<LiveSession> session, uint64_t client_number) {
+LiveSession* Shard::adopt(std::unique_ptr<LiveSession> session, const registry::Client& client) {
   const uint64_t connection = session->connection;
   uint64_t& id = session_of_connection_[connection];
   try {
@@ -53,7 +53,9 @@ LiveSession* Shard::adopt(std::unique_ptr<LiveSession> session, uint64_t client_
       return nullptr;
     }
     id = live->id;
-    for (const auto& ip : live->addresses) router_.table().attach(host_route(ip), live->id, client_number);
+    memory_.set_sessions(sessions_.size());
+    for (const auto& ip : live->addresses) router_.table().attach(inet::host_prefix(ip), live->id, live->client_number);
+    apply_settings(*live, client);
     return live;
   } catch (...) {
     take_out(connection);
@@ -66,20 +68,38 @@ std::unique_ptr<LiveSession> Shard::take_out(uint64_t connection) noexcept {
   if (it == session_of_connection_.end()) return nullptr;
   auto session = sessions_.remove(it->second);
   session_of_connection_.erase(it);
+  memory_.set_sessions(sessions_.size());
   if (!session) return nullptr;
-  for (const auto& ip : session->addresses) router_.table().detach(host_route(ip), session->id);
+  for (const auto& ip : session->addresses) router_.table().detach(inet::host_prefix(ip), session->id);
+  for (const auto& subnet : session->subnets) router_.table().detach(subnet, session->id);
   return session;
 }
 
 bool Shard::on_session_end(uint64_t connection, Reason reason, const std::string& detail) noexcept {
   auto session = take_out(connection);
   if (!session) return false;
-  auto figures = session->link->figures();
-  session->counters.outer_bytes_in = figures.outer_bytes_in;
-  session->counters.outer_bytes_out = figures.outer_bytes_out;
+  session->link->set_gate(nullptr);
+  if (session->limits) session->counters.drop(Drop::session_not_ready, session->limits->held.clear());
+  session->counters = counters_of(*session);
+  session->account->ended.add(session->counters);
+  session->account->last_seen_ms = last_seen_ms(*session);
   reporter_.scope(session->peer.listener).traffic.add(session->counters);
   reporter_.session_down(*session, session->ending != Reason::none ? session->ending : reason, detail);
   return true;
+}
+
+void Shard::apply_limits(LiveSession& session, const registry::Client& client) {
+  session.destinations = clients_->find(client.id).destinations;
+  const registry::RateLimit& rate = client.security.rate_limit;
+  const registry::RateLimit none;
+  const bool limited = !(rate == none) || (session.granted_rate && !(*session.granted_rate == none));
+  if (!limited && !session.limits) return;
+  if (!session.limits) {
+    session.limits = std::make_unique<SessionLimits>(*loop_, session.account, system_rng().u32(),
+                                                     [this, &session] { data_path_.release(session); });
+  }
+  session.limits->set(rate, session.granted_rate, loop_->now());
+  session.link->set_gate(session.limits->to_client.limited() ? &session.limits->to_client : nullptr);
 }
 
 void Shard::on_packets(uint64_t session, std::span<const PacketView> batch) {
@@ -101,7 +121,7 @@ void Shard::on_rtt(uint64_t session, Duration rtt, Time now) {
 void Shard::on_silence(uint64_t session, bool silent) {
   LiveSession* live = sessions_.find(session);
   if (!live) return;
-  silent ? live->quality.on_ping_unanswered() : live->quality.on_heard();
+  silent ? live->quality.mark_dead() : live->quality.on_heard();
   if (live->quality.take_health_change()) reporter_.health_changed(*live);
 }
 
@@ -114,55 +134,20 @@ void Shard::end_session(uint64_t id, Reason reason) noexcept {
   live->link->close(reason);
 }
 
-std::string Shard::client_url() const {
-  for (const auto& endpoint : endpoints_) {
-    const config::ListenConfig& config = plan_.listeners[endpoint.listener].config;
-    if (!config.public_url.empty()) return config.public_url;
-    config::ServerUrl url;
-    url.tls = config.tls.has_value();
-    inet::IpAddress ip = endpoint.address.ip;
-    // A wildcard is nothing one can dial; the loopback address at least works on this machine.
-    url.host = !ip.is_unspecified() ? ip.text() : ip.is_v4() ? "127.0.0.1" : "::1";
-    url.port = endpoint.address.port;
-    url.path = config.path;
-    return url.text();
-  }
-  return {};
+telemetry::SessionCounters Shard::counters_of(const LiveSession& session) const noexcept {
+  const session::LinkFigures figures = session.link->figures();
+  telemetry::SessionCounters counters = session.counters;
+  counters.outer_bytes_in = figures.outer_bytes_in;
+  counters.outer_bytes_out = figures.outer_bytes_out;
+  counters.outer_messages_in = figures.outer_messages_in;
+  counters.outer_messages_out = figures.outer_messages_out;
+  return counters;
 }
 
-Result<NewClient> Shard::client_create(const registry::ClientSpec& spec) {
-  auto created = clients_->create(spec);
-  if (!created) return created.error();
-  reporter_.client_changed(spec.id, "created");
-  NewClient out;
-  config::TunnelConfigSpec tunnel;
-  tunnel.server = client_url();
-  tunnel.server_public_key = keys_->current.pub;
-  if (!created->noise_private_key.is_zero()) tunnel.noise_private_key = &created->noise_private_key;
-  out.config_json = config::make_tunnel_config_json(tunnel);
-  out.created = std::move(*created);
-  return out;
-}
-
-Result<void> Shard::client_set_enabled(const std::string& id, bool enabled) {
-  auto before = clients_->get(id);
-  if (!before) return before.error();
-  const auto live = sessions_.of_client(id);  // first: what is decided is then done, with or without memory
-  auto changed = clients_->set_enabled(id, enabled);
-  if (!changed) return changed.error();
-  if (before->enabled != enabled) reporter_.client_changed(id, enabled ? "enabled" : "disabled");
-  for (uint64_t session : live)
-    if (!enabled) end_session(session, Reason::client_disabled);
-  return {};
-}
-
-Result<void> Shard::client_remove(const std::string& id) {
-  const auto live = sessions_.of_client(id);
-  auto removed = clients_->remove(id);
-  if (!removed) return removed.error();
-  reporter_.client_changed(id, "removed");
-  for (uint64_t session : live) end_session(session, Reason::client_removed);
-  return {};
+int64_t Shard::last_seen_ms(const LiveSession& session) const noexcept {
+  const Time heard = std::max(session.link->figures().last_heard, session.since);
+  const auto ago = std::chrono::duration_cast<milliseconds>(loop_->now() - heard);
+  return wall_clock_ms() - std::max<int64_t>(0, ago.count());
 }
 
 SessionInfo Shard::describe(const LiveSession& session) const {
@@ -175,12 +160,8 @@ SessionInfo Shard::describe(const LiveSession& session) const {
   info.peer_addr = session.peer.peer_addr;
   info.addresses = session.addresses;
   info.since_ms = session.since_ms;
-  auto figures = session.link->figures();
-  auto ago = std::chrono::duration_cast<milliseconds>(loop_->now() - std::max(figures.last_heard, session.since));
-  info.last_seen_ms = wall_clock_ms() - std::max<int64_t>(0, ago.count());
-  info.counters = session.counters;
-  info.counters.outer_bytes_in = figures.outer_bytes_in;
-  info.counters.outer_bytes_out = figures.outer_bytes_out;
+  info.last_seen_ms = last_seen_ms(session);
+  info.counters = counters_of(session);
   info.quality = session.quality.quality();
   return info;
 }
@@ -202,32 +183,6 @@ Result<void> Shard::disconnect(uint64_t session_id, Reason reason) {
   if (!sessions_.find(session_id)) return make_error(Status::NOT_FOUND, "no live session has this id");
   end_session(session_id, reason);
   return {};
-}
-
-telemetry::StatsSnapshot Shard::stats() {
-  telemetry::StatsSnapshot out;
-  out.time_ms = wall_clock_ms();
-  out.started_ms = started_ms_;
-  out.clients = clients_->size();
-  out.memory_bytes = packets_.bytes_in_use();
-  out.events_lost = hub_.lost() + reporter_.events_unsaid();
-  std::vector<telemetry::ScopeStats> scopes = reporter_.scopes();
-  sessions_.for_each([&](LiveSession& session) {
-    auto& scope = scopes[session.peer.listener];
-    scope.traffic.add(describe(session).counters);
-    ++scope.sessions_now;
-  });
-  telemetry::TransportStats websocket{session::transport_name(session::Transport::websocket), {}};
-  for (const auto& endpoint : endpoints_) {
-    out.listeners.push_back({endpoint.listener, session::transport_name(endpoint.transport), endpoint.address.text(),
-                             scopes[endpoint.listener]});
-    websocket.stats.add(scopes[endpoint.listener]);
-  }
-  out.total = websocket.stats;
-  out.total.handshakes_in_progress = gatekeeper_->handshakes_in_progress();
-  out.total.traffic.add(reporter_.unowned());
-  out.transports.push_back(std::move(websocket));
-  return out;
 }
 
 Shard::TlsContexts Shard::tls_contexts() const {

@@ -1,8 +1,8 @@
 // The one interface through which a transport asks whether somebody may come in. `server/`
 // implements it over the lists, the registry and the limits, so phase 1 and phase 2 are the same
 // code whatever the carrier. A transport calls, in this order, on its shard's thread:
-//   on_accept -> on_real_address -> knows_key -> on_identity -> Host::on_confirmed (link.hpp), and
-//   on_closed exactly once at the end.
+//   on_accept [-> on_http_proxy] -> on_real_address -> knows_key -> on_identity -> Host::on_confirmed
+//   (link.hpp), and on_closed exactly once at the end.
 #pragma once
 
 #include <cstdint>
@@ -66,7 +66,12 @@ class Admission {
   virtual ~Admission() = default;
   // Before a byte is read. For listeners behind proxies: is the peer trusted? Otherwise limits too.
   virtual Reason on_accept(const Connection& connection) = 0;
-  // Phase 1: `real_addr` is final. Before TLS, upgrade and any crypto.
+  // On listeners where an HTTP header names the client, before a byte of HTTP or TLS: may whoever is there say
+  // who somebody else is? That is `real_addr` if a PROXY header was read, else the socket's peer.
+  // on_real_address follows once the header was read.
+  virtual Reason on_http_proxy(const Connection& connection) = 0;
+  // Phase 1: `real_addr` is final. Before the upgrade's answer and any crypto of ours; without on_http_proxy
+  // also before TLS and a byte of HTTP.
   virtual Reason on_real_address(const Connection& connection) = 0;
   // An asymmetric operation is about to be paid for. False: later (the loop turn's share is used up).
   virtual bool may_start_handshake(const Connection& connection) = 0;

@@ -108,6 +108,7 @@ CloseCode close_code_for(Reason reason) noexcept {
     case Reason::authorize_denied:
       return CloseCode::denied;
     case Reason::disconnected:
+    case Reason::authorize_expired:  // the client may come back, and is asked about again
       return CloseCode::disconnected;
     case Reason::draining:
     case Reason::server_stopping:

@@ -12,6 +12,7 @@ Initiator::Initiator(const InitiatorConfig& config, InitiatorHandler& handler, c
       static_key_(config.static_key),
       wanted_addresses_(config.wanted_addresses),
       wanted_mtu_(config.wanted_mtu),
+      keepalive_interval_(config.keepalive_interval),
       server_key_(config.server_key) {}
 
 void Initiator::start(Time now) noexcept {
@@ -112,7 +113,7 @@ void Initiator::accept(const ResponsePayload& payload, KeyMaterial&& material, T
 void Initiator::apply(const SessionParameters& parameters) noexcept {
   // The server takes both by now; once it has given up the present one, this session rekeys all the same.
   if (parameters.next_server_key) server_key_ = *parameters.next_server_key;
-  keepalive_.set_interval(parameters.keepalive_interval);
+  keepalive_.set_interval(keepalive_interval_.value_or(parameters.keepalive_interval));
   set_peer(parameters.capabilities, parameters.max_plaintext, parameters.mtu);
 }
 

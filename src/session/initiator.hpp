@@ -14,6 +14,7 @@ struct InitiatorConfig : SessionConfig {
   std::shared_ptr<const crypto::KeyPair> static_key;
   PublicKey server_key{};
   uint16_t wanted_mtu = 0;                        // 0: the server's
+  std::optional<Duration> keepalive_interval;     // of our own pings; the server's if not set
   std::vector<inet::IpAddress> wanted_addresses;  // what it had before; at most kMaxAddresses
 };
 
@@ -57,6 +58,7 @@ class Initiator final : public SessionMachine {
   const std::shared_ptr<const crypto::KeyPair> static_key_;
   const std::vector<inet::IpAddress> wanted_addresses_;
   const uint16_t wanted_mtu_;
+  const std::optional<Duration> keepalive_interval_;
   PublicKey server_key_;
   std::unique_ptr<Pending> pending_;
   SessionParameters parameters_;

@@ -10,12 +10,14 @@
 #include "base/packet.hpp"
 #include "base/reason.hpp"
 #include "session/admission.hpp"
+#include "session/send_gate.hpp"
 
 namespace smartvpn::session {
 
 // What a carrier knows about itself, read when somebody asks.
 struct LinkFigures {
   uint64_t outer_bytes_in = 0, outer_bytes_out = 0;  // on the socket: TLS, WebSocket and all
+  uint64_t outer_messages_in = 0, outer_messages_out = 0;  // of the native protocol
   uint64_t queued_bytes = 0;                         // inner packets waiting for the socket
   Time last_heard{};                                 // when something of the peer's last opened
   Duration rtt_latest{}, rtt_smoothed{}, rtt_min{}, jitter{};
@@ -33,6 +35,10 @@ class Link {
   virtual ~Link() = default;
   // Queues one packet towards the client. `none`, or why it was dropped.
   virtual Drop send(Packet&& packet) = 0;
+  // Limits what goes to the client; null: no more. It outlives the link or a call with another one.
+  virtual void set_gate(SendGate* gate) noexcept = 0;
+  // Memory is scarce: gives up what waits above this session's part.
+  virtual void trim() noexcept = 0;
   virtual bool takes_super_packets() const = 0;
   virtual uint16_t mtu() const = 0;
   // Tells the peer (as far as the protocol says anything) and closes once that is out.

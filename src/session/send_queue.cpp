@@ -25,7 +25,7 @@ Time control_law(Time t, uint32_t count) noexcept {
 
 }  // namespace
 
-uint64_t SendQueue::push(Packet&& packet, Time now) noexcept {
+uint64_t SendQueue::push(Packet&& packet, Time now, size_t room) noexcept {
   if (!ensure_node()) return packet.segments;
   Tables& t = *tables_;
   const uint16_t index = t.free;
@@ -46,6 +46,7 @@ uint64_t SendQueue::push(Packet&& packet, Time now) noexcept {
   flow.tail = index;
   flow.bytes += static_cast<uint32_t>(cost);
   bytes_ += cost;
+  memory_ += node.packet.capacity();
   ++packets_;
   if (flow.list == List::none) {
     flow.deficit = kQuantum;
@@ -53,10 +54,21 @@ uint64_t SendQueue::push(Packet&& packet, Time now) noexcept {
   }
   uint64_t dropped = 0;
   while (bytes_ > kMaxBytes) dropped += drop_from_longest();
+  return dropped + trim(room);
+}
+
+uint64_t SendQueue::trim(size_t room) noexcept {
+  uint64_t dropped = 0;
+  while (memory_ > room) dropped += drop_from_longest();
   return dropped;
 }
 
 Packet SendQueue::pop(Time now, uint64_t* dropped) noexcept {
+  blocked_ = packets_ > 0 && gate_ && !gate_->open(now);
+  if (blocked_) {
+    held_ = true;
+    return {};
+  }
   while (packets_ > 0) {
     Tables& t = *tables_;
     FlowList& list = t.fresh.head != 0xff ? t.fresh : t.old;
@@ -73,6 +85,8 @@ Packet SendQueue::pop(Time now, uint64_t* dropped) noexcept {
     Packet packet = take_codel(flow, now, dropped);
     if (packet) {
       flow.deficit -= static_cast<int32_t>(packet.size());
+      if (gate_) gate_->passed(packet.size(), now);
+      if (packets_ == 0) held_ = false;
       return packet;
     }
     // An emptied fresh flow goes through the old list once, so that it cannot jump the queue again.
@@ -89,7 +103,8 @@ uint64_t SendQueue::clear() noexcept {
     for (const Node& node : tables_->nodes)
       if (node.packet) segments += node.packet.segments;
   tables_.reset();
-  bytes_ = packets_ = 0;
+  bytes_ = packets_ = memory_ = 0;
+  held_ = blocked_ = false;
   return segments;
 }
 
@@ -137,6 +152,7 @@ Packet SendQueue::take_head(Flow& flow, Time* queued) noexcept {
   const size_t cost = charge(packet);
   flow.bytes -= static_cast<uint32_t>(cost);
   bytes_ -= cost;
+  memory_ -= packet.capacity();
   --packets_;
   return packet;
 }

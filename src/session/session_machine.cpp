@@ -135,9 +135,18 @@ Drop SessionMachine::send(Packet&& packet, Time now) noexcept {
   if (packet.segment_size != 0 && !peer_super_packets_) return Drop::bad_super_packet;
   if (packet.size() > kMaxPacket || packet.size() + packet_record_overhead(packet.segment_size) > peer_max_plaintext_)
     return Drop::too_big;
-  const uint64_t dropped = queue_.push(std::move(packet), now);
-  if (dropped > 0) handler_.on_drop(Drop::queue_full, dropped);
+  const uint64_t dropped = queue_.push(std::move(packet), now, queue_room());
+  if (dropped > 0) handler_.on_drop(queue_.drop_name(), dropped);
   return Drop::none;
+}
+
+// Where memory is bounded a queue may take a part of what is left, so that those who never read, many as
+// they may be, leave something to the others.
+size_t SessionMachine::queue_room() const noexcept { return pool_.room() / 8; }
+
+void SessionMachine::trim_queue() noexcept {
+  const uint64_t dropped = queue_.trim(queue_room());
+  if (dropped > 0 && !closed_) handler_.on_drop(Drop::queue_full, dropped);
 }
 
 Packet SessionMachine::pull(Time now, bool* reliable) noexcept {
@@ -148,7 +157,7 @@ Packet SessionMachine::pull(Time now, bool* reliable) noexcept {
   uint64_t dropped = 0;
   const WriterLimits limits{config_.batch_bytes, peer_max_plaintext_};
   Packet message = writer_.next(queue_, control_, keepalive_, limits, now, &has_control, &dropped);
-  if (dropped > 0 && !closed_) handler_.on_drop(Drop::queue_full, dropped);
+  if (dropped > 0 && !closed_) handler_.on_drop(queue_.drop_name(), dropped);
   if (!message) return {};
   channel_.seal(message.bytes());
   if (reliable) *reliable = has_control;
@@ -157,7 +166,7 @@ Packet SessionMachine::pull(Time now, bool* reliable) noexcept {
 
 bool SessionMachine::wants_write(Time now) const noexcept {
   if (outbox_) return true;
-  return channel_.can_send(now) && (!control_.empty() || !queue_.empty() || writer_.has_staged());
+  return channel_.can_send(now) && (!control_.empty() || queue_.ready(now) || writer_.has_staged());
 }
 
 void SessionMachine::queue_handshake(ByteView message, Time now) noexcept {
@@ -169,13 +178,15 @@ void SessionMachine::queue_handshake(ByteView message, Time now) noexcept {
 
 Time SessionMachine::next_deadline() const noexcept {
   if (closed_) return kNever;
-  return established_ ? std::min(role_deadline(), keepalive_.next_deadline()) : role_deadline();
+  if (!established_) return role_deadline();
+  return std::min({role_deadline(), keepalive_.next_deadline(), queue_.next_release()});
 }
 
 void SessionMachine::tick(Time now) noexcept {
   if (closed_) return;
   try {
     channel_.purge(now);
+    queue_.look_at_gate(now);
     role_tick(now);
     if (!closed_ && established_) keepalive_tick(now);
   } catch (const std::bad_alloc&) {

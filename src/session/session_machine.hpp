@@ -42,7 +42,11 @@ class SessionMachine {
   // empty packet when there is nothing (yet). At least kCarrierHeadroom bytes are free in front.
   // `*reliable`: on a carrier with datagrams this one belongs on the stream.
   Packet pull(Time now, bool* reliable = nullptr) noexcept;
+  // Limits the inner packets that pull() gives; control goes through. As SendQueue::set_gate.
+  void set_gate(SendGate* gate) noexcept { queue_.set_gate(gate); }
   bool wants_write(Time now) const noexcept;
+  // Memory has become scarce: gives up what waits above this session's part of it.
+  void trim_queue() noexcept;
 
   // kNever when only the peer can make something happen.
   Time next_deadline() const noexcept;
@@ -54,6 +58,9 @@ class SessionMachine {
   bool closed() const noexcept { return closed_; }
   // The WebSocket close code that goes with the end: 1008 for everything a stranger did.
   uint16_t websocket_close_code() const noexcept;
+
+  // Asks for a round trip now, besides those of the keepalive.
+  void ping() noexcept { control_.add_ping(); }
 
   // The other side has proven its static key.
   bool authenticated() const noexcept { return authenticated_; }
@@ -123,6 +130,7 @@ class SessionMachine {
   void act_on(ByteView plaintext, Time now);
   void closed_by_peer(ByteView body, Time now) noexcept;
   void keepalive_tick(Time now);
+  size_t queue_room() const noexcept;
 
   SendQueue queue_;
   MessageWriter writer_;

@@ -2,8 +2,6 @@
 // chose (host names, TLVs) can be printed, queued and handed through C as it is.
 #include "telemetry/event.hpp"
 
-#include <map>
-
 #include "telemetry/json_text.hpp"
 
 namespace smartvpn::telemetry {
@@ -73,16 +71,7 @@ Event& Event::set_object(std::string_view key, const std::vector<std::pair<std::
   if (!item) return *this;
   item->form = Form::json;
   item->text.clear();
-  JsonObject object(item->text);
-  std::map<std::string, unsigned> seen;
-  for (size_t i = 0; i < items.size() && i < kMaxItems; ++i) {
-    std::string name = clean_utf8(items[i].first, 64);
-    // A peer may send the same TLV twice; JSON readers would keep only one of two equal keys.
-    unsigned times = ++seen[name];
-    if (times > 1) name += '#' + std::to_string(times);
-    object.text(name, clean_utf8(items[i].second, kMaxTextBytes));
-  }
-  object.close();
+  append_json_texts(item->text, items, kMaxItems, kMaxTextBytes);
   return *this;
 }
 

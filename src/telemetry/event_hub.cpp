@@ -30,6 +30,14 @@ void EventHub::close() {
     if (auto queue = weak.lock()) queue->close();
 }
 
+size_t EventHub::waiting() const {
+  std::lock_guard lock(mutex_);
+  size_t total = 0;
+  for (auto& weak : queues_)
+    if (auto queue = weak.lock()) total += queue->size();
+  return total;
+}
+
 uint64_t EventHub::lost() const {
   std::lock_guard lock(mutex_);
   uint64_t total = 0;

@@ -1,6 +1,8 @@
 // JSON strings from arbitrary bytes: peers choose some of them (TLVs, host names).
 #include "telemetry/json_text.hpp"
 
+#include <map>
+
 namespace smartvpn::telemetry {
 namespace {
 
@@ -78,6 +80,20 @@ void JsonObject::signed_number(std::string_view name, int64_t value) {
 void JsonObject::text(std::string_view name, std::string_view value) {
   key(name);
   append_json_string(out_, value);
+}
+
+void append_json_texts(std::string& out, const std::vector<std::pair<std::string, std::string>>& items,
+                       size_t max_items, size_t max_bytes) {
+  JsonObject object(out);
+  std::map<std::string, unsigned> seen;
+  for (size_t i = 0; i < items.size() && i < max_items; ++i) {
+    std::string name = clean_utf8(items[i].first, 64);
+    // A peer may send the same TLV twice; JSON readers would keep only one of two equal keys.
+    unsigned times = ++seen[name];
+    if (times > 1) name += '#' + std::to_string(times);
+    object.text(name, clean_utf8(items[i].second, max_bytes));
+  }
+  object.close();
 }
 
 }  // namespace smartvpn::telemetry

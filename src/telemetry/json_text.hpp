@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace smartvpn::telemetry {
 
@@ -30,5 +32,10 @@ class JsonObject {
   std::string& out_;
   bool first_ = true;
 };
+
+// Appends an object of texts, which may hold any bytes and are cut to `max_bytes`; of more than `max_items`
+// the first. A name that comes again gets "#2", "#3" behind it.
+void append_json_texts(std::string& out, const std::vector<std::pair<std::string, std::string>>& items,
+                       size_t max_items, size_t max_bytes);
 
 }  // namespace smartvpn::telemetry

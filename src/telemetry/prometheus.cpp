@@ -78,6 +78,55 @@ void write_by_reason(Writer& writer, const std::string& labels, const std::array
   }
 }
 
+// Microseconds as seconds.
+std::string microseconds_text(uint32_t us) {
+  return std::to_string(us / 1000000) + '.' + std::to_string(1000000 + us % 1000000).substr(1);
+}
+
+std::string client_labels(const ClientStats& client) {
+  std::string labels;
+  label(labels, "client", client.client_id);
+  return labels;
+}
+
+void write_client_quality(Writer& writer, const std::vector<ClientStats>& clients, std::string_view metric,
+                          std::string_view help, uint32_t LinkQuality::*member) {
+  writer.begin(metric, "gauge", help);
+  for (const auto& client : clients) {
+    if (!client.quality || client.quality->samples == 0) continue;
+    writer.series(client_labels(client), microseconds_text((*client.quality).*member));
+  }
+}
+
+void write_clients(Writer& writer, const std::vector<ClientStats>& clients) {
+  writer.begin("client_sessions", "gauge", "Sessions live now, by client");
+  for (const auto& client : clients) writer.series(client_labels(client), client.sessions_now);
+  writer.begin("client_sessions_total", "counter", "Sessions since the start, by client");
+  for (const auto& client : clients) writer.series(client_labels(client), client.sessions_total);
+  writer.begin("client_last_seen_timestamp_seconds", "gauge", "When something of the client's was last heard");
+  for (const auto& client : clients) writer.series(client_labels(client), seconds_text(client.last_seen_ms));
+#define X(name, help)                                                    \
+  writer.begin("client_" #name "_total", "counter", help ", by client"); \
+  for (const auto& client : clients) writer.series(client_labels(client), client.traffic.name);
+  SMARTVPN_TRAFFIC_COUNTER_LIST(X)
+#undef X
+  writer.begin("client_packets_dropped_total", "counter", "Inner packets and messages dropped, by client and reason");
+  for (const auto& client : clients) {
+    for (size_t i = 1; i < kDropCount; ++i) {
+      if (client.traffic.drops[i] == 0) continue;
+      std::string labels = client_labels(client);
+      label(labels, "reason", drop_name(static_cast<Drop>(i)));
+      writer.series(labels, client.traffic.drops[i]);
+    }
+  }
+  write_client_quality(writer, clients, "client_rtt_seconds", "Smoothed round trip time of the client's worst session",
+                       &LinkQuality::rtt_us);
+  write_client_quality(writer, clients, "client_rtt_min_seconds", "Shortest round trip time of the last minutes",
+                       &LinkQuality::rtt_min_us);
+  write_client_quality(writer, clients, "client_jitter_seconds", "Jitter of the round trip times",
+                       &LinkQuality::jitter_us);
+}
+
 }  // namespace
 
 std::string StatsSnapshot::prometheus() const {
@@ -89,6 +138,8 @@ std::string StatsSnapshot::prometheus() const {
                 seconds_text(started_ms));
   writer.single("clients", "gauge", "Registered clients", std::to_string(clients));
   writer.single("memory_bytes", "gauge", "Memory of buffers, queues and sessions", std::to_string(memory_bytes));
+  writer.single("memory_limit_bytes", "gauge", "Ceiling for that memory, 0 for none",
+                std::to_string(memory_limit_bytes));
   writer.single("events_lost_total", "counter", "Events dropped because a subscription was full",
                 std::to_string(events_lost));
 #define X(name, type, metric, help) \
@@ -108,6 +159,13 @@ std::string StatsSnapshot::prometheus() const {
   write_by_reason(writer, {}, total.sessions_ended, reason);
   writer.begin("packets_dropped_total", "counter", "Inner packets and messages dropped, by reason");
   write_by_reason(writer, {}, total.traffic.drops, drop);
+  writer.begin("sessions_by_health", "gauge", "Sessions live now, by the health of their path");
+  for (size_t i = 0; i < kHealthCount; ++i) {
+    std::string labels;
+    label(labels, "health", health_name(static_cast<Health>(i)));
+    writer.series(labels, sessions_by_health[i]);
+  }
+  if (!by_client.empty()) write_clients(writer, by_client);
   return out;
 }
 

@@ -30,6 +30,13 @@ void write_scope(JsonObject& object, std::string& out, const ScopeStats& scope) 
   write_named(object, out, "drops", scope.traffic.drops, drop);
 }
 
+void write_health(JsonObject& parent, std::string& out, const std::array<uint64_t, kHealthCount>& sessions) {
+  parent.key("sessions_by_health");
+  JsonObject object(out);
+  for (size_t i = 0; i < kHealthCount; ++i) object.number(health_name(static_cast<Health>(i)), sessions[i]);
+  object.close();
+}
+
 void write_listeners(JsonObject& parent, std::string& out, const std::vector<ListenerStats>& listeners) {
   parent.key("listeners");
   out += '[';
@@ -74,6 +81,28 @@ void ScopeStats::add(const ScopeStats& other) noexcept {
   traffic.add(other.traffic);
 }
 
+std::string ClientStats::json() const {
+  std::string out;
+  JsonObject object(out);
+  object.text("client_id", clean_utf8(client_id, 256));
+  object.number("sessions_now", sessions_now);
+  object.number("sessions_total", sessions_total);
+  if (last_seen_ms != 0) object.signed_number("last_seen", last_seen_ms);
+#define X(name, help) object.number(#name, traffic.name);
+  SMARTVPN_TRAFFIC_COUNTER_LIST(X)
+#undef X
+  write_named(object, out, "drops", traffic.drops, [](size_t i) { return drop_name(static_cast<Drop>(i)); });
+  if (quality) {
+    object.number("rtt_us", quality->rtt_us);
+    object.number("rtt_min_us", quality->rtt_min_us);
+    object.number("jitter_us", quality->jitter_us);
+    if (quality->loss_ppm) object.number("loss_ppm", *quality->loss_ppm);
+    object.text("health", health_name(quality->health));
+  }
+  object.close();
+  return out;
+}
+
 std::string StatsSnapshot::json() const {
   std::string out;
   JsonObject object(out);
@@ -81,7 +110,9 @@ std::string StatsSnapshot::json() const {
   object.signed_number("started", started_ms);
   object.number("clients", clients);
   object.number("memory_bytes", memory_bytes);
+  object.number("memory_limit_bytes", memory_limit_bytes);
   object.number("events_lost", events_lost);
+  write_health(object, out, sessions_by_health);
   object.key("total");
   JsonObject scope(out);
   write_scope(scope, out, total);

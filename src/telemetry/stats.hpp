@@ -4,11 +4,13 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/reason.hpp"
 #include "telemetry/counters.hpp"
+#include "telemetry/link_quality.hpp"
 
 namespace smartvpn::telemetry {
 
@@ -50,20 +52,38 @@ struct TransportStats {
   ScopeStats stats;
 };
 
+// Of one registered client, over all its sessions since the server's start.
+struct ClientStats {
+  std::string client_id;
+  uint64_t sessions_now = 0;
+  uint64_t sessions_total = 0;
+  int64_t last_seen_ms = 0;  // wall clock; 0: never
+  SessionCounters traffic;
+  std::optional<LinkQuality> quality;  // of the live session with the longest RTT; absent without one
+
+  std::string json() const;  // one line
+};
+
+constexpr size_t kHealthCount = 4;
+
 struct StatsSnapshot {
   int64_t time_ms = 0;        // wall clock of the snapshot
   int64_t started_ms = 0;     // wall clock of the start
   uint64_t clients = 0;       // registered
   uint64_t memory_bytes = 0;  // what limits.memory_bytes counts
+  uint64_t memory_limit_bytes = 0;  // 0: none
   uint64_t events_lost = 0;   // over all subscriptions
+  std::array<uint64_t, kHealthCount> sessions_by_health{};  // live ones, by Health
   ScopeStats total;           // includes drops that belong to no session
   std::vector<ListenerStats> listeners;
   std::vector<TransportStats> transports;
+  std::vector<ClientStats> by_client;  // with telemetry.client_label; those that ever had a session
 
   // One line. Rejections, ends and drops hold only the names that are not zero.
   std::string json() const;
   // Text format 0.0.4, names beginning with smartvpn_. Connection, session and traffic series are
-  // labelled listener, transport and address; drops and ends are the server's. Zeroes are printed.
+  // labelled listener, transport and address; drops and ends are the server's. Zeroes are printed. What is
+  // told by client (label client: as many values as there are registered ones) comes last.
   std::string prometheus() const;
 };
 

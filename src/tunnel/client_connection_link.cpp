@@ -19,7 +19,7 @@ session::InitiatorConfig initiator_config(const config::TunnelConfig& config,
   out.wanted_mtu = config.mtu;
   out.wanted_addresses = wanted;
   out.super_packets = true;
-  if (config.keepalive_interval_ms != 0) out.timing.keepalive_interval = milliseconds(config.keepalive_interval_ms);
+  if (config.keepalive_interval_ms != 0) out.keepalive_interval = milliseconds(config.keepalive_interval_ms);
   return out;
 }
 
@@ -60,21 +60,28 @@ void ClientConnection::begin() {
   stage_deadline_ = now() + kStepTimeout;
   arm_timer();
   if (auto ip = inet::IpAddress::parse(url.host)) return connect({{*ip, url.port}});
+  if (!parts_.resolve_first && !parts_.last_known.empty()) return connect(parts_.last_known);
   lookup_ = parts_.resolver->resolve(url.host, url.port, [this](Result<std::vector<inet::Endpoint>> result) {
     lookup_ = 0;
     guarded([&] {
-      if (!result)
-        return end(Reason::transport_error, "resolve " + parts_.config.server.host + ": " + result.error().text);
+      if (!result) return not_resolved(result.error().text);
       connect(std::move(*result));
     });
   });
   if (lookup_ == 0) end(Reason::transport_error, "too many name look-ups are waiting");
 }
 
+// The host's resolver may be one that is reached through the tunnel which is to be brought back.
+void ClientConnection::not_resolved(const std::string& why) {
+  if (!parts_.last_known.empty()) return connect(parts_.last_known);
+  end(Reason::transport_error, "resolve " + parts_.config.server.host + ": " + why);
+}
+
 void ClientConnection::connect(std::vector<inet::Endpoint> addresses) {
   stage_ = Stage::connecting;
   stage_deadline_ = kNever;  // the connector has limits of its own
   arm_timer();
+  owner_.on_dialling(addresses);
   net::ConnectOptions options;
   options.addresses = std::move(addresses);
   connector_ = std::make_unique<net::TcpConnector>(
@@ -270,7 +277,8 @@ void ClientConnection::arm_timer() {
 void ClientConnection::on_timer() {
   switch (stage_) {
     case Stage::resolving:
-      return end(Reason::transport_error, "the name was not resolved in time");
+      if (lookup_ != 0) parts_.resolver->cancel(std::exchange(lookup_, 0));
+      return guarded([this] { not_resolved("no answer in time"); });
     case Stage::tls:
       return end(Reason::tls_failed, "the TLS handshake took too long");
     case Stage::upgrade:

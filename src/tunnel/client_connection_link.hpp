@@ -31,6 +31,8 @@ class ClientConnection final : private session::InitiatorHandler,
   class Owner {
    public:
     virtual ~Owner() = default;
+    // Before the first byte leaves for one of these.
+    virtual void on_dialling(const std::vector<inet::Endpoint>& addresses) = 0;
     virtual void on_connected(const session::SessionParameters& parameters) = 0;
     virtual void on_reconfigured(const session::SessionParameters& parameters) = 0;
     virtual void on_packets(std::span<const PacketView> batch) = 0;
@@ -50,6 +52,8 @@ class ClientConnection final : private session::InitiatorHandler,
     PublicKey server_key;                        // whom to expect
     std::shared_ptr<const net::TlsContext> tls;  // null for ws://
     net::Resolver* resolver;                     // null when the URL has an address
+    std::vector<inet::Endpoint> last_known;      // what the name meant before; empty: nothing is known
+    bool resolve_first = true;                   // false: dial the last known addresses without asking
   };
 
   ClientConnection(const Parts& parts, Owner& owner, std::vector<inet::IpAddress> wanted_addresses);
@@ -90,6 +94,7 @@ class ClientConnection final : private session::InitiatorHandler,
   template <class Fn>
   void guarded(Fn&& fn) noexcept;
   void take_bytes(ByteSpan bytes);
+  void not_resolved(const std::string& why);
   void connect(std::vector<inet::Endpoint> addresses);
   void on_connected(std::unique_ptr<net::TcpStream> stream);
   void send_proxy_header();

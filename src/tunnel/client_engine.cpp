@@ -16,7 +16,7 @@ class WrappedEngine final : public ClientEngine {
       : engine_(std::move(engine)), channel_(std::move(channel)), sink_(sink) {}
 
   Result<void> open() override { return channel_ ? engine_->start({}, sink_) : Result<void>(); }
-  Result<void> apply(const session::SessionParameters& parameters) override {
+  Result<void> apply(const session::SessionParameters& parameters, const inet::IpAddress&) override {
     if (channel_) return {};
     forward::EngineNetwork network;
     for (const auto& ip : parameters.addresses) network.subnets.push_back({ip, static_cast<uint8_t>(ip.bits())});
@@ -52,12 +52,17 @@ class TunClientEngine final : public ClientEngine, private forward::TunHandler {
     return {};
   }
 
-  Result<void> apply(const session::SessionParameters& parameters) override {
+  Result<void> keep_outside(const std::vector<inet::IpAddress>& addresses, bool afresh) override {
+    return device_ ? device_->keep_outside(addresses, afresh) : Result<void>();
+  }
+
+  Result<void> apply(const session::SessionParameters& parameters, const inet::IpAddress& server) override {
     if (!device_) return make_error(Status::CLOSED, "the device is gone", "/tun");
     forward::TunSettings settings;
     for (const auto& ip : parameters.addresses) settings.addresses.push_back({ip, static_cast<uint8_t>(ip.bits())});
     if (config_.routes == Routes::from_server) settings.routes = parameters.routes;
     if (config_.routes == Routes::listed) settings.routes = config_.listed_routes;
+    if (server) settings.outside.push_back(server);
     settings.mtu = parameters.mtu;
     return device_->apply(settings);
   }

@@ -17,8 +17,12 @@ class ClientEngine {
   virtual ~ClientEngine() = default;
   // Before the first connection: what cannot be had is an error now, not after dialling.
   virtual Result<void> open() = 0;
+  // Before every connection: the addresses of the server that it may try. They must stay outside of the tunnel,
+  // whatever its routes. `afresh`: the last try failed, so the way to them is looked for anew.
+  virtual Result<void> keep_outside(const std::vector<inet::IpAddress>&, bool /*afresh*/) { return {}; }
   // A session stands, with these parameters; later ones replace them.
-  virtual Result<void> apply(const session::SessionParameters& parameters) = 0;
+  // `server` is what it was reached at.
+  virtual Result<void> apply(const session::SessionParameters& parameters, const inet::IpAddress& server) = 0;
   virtual void write(std::span<const PacketView> batch) = 0;
   virtual void flush() {}
   virtual bool takes_super_packets() const = 0;

@@ -96,10 +96,22 @@ void Driver::dial() {
   ++info_.attempts;
   set_state(State::connecting);
   forget_connection();
-  ClientConnection::Parts parts{*loop_, aead_, pool_, system_rng(), config_, key_, expected_server_key(), tls_, resolver_.get()};
+  ClientConnection::Parts parts{*loop_, aead_, pool_, system_rng(), config_, key_,
+                                expected_server_key(), tls_, resolver_.get(), dialled_, true};
+  // A session that was lost may come back where it was, and its routes may hide the name servers: no look-up first.
+  parts.resolve_first = backoff_.failures() > 1;
   ClientConnection::Owner& self = *this;
   connection_ = std::make_unique<ClientConnection>(parts, self, info_.addresses);
   connection_->begin();
+}
+
+void Driver::on_dialling(const std::vector<inet::Endpoint>& addresses) {
+  dialled_ = addresses;
+  std::vector<inet::IpAddress> outside;
+  for (const auto& endpoint : addresses) outside.push_back(endpoint.ip);
+  const bool afresh = backoff_.failures() > 1;
+  if (auto ok = engine_->keep_outside(outside, afresh); !ok)
+    log("warning", "the way to the server outside of the tunnel: " + ok.error().text);
 }
 
 const PublicKey& Driver::expected_server_key() const {
@@ -118,7 +130,9 @@ void Driver::apply(const session::SessionParameters& parameters) {
   info_.routes = parameters.routes;
   info_.mtu = parameters.mtu;
   if (parameters.next_server_key) info_.next_server_key = next_server_key_ = parameters.next_server_key;
-  if (auto ok = engine_->apply(parameters); !ok) log("error", "forwarding: " + ok.error().text);
+  const auto& at = connection_->server_addr();
+  if (auto ok = engine_->apply(parameters, at ? at->ip : inet::IpAddress()); !ok)
+    log("error", "forwarding: " + ok.error().text);
 }
 
 void Driver::on_connected(const session::SessionParameters& parameters) {
@@ -137,7 +151,10 @@ void Driver::on_connected(const session::SessionParameters& parameters) {
   set_state(State::connected);
 }
 
-void Driver::on_reconfigured(const session::SessionParameters& parameters) { apply(parameters); }
+void Driver::on_reconfigured(const session::SessionParameters& parameters) {
+  apply(parameters);
+  log("info", "the server has changed the settings of this tunnel");
+}
 
 void Driver::on_rtt(Duration sample) {
   quality_.on_rtt(sample, loop_->now());
@@ -145,7 +162,7 @@ void Driver::on_rtt(Duration sample) {
 }
 
 void Driver::on_silence(bool silent) {
-  silent ? quality_.on_ping_unanswered() : quality_.on_heard();
+  silent ? quality_.mark_dead() : quality_.on_heard();
   report_health();
 }
 

@@ -48,6 +48,7 @@ class Driver final : private ClientConnection::Owner, private forward::EngineSin
   void report_ending(const Ending& ending, bool was_up, int64_t duration_ms) noexcept;
 
   // ClientConnection::Owner
+  void on_dialling(const std::vector<inet::Endpoint>& addresses) override;
   void on_connected(const session::SessionParameters& parameters) override;
   void on_reconfigured(const session::SessionParameters& parameters) override;
   void on_packets(std::span<const PacketView> batch) override;
@@ -79,6 +80,7 @@ class Driver final : private ClientConnection::Owner, private forward::EngineSin
   std::unique_ptr<ClientConnection> connection_;
   Backoff backoff_;
   net::Timer retry_, goodbye_;
+  std::vector<inet::Endpoint> dialled_;  // what the server's name meant last
   TunnelInfo info_;
   session::SessionParameters parameters_;
   // The key that the server announced for some day; while there is one, attempts that fail take turns.

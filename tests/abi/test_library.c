@@ -9,10 +9,11 @@ static void version_is_that_of_the_header(void** state) {
 
 static void has_knows_what_is_built_what_is_not_and_what_never_was(void** state) {
   (void)state;
-  static const char* const present[] = {"host", "testing", "proxy_protocol", "memory_store"};
-  static const char* const switched[] = {"tls", "websocket", "tunnel", "tun"};
-  static const char* const absent[] = {"quic",   "wireguard", "nat",    "bridge",       "relay",      "authorize",
-                                       "rotate", "patch",     "export", "transactions", "reconfigure"};
+  static const char* const present[] = {"host",      "testing",     "proxy_protocol", "memory_store",
+                                        "authorize", "reconfigure", "rotate",         "patch",
+                                        "export",    "transactions"};
+  static const char* const switched[] = {"tls", "websocket", "tunnel", "tun", "sqlite_store", "qr"};
+  static const char* const absent[] = {"quic", "wireguard", "nat", "bridge", "relay"};
   for (size_t i = 0; i < sizeof present / sizeof *present; ++i) assert_int_equal(smartvpn_has(present[i]), 1);
   for (size_t i = 0; i < sizeof switched / sizeof *switched; ++i) assert_in_range(smartvpn_has(switched[i]), 0, 1);
   for (size_t i = 0; i < sizeof absent / sizeof *absent; ++i) assert_int_equal(smartvpn_has(absent[i]), 0);

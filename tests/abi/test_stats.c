@@ -67,11 +67,40 @@ static void both_texts_are_there(void** state) {
   assert_int_equal(smartvpn_server_free(server), SMARTVPN_OK);
 }
 
+static void counters_of_a_client_outlive_its_sessions(void** state) {
+  (void)state;
+  static char text[8192];
+  smartvpn_error* error = NULL;
+  size_t needed = 0;
+  smartvpn_server* server = running_server("testing");
+  assert_int_equal(smartvpn_client_stats(server, "alice", text, sizeof text, NULL, &error), SMARTVPN_NOT_FOUND);
+  smartvpn_error_free(error);
+  assert_int_equal(smartvpn_client_stats(server, NULL, text, sizeof text, NULL, NULL), SMARTVPN_INVALID);
+  assert_int_equal(smartvpn_client_stats(NULL, "alice", text, sizeof text, NULL, NULL), SMARTVPN_BAD_HANDLE);
+  smartvpn_tunnel* tunnel = connected_tunnel(server, "alice");
+  do {
+    assert_ok(smartvpn_client_stats(server, "alice", text, sizeof text, &needed, &err));
+  } while (!strstr(text, "\"sessions_now\":1"));
+  assert_int_equal(needed, strlen(text) + 1);
+  assert_int_equal(smartvpn_client_stats(server, "alice", text, 10, NULL, NULL), SMARTVPN_BUFFER_TOO_SMALL);
+  assert_int_equal(smartvpn_tunnel_free(tunnel), SMARTVPN_OK);
+  do {
+    assert_ok(smartvpn_client_stats(server, "alice", text, sizeof text, NULL, &err));
+  } while (!strstr(text, "\"sessions_now\":0"));
+  assert_non_null(strstr(text, "{\"client_id\":\"alice\","));
+  assert_non_null(strstr(text, "\"sessions_total\":1,\"last_seen\":"));
+  assert_non_null(strstr(text, "\"drops\":{"));
+  assert_ok(smartvpn_client_remove(server, "alice", &err));
+  assert_int_equal(smartvpn_client_stats(server, "alice", text, sizeof text, NULL, NULL), SMARTVPN_NOT_FOUND);
+  assert_int_equal(smartvpn_server_free(server), SMARTVPN_OK);
+}
+
 int main(void) {
   const struct CMUnitTest stats[] = {
       cmocka_unit_test(snapshot_counts_and_does_not_change),
       cmocka_unit_test(numbers_go_by_name),
       cmocka_unit_test(both_texts_are_there),
+      cmocka_unit_test(counters_of_a_client_outlive_its_sessions),
   };
   return cmocka_run_group_tests(stats, NULL, NULL);
 }

@@ -11,7 +11,7 @@ import sys
 
 SOCKET_HEADERS = re.compile(r"^(uv\.h|sys/socket\.h|netinet/.*|arpa/inet\.h|netdb\.h|sys/un\.h|sys/epoll\.h|poll\.h)$")
 DEVICE_HEADERS = re.compile(r"^(linux/.*|net/if\.h|sys/ioctl\.h|netinet/in\.h|sys/socket\.h|arpa/inet\.h)$")
-EVENTFD_WAITS = {("telemetry", "poll.h"), ("forward", "poll.h")}  # for callers of other threads, no sockets
+EVENTFD_WAITS = {("telemetry", "poll.h"), ("forward", "poll.h"), ("server", "poll.h")}  # for callers of other threads, no sockets
 CLOCK_READS = re.compile(r"_clock::now\(|clock_gettime\(|gettimeofday\(|\btime\(nullptr\)|\btime\(NULL\)|uv_now\(|uv_hrtime\(")
 
 

@@ -25,6 +25,21 @@ stream=$(find /usr/lib/nginx/modules /usr/lib64/nginx/modules -name ngx_stream_m
 } > nginx.conf
 nginx -t -q -p "$work" -e stderr -c "$work/nginx.conf"
 
+mkdir -p temporary
+own="access_log off;"
+for kind in client_body proxy fastcgi uwsgi scgi; do own="$own ${kind}_temp_path $work/temporary/$kind;"; done
+{
+  echo "pid $work/nginx.pid; error_log stderr; events {}"
+  sed -e "s|/etc/nginx/|$work/|" -e "s|^http {|http { $own|" "$recipes/nginx-http.conf"
+} > nginx-http.conf
+nginx -t -q -p "$work" -e stderr -c "$work/nginx-http.conf"
+
 key=$(openssl rand -base64 32)
-sed "s|what .smartvpn keygen. printed|$key|" "$recipes/server.json" > server.json
-if [ -n "$smartvpn" ]; then "$smartvpn" check --config "$work/server.json"; else python3 -m json.tool server.json > /dev/null; fi
+for server in server.json server-http.json; do
+  sed "s|what .smartvpn keygen. printed|$key|" "$recipes/$server" > "$server"
+  if [ -n "$smartvpn" ]; then
+    "$smartvpn" check --config "$work/$server"
+  else
+    python3 -m json.tool "$server" > /dev/null
+  fi
+done

@@ -19,8 +19,26 @@ namespace smartvpn::forward {
 namespace {
 
 constexpr uint8_t kAddrGenModeNone = 1;  // IN6_ADDR_GEN_MODE_NONE
+// Marks host routes as ours (shown as `proto 83`), since they outlive a process that dies. 83 is nobody's in
+// rtnetlink.h or iproute2's list.
+constexpr uint8_t kHostRoute = 83;
 
 uint8_t family_of(const inet::IpAddress& ip) { return ip.is_v4() ? AF_INET : AF_INET6; }
+
+template <class Fn>
+void for_each_attribute(ByteView rest, Fn&& fn) {
+  while (rest.size() >= sizeof(rtattr)) {
+    rtattr head;
+    std::memcpy(&head, rest.data(), sizeof head);
+    if (head.rta_len < sizeof head || head.rta_len > rest.size()) return;
+    fn(static_cast<uint16_t>(head.rta_type & NLA_TYPE_MASK), rest.first(head.rta_len).subspan(sizeof head));
+    rest = rest.subspan(std::min<size_t>(rest.size(), RTA_ALIGN(head.rta_len)));
+  }
+}
+
+ByteView attributes_behind(ByteView body, size_t head) {
+  return body.subspan(std::min<size_t>(body.size(), NLMSG_ALIGN(head)));
+}
 
 // Reads the path out of the kernel's answer to RTM_GETROUTE.
 void read_path(ByteView body, Path& path) {
@@ -28,16 +46,26 @@ void read_path(ByteView body, Path& path) {
   if (body.size() < sizeof route) return;
   std::memcpy(&route, body.data(), sizeof route);
   path.local = route.rtm_type == RTN_LOCAL;
-  for (ByteView rest = body.subspan(NLMSG_ALIGN(sizeof route)); rest.size() >= sizeof(rtattr);) {
-    rtattr head;
-    std::memcpy(&head, rest.data(), sizeof head);
-    if (head.rta_len < sizeof head || head.rta_len > rest.size()) return;
-    ByteView value = rest.first(head.rta_len).subspan(sizeof head);
-    if (head.rta_type == RTA_OIF && value.size() == 4) std::memcpy(&path.index, value.data(), 4);
-    if (head.rta_type == RTA_GATEWAY && value.size() == 4) path.gateway = inet::IpAddress::v4(load_be32(value.data()));
-    if (head.rta_type == RTA_GATEWAY && value.size() == 16) path.gateway = inet::IpAddress::v6(value.first<16>());
-    rest = rest.subspan(std::min<size_t>(rest.size(), RTA_ALIGN(head.rta_len)));
-  }
+  for_each_attribute(attributes_behind(body, sizeof route), [&](uint16_t type, ByteView value) {
+    if (type == RTA_OIF && value.size() == 4) std::memcpy(&path.index, value.data(), 4);
+    if (type == RTA_GATEWAY && value.size() == 4) path.gateway = inet::IpAddress::v4(load_be32(value.data()));
+    if (type == RTA_GATEWAY && value.size() == 16) path.gateway = inet::IpAddress::v6(value.first<16>());
+  });
+}
+
+// IFLA_TUN_PI, two levels down in the kernel's answer to RTM_GETLINK.
+bool read_packet_information(ByteView body) {
+  bool out = false;
+  for_each_attribute(attributes_behind(body, sizeof(ifinfomsg)), [&](uint16_t type, ByteView link_info) {
+    if (type != IFLA_LINKINFO) return;
+    for_each_attribute(link_info, [&](uint16_t kind, ByteView data) {
+      if (kind != IFLA_INFO_DATA) return;
+      for_each_attribute(data, [&](uint16_t what, ByteView value) {
+        if (what == IFLA_TUN_PI && value.size() == 1) out = value[0] != 0;
+      });
+    });
+  });
+  return out;
 }
 
 }  // namespace
@@ -95,7 +123,7 @@ Result<Netlink> Netlink::open() {
   return Netlink(std::move(fd));
 }
 
-Result<void> Netlink::transact(Message& message, const char* what, Path* path) {
+Result<void> Netlink::transact(Message& message, const char* what, const OnReply& on_reply) {
   ByteView request = message.finish(++sequence_);
   if (::send(fd_.get(), request.data(), request.size(), MSG_NOSIGNAL) < 0) return system_error(errno, what);
   for (;;) {
@@ -111,7 +139,7 @@ Result<void> Netlink::transact(Message& message, const char* what, Path* path) {
       ByteView body = rest.first(head.nlmsg_len).subspan(NLMSG_HDRLEN);
       rest = rest.subspan(std::min<size_t>(rest.size(), NLMSG_ALIGN(head.nlmsg_len)));
       if (head.nlmsg_seq != sequence_) continue;
-      if (head.nlmsg_type == RTM_NEWROUTE && path) read_path(body, *path);
+      if (head.nlmsg_type >= NLMSG_MIN_TYPE && on_reply) on_reply(head.nlmsg_type, body);
       nlmsgerr answer;
       if (head.nlmsg_type != NLMSG_ERROR || body.size() < sizeof answer.error) continue;
       std::memcpy(&answer.error, body.data(), sizeof answer.error);
@@ -145,6 +173,19 @@ Result<void> Netlink::disable_ipv6_autoconf(int index) {
   return transact(message, "cannot switch IPv6 autoconfiguration off");
 }
 
+Result<bool> Netlink::has_packet_information(int index) {
+  Message message(RTM_GETLINK, 0);
+  ifinfomsg link{};
+  link.ifi_index = index;
+  message.body(link);
+  bool out = false;
+  auto result = transact(message, "cannot look at the device", [&](uint16_t type, ByteView body) {
+    if (type == RTM_NEWLINK) out = read_packet_information(body);
+  });
+  if (!result) return result.error();
+  return out;
+}
+
 Result<void> Netlink::address(uint16_t type, uint16_t flags, int index, const inet::IpAddress& ip, uint8_t prefix) {
   Message message(type, flags);
   ifaddrmsg address{};
@@ -167,29 +208,32 @@ Result<void> Netlink::delete_address(int index, const inet::IpAddress& ip, uint8
   return address(RTM_DELADDR, 0, index, ip, prefix);
 }
 
-Result<void> Netlink::route(uint16_t type, uint16_t flags, const Path& path, const inet::Cidr& destination) {
+// A path of no interface, to be deleted, is any.
+Result<void> Netlink::route(uint16_t type, uint16_t flags, const Path& path, const inet::Cidr& destination,
+                            uint8_t protocol) {
   Message message(type, flags);
   rtmsg route{};
   route.rtm_family = family_of(destination.base);
   route.rtm_dst_len = destination.prefix;
   route.rtm_table = RT_TABLE_MAIN;
-  route.rtm_protocol = RTPROT_STATIC;
+  route.rtm_protocol = protocol;
   route.rtm_scope = destination.base.is_v4() && !path.gateway ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+  if (path.index == 0) route.rtm_scope = RT_SCOPE_NOWHERE;
   route.rtm_type = RTN_UNICAST;
   message.body(route);
   message.attribute(RTA_DST, destination.base.bytes());
   if (path.gateway) message.attribute(RTA_GATEWAY, path.gateway.bytes());
-  message.attribute_u32(RTA_OIF, static_cast<uint32_t>(path.index));
+  if (path.index != 0) message.attribute_u32(RTA_OIF, static_cast<uint32_t>(path.index));
   std::string what = "route " + destination.text();
   return transact(message, what.c_str());
 }
 
 Result<void> Netlink::add_route(int index, const inet::Cidr& destination) {
-  return route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, Path{index, {}, false}, destination);
+  return route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, Path{index, {}, false}, destination, RTPROT_STATIC);
 }
 
 Result<void> Netlink::delete_route(int index, const inet::Cidr& destination) {
-  return route(RTM_DELROUTE, 0, Path{index, {}, false}, destination);
+  return route(RTM_DELROUTE, 0, Path{index, {}, false}, destination, RTPROT_STATIC);
 }
 
 Result<Path> Netlink::path_to(const inet::IpAddress& ip) {
@@ -201,16 +245,21 @@ Result<Path> Netlink::path_to(const inet::IpAddress& ip) {
   message.attribute(RTA_DST, ip.bytes());
   Path path;
   std::string what = "way to " + ip.text();
-  if (auto result = transact(message, what.c_str(), &path); !result) return result.error();
+  auto result = transact(message, what.c_str(), [&](uint16_t type, ByteView body) {
+    if (type == RTM_NEWROUTE) read_path(body, path);
+  });
+  if (!result) return result.error();
   return path;
 }
 
 Result<void> Netlink::add_host_route(const inet::IpAddress& ip, const Path& path) {
-  return route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, path, {ip, static_cast<uint8_t>(ip.bits())});
+  return route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, path, {ip, static_cast<uint8_t>(ip.bits())}, kHostRoute);
 }
 
 Result<void> Netlink::delete_host_route(const inet::IpAddress& ip, const Path& path) {
-  return route(RTM_DELROUTE, 0, path, {ip, static_cast<uint8_t>(ip.bits())});
+  return route(RTM_DELROUTE, 0, path, {ip, static_cast<uint8_t>(ip.bits())}, kHostRoute);
 }
+
+Result<void> Netlink::delete_host_route(const inet::IpAddress& ip) { return delete_host_route(ip, Path{}); }
 
 }  // namespace smartvpn::forward

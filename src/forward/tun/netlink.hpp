@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
+#include "base/bytes.hpp"
 #include "base/result.hpp"
 #include "inet/address.hpp"
 #include "net/fd.hpp"
@@ -26,6 +28,8 @@ class Netlink {
   Result<void> set_up(int index, uint16_t mtu);
   // No link-local address of the kernel's own making, and so no neighbour discovery noise. Old kernels refuse.
   Result<void> disable_ipv6_autoconf(int index);
+  // Whether a tun device puts 4 bytes of its own before each packet. False where the kernel does not tell (4.15).
+  Result<bool> has_packet_information(int index);
   // With the route to its prefix; IPv6 without duplicate address detection.
   Result<void> add_address(int index, const inet::IpAddress& ip, uint8_t prefix);
   Result<void> delete_address(int index, const inet::IpAddress& ip, uint8_t prefix);
@@ -37,13 +41,17 @@ class Netlink {
   // A route of its own for one address, as add_route() but by way of `path`.
   Result<void> add_host_route(const inet::IpAddress& ip, const Path& path);
   Result<void> delete_host_route(const inet::IpAddress& ip, const Path& path);
+  // One that add_host_route() has made, whichever its path: also in a process that has died since.
+  Result<void> delete_host_route(const inet::IpAddress& ip);
 
  private:
   explicit Netlink(net::Fd fd) : fd_(std::move(fd)) {}
   class Message;
   Result<void> address(uint16_t type, uint16_t flags, int index, const inet::IpAddress& ip, uint8_t prefix);
-  Result<void> route(uint16_t type, uint16_t flags, const Path& path, const inet::Cidr& destination);
-  Result<void> transact(Message& message, const char* what, Path* path = nullptr);
+  Result<void> route(uint16_t type, uint16_t flags, const Path& path, const inet::Cidr& destination, uint8_t protocol);
+  // `on_reply` gets the type and body of what comes before the kernel's verdict.
+  using OnReply = std::function<void(uint16_t type, ByteView body)>;
+  Result<void> transact(Message& message, const char* what, const OnReply& on_reply = {});
 
   net::Fd fd_;
   uint32_t sequence_ = 0;

@@ -88,8 +88,16 @@ bool TunDevice::has_udp_offload() const noexcept { return impl_->udp_offload; }
 
 Result<void> TunDevice::apply(const TunSettings& settings) {
   auto result = impl_->interface.apply(settings);
-  if (result && !impl_->failed) impl_->watcher->watch(true, false);
+  if (result) start_reading();
   return result;
+}
+
+Result<void> TunDevice::keep_outside(const std::vector<inet::IpAddress>& addresses, bool afresh) {
+  return impl_->interface.keep_outside(addresses, afresh);
+}
+
+void TunDevice::start_reading() {
+  if (!impl_->failed) impl_->watcher->watch(true, false);
 }
 
 void TunDevice::on_readable() {

@@ -18,7 +18,8 @@ namespace smartvpn::forward {
 
 struct TunOptions {
   std::string name;     // "": the kernel chooses; "vpn%d" gives the first free number
-  int fd = -1;          // a tun device that the host opened and attached; duplicated, nothing is deleted
+  int fd = -1;          // a tun device that the host opened and attached; duplicated, nothing is deleted. What
+                        // both descriptors share becomes non-blocking
   bool offload = true;  // false: no virtio header, single packets only
   std::string path;     // configuration path for errors
 };
@@ -66,13 +67,22 @@ class TunDevice final : private net::FdHandler {
   // On failure what this call had added is taken back.
   Result<void> apply(const TunSettings& settings);
 
+  // Addresses that are about to be dialled, while routes of ours may be up that would draw them into the device:
+  // they get host routes as TunSettings::outside, until the next apply(). `afresh`: those that exist, and those that
+  // a dead process has left, are made anew, because the host's own network may have changed under them.
+  Result<void> keep_outside(const std::vector<inet::IpAddress>& addresses, bool afresh);
+
+  // In place of apply(), for an adopted device that the host has set up: begins to read and sets nothing, so it
+  // needs no privilege.
+  void start_reading();
+
   // Packets to the kernel that have passed inet::classify(), and super-packets that have passed inspect().
   // Runs of TCP packets of one batch go over as one, after their checksums were verified. Views are valid
   // during the call only. Drops are told by name, before it returns.
   void write(std::span<const PacketView> batch);
 
   const std::string& name() const noexcept { return name_; }
-  int index() const noexcept { return index_; }
+  int index() const noexcept { return index_; }  // 0: an adopted device of another network namespace
   bool has_offload() const noexcept;      // super-packets both ways; otherwise they are cut here
   bool has_udp_offload() const noexcept;  // the kernel takes UDP ones too
 

@@ -20,25 +20,51 @@ TunSettings settings_of(const EngineNetwork& network) {
 
 }  // namespace
 
-TunEngine::TunEngine(net::Loop& loop, TunOptions options) : loop_(loop), options_(std::move(options)) {}
+TunEngine::TunEngine(net::Loop& loop, TunOptions options, InternetAccess internet)
+    : loop_(loop), options_(std::move(options)), internet_(std::move(internet)) {}
 TunEngine::~TunEngine() { stop(); }
 
 Result<void> TunEngine::start(const EngineNetwork& network, EngineSink& sink) {
   sink_ = &sink;
   auto device = TunDevice::open(loop_, options_, sink.engine_pool(), *this);
   if (!device) return device.error();
-  auto result = (*device)->apply(settings_of(network));
-  if (!result) {
-    Error error = result.error();
-    if (error.path.empty()) error.path = options_.path;
-    return error;
-  }
+  if (auto result = set_up(**device, network); !result) return result;
+  network_ = network;
   name_ = (*device)->name();
   device_ = std::move(*device);
   return {};
 }
 
+// A device of the host's has the routes that the host gave it.
+Result<void> TunEngine::set_routes(const std::vector<inet::Cidr>& routes) {
+  if (!device_ || options_.fd >= 0) return {};
+  EngineNetwork changed = network_;
+  changed.routes = routes;
+  if (auto result = device_->apply(settings_of(changed)); !result) return result;
+  network_ = std::move(changed);
+  return {};
+}
+
+// The table comes last, so that a device that fails leaves none behind.
+Result<void> TunEngine::set_up(TunDevice& device, const EngineNetwork& network) {
+  auto at = [](Error error, const std::string& path) {
+    if (error.path.empty()) error.path = path;
+    return error;
+  };
+  if (options_.fd >= 0) {
+    device.start_reading();
+  } else if (auto result = device.apply(settings_of(network)); !result) {
+    return at(result.error(), options_.path);
+  }
+  if (!internet_.masquerade) return {};
+  auto table = Masquerade::create(loop_, {device.name(), internet_.out_interface, network.subnets});
+  if (!table) return at(table.error(), "/tun/masquerade");
+  masquerade_ = std::move(*table);
+  return {};
+}
+
 void TunEngine::stop() {
+  masquerade_.reset();
   device_.reset();
   sink_ = nullptr;
 }

@@ -6,19 +6,28 @@
 #include <vector>
 
 #include "forward/engine.hpp"
+#include "forward/tun/masquerade.hpp"
 #include "forward/tun/tun_device.hpp"
 
 namespace smartvpn::forward {
 
+// Whether clients reach the internet by this host's addresses; see masquerade.hpp.
+struct InternetAccess {
+  bool masquerade = false;
+  std::string out_interface;  // "": any
+};
+
+// A device of the host's (TunOptions::fd) is used as it is: its addresses, routes, MTU and state are the host's.
 class TunEngine final : public Engine, private TunHandler {
  public:
-  TunEngine(net::Loop& loop, TunOptions options);
+  TunEngine(net::Loop& loop, TunOptions options, InternetAccess internet = {});
   ~TunEngine() override;
 
   // UNSUPPORTED in a build without tun; SYSTEM when the kernel refuses.
   Result<void> start(const EngineNetwork& network, EngineSink& sink) override;
   void write(std::span<const PacketView> batch) override;
   bool takes_super_packets() const override;
+  Result<void> set_routes(const std::vector<inet::Cidr>& routes) override;
   void stop() override;
   std::string device_name() const override { return name_; }
 
@@ -28,10 +37,15 @@ class TunEngine final : public Engine, private TunHandler {
   void on_tun_failed(const Error& error) override;
 
   net::Loop& loop_;
+  Result<void> set_up(TunDevice& device, const EngineNetwork& network);
+
   const TunOptions options_;
+  const InternetAccess internet_;
   EngineSink* sink_ = nullptr;
+  EngineNetwork network_;
   std::string name_;
   std::unique_ptr<TunDevice> device_;
+  std::unique_ptr<Masquerade> masquerade_;
 };
 
 }  // namespace smartvpn::forward

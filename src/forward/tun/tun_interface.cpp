@@ -48,7 +48,7 @@ Result<void> TunInterface::apply(const TunSettings& settings) {
   auto old_routes = routes_;
   std::vector<inet::IpAddress> old_pins;
   for (const Pin& pin : pins_) old_pins.push_back(pin.ip);
-  auto result = pin_outside(*netlink, settings, routes);
+  auto result = pin_outside(*netlink, settings.outside, routes);
   if (result) result = add_missing(*netlink, settings.addresses, routes);
   if (!result) {
     unpin(*netlink, old_pins);
@@ -63,13 +63,23 @@ Result<void> TunInterface::apply(const TunSettings& settings) {
   return {};
 }
 
+Result<void> TunInterface::keep_outside(const std::vector<inet::IpAddress>& addresses, bool afresh) {
+  auto netlink = Netlink::open();
+  if (!netlink) return netlink.error();
+  if (afresh) {
+    for (const auto& ip : addresses) (void)netlink->delete_host_route(ip);
+    std::erase_if(pins_, [&](const Pin& pin) { return has(addresses, pin.ip); });
+  }
+  return pin_outside(*netlink, addresses, routes_);
+}
+
 // Before new routes hide the way. Where the old ones hide it already (the server has moved, or the host's network
 // has changed under a host route of ours), they are lifted for the question.
-Result<void> TunInterface::pin_outside(Netlink& netlink, const TunSettings& settings,
+Result<void> TunInterface::pin_outside(Netlink& netlink, const std::vector<inet::IpAddress>& outside,
                                        const std::vector<inet::Cidr>& routes) {
   bool lifted = false;
   Result<void> result;
-  for (const auto& ip : settings.outside) {
+  for (const auto& ip : outside) {
     auto covers = [&](const inet::Cidr& route) { return route.contains(ip); };
     if (std::none_of(routes.begin(), routes.end(), covers)) continue;
     auto path = netlink.path_to(ip);
@@ -90,10 +100,16 @@ Result<void> TunInterface::pin_outside(Netlink& netlink, const TunSettings& sett
 
 Result<void> TunInterface::pin(Netlink& netlink, const inet::IpAddress& ip, const Path& path) {
   if (path.local || path.index == index_) return {};
+  auto mine = [&](const Pin& pin) { return pin.ip == ip; };
   auto result = netlink.add_host_route(ip, path);
-  if (!result && result.error().system_errno == EEXIST) return {};  // ours from before, or the host's
+  if (!result && result.error().system_errno == EEXIST) {
+    if (std::any_of(pins_.begin(), pins_.end(), mine)) return {};
+    // The host's own stays. What a dead process has left becomes ours, so that it goes in the end.
+    if (!netlink.delete_host_route(ip)) return {};
+    result = netlink.add_host_route(ip, path);
+  }
   if (!result) return result;
-  std::erase_if(pins_, [&](const Pin& old) { return old.ip == ip; });
+  std::erase_if(pins_, mine);
   pins_.push_back({ip, path});
   return {};
 }

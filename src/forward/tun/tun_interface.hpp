@@ -14,6 +14,8 @@ class TunInterface {
 
   // See TunDevice::apply().
   Result<void> apply(const TunSettings& settings);
+  // See TunDevice::keep_outside().
+  Result<void> keep_outside(const std::vector<inet::IpAddress>& addresses, bool afresh);
   // Takes back host routes and, for a device that stays, routes and addresses. What fails has gone by itself.
   void remove_all(bool device_stays) noexcept;
 
@@ -22,7 +24,8 @@ class TunInterface {
     inet::IpAddress ip;
     Path path;
   };
-  Result<void> pin_outside(Netlink& netlink, const TunSettings& settings, const std::vector<inet::Cidr>& routes);
+  Result<void> pin_outside(Netlink& netlink, const std::vector<inet::IpAddress>& outside,
+                           const std::vector<inet::Cidr>& routes);
   Result<void> pin(Netlink& netlink, const inet::IpAddress& ip, const Path& path);
   void unpin(Netlink& netlink, const std::vector<inet::IpAddress>& keep);
   Result<void> add_missing(Netlink& netlink, const std::vector<InterfaceAddress>& addresses,

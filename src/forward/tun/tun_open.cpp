@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "forward/tun/netlink.hpp"
 #include "forward/tun/virtio_header.hpp"
 
 namespace smartvpn::forward {
@@ -41,6 +42,8 @@ Result<void> attach(OpenedTun& tun, const TunOptions& options, bool virtio) {
   if (virtio && ioctl(tun.fd.get(), TUNSETVNETHDRSZ, &size) != 0)
     return system_error(errno, "cannot set the virtio header", options.path);
   tun.virtio_size = virtio ? VirtioHeader::kSize : 0;
+  tun.index = static_cast<int>(if_nametoindex(tun.name.c_str()));
+  if (tun.index == 0) return system_error(errno, "cannot find device " + tun.name, options.path);
   return {};
 }
 
@@ -55,6 +58,16 @@ Result<void> create(OpenedTun& tun, const TunOptions& options) {
   return result;
 }
 
+// TUNGETIFF cannot say it: the bit of IFF_NO_PI means something else there. Of a device in another network namespace
+// we have to believe it.
+Result<void> check_no_packet_information(int index, const std::string& path) {
+  if (index == 0) return {};
+  auto netlink = Netlink::open();
+  auto has = netlink ? netlink->has_packet_information(index) : Result<bool>(netlink.error());
+  if (!has || !*has) return {};
+  return make_error(Status::INVALID, "the device has packet information headers: open it with IFF_NO_PI", path);
+}
+
 // The host has chosen flags and header size; we follow them.
 Result<void> adopt(OpenedTun& tun, const TunOptions& options) {
   tun.adopted = true;
@@ -62,9 +75,11 @@ Result<void> adopt(OpenedTun& tun, const TunOptions& options) {
   ifreq request{};
   if (!tun.fd || ioctl(tun.fd.get(), TUNGETIFF, &request) != 0)
     return system_error(errno, "not an attached tun device: descriptor " + std::to_string(options.fd), options.path);
-  if (!(request.ifr_flags & IFF_TUN) || !(request.ifr_flags & IFF_NO_PI))
-    return make_error(Status::INVALID, "the device must have IFF_TUN and IFF_NO_PI", options.path);
+  if (!(request.ifr_flags & IFF_TUN))
+    return make_error(Status::INVALID, "the device carries Ethernet frames: open it with IFF_TUN", options.path);
   tun.name = request.ifr_name;
+  tun.index = static_cast<int>(if_nametoindex(tun.name.c_str()));
+  if (auto ok = check_no_packet_information(tun.index, options.path); !ok) return ok;
   if (!(request.ifr_flags & IFF_VNET_HDR)) return {};
   int size = 0;
   if (ioctl(tun.fd.get(), TUNGETVNETHDRSZ, &size) != 0 || size < static_cast<int>(VirtioHeader::kSize) ||
@@ -81,8 +96,6 @@ Result<OpenedTun> open_tun(const TunOptions& options) {
   OpenedTun tun;
   auto result = options.fd >= 0 ? adopt(tun, options) : create(tun, options);
   if (!result) return result.error();
-  tun.index = static_cast<int>(if_nametoindex(tun.name.c_str()));
-  if (tun.index == 0) return system_error(errno, "cannot find device " + tun.name, options.path);
   return tun;
 }
 

@@ -11,7 +11,7 @@ namespace smartvpn::forward {
 struct OpenedTun {
   net::Fd fd;
   std::string name;
-  int index = 0;
+  int index = 0;  // 0: adopted, of another network namespace
   bool adopted = false;
   size_t virtio_size = 0;    // bytes of header in front of each packet; 0: no header, no super-packets
   bool udp_offload = false;  // USO, kernel 6.2 and later

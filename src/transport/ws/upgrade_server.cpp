@@ -65,6 +65,7 @@ UpgradeServer::Outcome UpgradeServer::feed(ByteView in, size_t& consumed, bool d
     case HttpHead::Outcome::too_large:
       return outcome_ = refuse(431);
     case HttpHead::Outcome::done:
+      whole_request_ = true;
       break;
   }
   return outcome_ = decide(draining);

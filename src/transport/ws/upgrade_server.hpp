@@ -43,8 +43,13 @@ class UpgradeServer {
   // The complete answer, 101 or other; empty before an outcome.
   ByteView response() const noexcept { return as_bytes(response_); }
   uint16_t status() const noexcept { return status_; }  // of the answer; 0 before an outcome
+  // The request was read to its end, whatever came of it.
+  bool read_whole_request() const noexcept { return whole_request_; }
   bool was_health_check() const noexcept { return health_check_; }
   std::string_view subprotocol() const noexcept { return chosen_; }  // empty: none
+
+  // Takes back an answer that was not sent yet: the request is in order, but not from whom it comes.
+  void refuse_client(uint16_t status) { outcome_ = refuse(status); }
 
   // The request, for real_ip_header and logs.
   const HttpHead& request() const noexcept { return head_; }
@@ -63,6 +68,7 @@ class UpgradeServer {
   Outcome outcome_ = Outcome::need_more;
   uint16_t status_ = 0;
   bool health_check_ = false;
+  bool whole_request_ = false;
   std::string_view chosen_;
   std::string response_;
 };

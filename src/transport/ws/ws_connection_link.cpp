@@ -55,10 +55,23 @@ void ServerConnection::seek_admission() {
     stage_deadline_ = now() + listener_.options_.proxy_timeout;
     arm_timer();
   } else {
-    connection_.real_addr = connection_.peer_addr;
-    if (!admit()) return;
+    expect_client();
+    if (stage_ == Stage::gone) return;
   }
   stream_->start(*this);
+}
+
+// Whoever the PROXY header named (or the socket) is the client, or an HTTP proxy that will name it.
+void ServerConnection::expect_client() {
+  if (listener_.options_.real_ip.kind == RealIpHeader::Kind::off) {
+    if (!connection_.behind_proxy) connection_.real_addr = connection_.peer_addr;
+    admit();
+    return;
+  }
+  if (Reason reason = around_.host.admission().on_http_proxy(connection_); reason != Reason::none) return finish(reason);
+  connection_.real_addr.reset();
+  client_unknown_ = true;
+  expect_upgrade(listener_.options_.upgrade_timeout, UpgradeServer::Purpose::any);
 }
 
 // Phase 1, on the real address; nothing of the client's was read yet.
@@ -135,7 +148,7 @@ void ServerConnection::on_proxy_header() {
     connection_.tlvs.push_back({std::move(tlv.name), std::move(tlv.value)});
   if (header.is_local()) return on_local_header();
   connection_.real_addr = header.source;
-  admit();
+  expect_client();
 }
 
 // A health check of the proxy itself.
@@ -169,6 +182,7 @@ void ServerConnection::read_upgrade(ByteSpan& bytes) {
   auto outcome = upgrade_->feed(bytes, consumed, around_.host.draining());
   bytes = bytes.subspan(consumed);
   if (outcome == UpgradeServer::Outcome::need_more) return;
+  if (client_unknown_ && !settle_client()) return;
   if (!outlet_.write_raw(*stream_, tls_.get(), upgrade_->response())) return finish(Reason::out_of_memory);
   if (outcome == UpgradeServer::Outcome::upgraded) return start_session();
   Reason reason = local_header_                  ? Reason::proxy_local
@@ -177,6 +191,26 @@ void ServerConnection::read_upgrade(ByteSpan& bytes) {
                                                  : Reason::upgrade_malformed;
   std::string detail = reason == Reason::upgrade_malformed ? "answered " + std::to_string(upgrade_->status()) : "";
   finish(reason, detail, true);
+}
+
+// The request is complete: what it says of the client is judged before it gets its answer. An HTTP proxy takes a
+// stream that just ends for a broken server, so refusals are answered. Health checks are the proxy's own.
+bool ServerConnection::settle_client() {
+  if (upgrade_->was_health_check() || !upgrade_->read_whole_request()) return true;
+  Reason reason = Reason::upgrade_malformed;
+  auto client = find_client(upgrade_->request(), listener_.options_.real_ip, listener_.options_.trusts);
+  if (client) {
+    client_unknown_ = false;
+    connection_.real_addr = *client;
+    reason = around_.host.admission().on_real_address(connection_);
+    if (reason == Reason::none) return true;
+  }
+  upgrade_->refuse_client(!client ? 400 : reason == Reason::ip_block_list ? 403 : 503);
+  if (!outlet_.write_raw(*stream_, tls_.get(), upgrade_->response()))
+    finish(Reason::out_of_memory);
+  else
+    finish(reason, client ? std::string() : client.error().text, true);
+  return false;
 }
 
 void ServerConnection::flush() {

@@ -29,6 +29,10 @@ class ServerConnection final : public session::Link,
 
   // session::Link
   Drop send(Packet&& packet) override;
+  void set_gate(session::SendGate* gate) noexcept override;
+  void trim() noexcept override {
+    if (responder_) responder_->trim_queue();
+  }
   bool takes_super_packets() const override { return responder_ && responder_->peer_takes_super_packets(); }
   uint16_t mtu() const override { return responder_ ? responder_->mtu() : 0; }
   void close(Reason reason) noexcept override;
@@ -74,10 +78,12 @@ class ServerConnection final : public session::Link,
   size_t read_proxy_header(ByteView bytes);
   void on_proxy_header();
   void on_local_header();
+  void expect_client();
   bool admit();
   bool expect_upgrade(Duration within, UpgradeServer::Purpose purpose);
   void on_plain(ByteSpan bytes);
   void read_upgrade(ByteSpan& bytes);
+  bool settle_client();
   void start_session();
   void after_receive();
   void arm_timer();
@@ -106,11 +112,14 @@ class ServerConnection final : public session::Link,
   std::unique_ptr<ServerConnection> next_dead_;  // WsListener's
   Bytes waiting_handshake_;                      // message 1 that waits for the budget; at most kMaxInitiation
   Time stage_deadline_ = kNever;
+  std::optional<Duration> held_;  // what is left of it, while the host is asked
   uint64_t session_ = 0;
   uint64_t bytes_in_ = 0;
+  uint64_t messages_in_ = 0;
   size_t discarded_ = 0;
   Stage stage_ = Stage::proxy_header;
   bool local_header_ = false;
+  bool client_unknown_ = false;  // an HTTP header has yet to name the client
   bool reported_ = false;  // Admission::on_closed was called
   bool silent_ = false;
   bool counted_lingering_ = false;

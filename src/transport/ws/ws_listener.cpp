@@ -81,6 +81,13 @@ void WsListener::bury() noexcept {
   while (dead_) dead_ = std::move(dead_->next_dead_);
 }
 
+bool WsListener::deliver_verdict(uint64_t connection, const session::IdentityVerdict& verdict) noexcept {
+  auto it = connections_.find(connection);
+  if (it == connections_.end()) return false;
+  it->second->deliver_verdict(verdict);
+  return true;
+}
+
 void WsListener::set_options(ListenerOptions options) {
   options_ = std::move(options);
   for (auto& [id, connection] : connections_) connection->set_keys(options_.responder.keys);

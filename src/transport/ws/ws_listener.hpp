@@ -13,6 +13,7 @@
 #include "proxyproto/parser.hpp"
 #include "session/link.hpp"
 #include "session/responder.hpp"
+#include "transport/ws/forwarded.hpp"
 #include "transport/ws/upgrade_server.hpp"
 
 namespace smartvpn::ws {
@@ -28,6 +29,8 @@ struct ListenerOptions {
   proxyproto::Limits proxy_limits;
   Duration proxy_timeout = seconds(5);
   bool proxy_local_health = false;  // after LOCAL only GET /healthz may follow; otherwise it is closed
+  RealIpHeader real_ip;              // an HTTP proxy's, when it is not off
+  TrustedAddress trusts;             // whose word in that header is taken
   Duration upgrade_timeout = seconds(10);
   UpgradeServerConfig upgrade;
   session::ResponderConfig responder;
@@ -56,6 +59,9 @@ class WsListener {
   size_t connections() const { return connections_.size(); }
   // For new connections; live ones keep what they have.
   void set_tls(std::shared_ptr<const net::TlsContext> tls) { tls_ = std::move(tls); }
+
+  // The answer to Admission::on_identity that came later. False: not, or no longer, a connection of this listener.
+  bool deliver_verdict(uint64_t connection, const session::IdentityVerdict& verdict) noexcept;
 
   // For new connections, but for where it listens. Keys are for live ones too.
   void set_options(ListenerOptions options);

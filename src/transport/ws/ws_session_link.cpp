@@ -32,6 +32,7 @@ void ServerConnection::start_session() {
 
 void ServerConnection::on_message(bool, ByteSpan message) {
   if (responder_->closed()) return;
+  ++messages_in_;
   // A stranger's message 1 costs asymmetric operations: it waits for its turn. One is all that may wait.
   if (session_ == 0 && !responder_->authenticated()) {
     if (!waiting_handshake_.empty() || message.empty()) return responder_->close(Reason::handshake_failed, now());
@@ -52,6 +53,8 @@ void ServerConnection::run_handshake() noexcept {
 
 void ServerConnection::deliver_verdict(const session::IdentityVerdict& verdict) noexcept {
   if (stage_ != Stage::open) return;
+  if (held_) stage_deadline_ = now() + *held_;
+  held_.reset();
   responder_->decide(verdict, now());
   after_receive();
 }
@@ -77,11 +80,15 @@ bool ServerConnection::on_static_key(const PublicKey& key) { return around_.host
 
 void ServerConnection::on_identity(const session::Identity& identity) {
   auto verdict = around_.host.admission().on_identity(connection_, identity);
-  if (verdict) responder_->decide(*verdict, now());
+  if (verdict) return responder_->decide(*verdict, now());
+  // The time the host takes is not the client's: until it has answered, the responder's own deadline holds.
+  held_ = stage_deadline_ - now();
+  stage_deadline_ = kNever;
 }
 
 uint64_t ServerConnection::on_confirmed(Reason* why) {
   session_ = around_.host.on_confirmed(connection_, *this, why);
+  if (session_ != 0) responder_->ping();  // who watches wants the round trip now, not after the first silence
   return session_;
 }
 
@@ -108,6 +115,12 @@ Drop ServerConnection::send(Packet&& packet) {
   Drop drop = responder_->send(std::move(packet), now());
   flush_.request();
   return drop;
+}
+
+void ServerConnection::set_gate(session::SendGate* gate) noexcept {
+  if (!responder_) return;
+  responder_->set_gate(gate);
+  flush_.request();  // what a former gate held may go, or the timer stands elsewhere now
 }
 
 void ServerConnection::close(Reason reason) noexcept {
@@ -141,6 +154,8 @@ session::LinkFigures ServerConnection::figures() const {
   session::LinkFigures out;
   out.outer_bytes_in = bytes_in_;
   out.outer_bytes_out = outlet_.bytes_out();
+  out.outer_messages_in = messages_in_;
+  out.outer_messages_out = outlet_.messages_out();
   if (responder_) {
     out.queued_bytes = responder_->queued_bytes();
     out.last_heard = responder_->last_heard();

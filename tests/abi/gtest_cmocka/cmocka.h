@@ -40,6 +40,14 @@ __attribute__((noreturn, format(printf, 3, 4)))
 #endif
 void gtest_cmocka_fail(const char *file, int line, const char *format, ...);
 
+/* Reports the running test as skipped and leaves it. */
+#ifdef __GNUC__
+__attribute__((noreturn))
+#endif
+void gtest_cmocka_skip(const char *file, int line);
+
+#define skip() gtest_cmocka_skip(__FILE__, __LINE__)
+
 #define GTEST_CMOCKA_CHECK(condition, ...)                                \
   do {                                                                    \
     if (!(condition)) gtest_cmocka_fail(__FILE__, __LINE__, __VA_ARGS__); \

@@ -110,6 +110,24 @@ class World:
                 run(["ip", "-n", name, "addr", "add", address, "dev", "veth0"] + (["nodad"] if ":" in address else []))
             run(["ip", "-n", name, "link", "set", "veth0", "up"])
 
+    def add_internet(self, mtu=1500, forward=True):
+        """A third namespace behind the edge's device wan0, which knows no way to any inner network: edge
+        203.0.113.1 and 2001:db8:203::1, internet 203.0.113.9 and 2001:db8:203::9."""
+        self.internet = f"svi{os.getpid()}"
+        run(["ip", "netns", "add", self.internet])
+        self.namespaces.append(self.internet)
+        run(["ip", "link", "add", "wan0", "netns", self.edge, "type", "veth", "peer", "name", "wan0", "netns", self.internet])
+        run(["ip", "-n", self.internet, "link", "set", "lo", "up"])
+        for name, host in ((self.edge, 1), (self.internet, 9)):
+            run(["ip", "-n", name, "addr", "add", f"203.0.113.{host}/24", "dev", "wan0"])
+            run(["ip", "-n", name, "addr", "add", f"2001:db8:203::{host}/64", "dev", "wan0", "nodad"])
+            run(["ip", "-n", name, "link", "set", "wan0", "mtu", str(mtu), "up"])
+        if forward:
+            self.in_edge(["sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"])
+
+    def in_internet(self, command, **options):
+        return run(["ip", "netns", "exec", self.internet] + command, **options)
+
     def __exit__(self, kind, value, trace):
         for program in reversed(self.programs):
             program.close()
@@ -144,9 +162,10 @@ class World:
         program.wait_event("listening")
         return program
 
-    def connect(self, config, name="client", tun="svtun"):
+    def connect(self, config, name="client", tun="svtun", options=(), namespace=None):
         path = self.write(f"{name}.json", config)
-        return self.start([self.smartvpn, "connect", "--config", path, "--tun", tun, "--events"], self.client, name)
+        return self.start([self.smartvpn, "connect", "--config", path, "--tun", tun, "--events", *options],
+                          namespace or self.client, name)
 
     def in_client(self, command, **options):
         return run(["ip", "netns", "exec", self.client] + command, **options)

@@ -44,20 +44,20 @@ class TenMinutes(unittest.TestCase):
         for folder in ("/etc/smartvpn", "/var/lib/smartvpn", "/run/smartvpn"):
             text = text.replace(folder, self.world.folder + folder)
         # The default place of the control socket, which the page relies on.
-        for command in ("clients", "sessions", "reload", "stats"):
-            text = re.sub(rf"(?m)^smartvpn {command}\b", f"smartvpn {command} --control {self.world.folder}/run/smartvpn/control.sock", text)
+        socket = f"{self.world.folder}/run/smartvpn/control.sock"
+        text = re.sub(r"(?m)^(smartvpn (?:clients|sessions|reload|stats)\b.*)$", rf"\1 --control {socket}", text)
         return text
 
-    def command(self, who, text):
-        return ["ip", "netns", "exec", self.namespaces[who], "bash", "-euc", self.script(text)]
+    def command(self, who, text, before=""):
+        return ["ip", "netns", "exec", self.namespaces[who], "bash", "-euc", before + self.script(text)]
 
     def step(self, who, how, text):
         folder = self.world.folder + "/etc/smartvpn"
         os.makedirs(folder, exist_ok=True)
         if how == "background":
-            log = open(self.world.path(f"{who}.log"), "ab")
-            started = subprocess.Popen(self.command(who, "exec " + text), cwd=folder, env=self.environment, stdin=subprocess.DEVNULL,
-                                       stdout=log, stderr=log)
+            with open(self.world.path(f"{who}.log"), "ab") as log:
+                started = subprocess.Popen(self.command(who, text, "exec "), cwd=folder, env=self.environment,
+                                           stdin=subprocess.DEVNULL, stdout=log, stderr=log)
             self.addCleanup(self.end, started)
             return ""
         if how == "watch":
@@ -80,7 +80,7 @@ class TenMinutes(unittest.TestCase):
     def watch(self, who, text, folder):
         """What a person sees in three seconds, who then presses q."""
         master, slave = pty.openpty()
-        process = subprocess.Popen(self.command(who, "stty cols 160 rows 40; exec " + text), cwd=folder, env={**self.environment, "TERM": "xterm"},
+        process = subprocess.Popen(self.command(who, text, "stty cols 160 rows 40; exec "), cwd=folder, env={**self.environment, "TERM": "xterm"},
                                    stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
         os.close(slave)
         self.addCleanup(self.end, process)

@@ -65,5 +65,29 @@ TEST(PacketPool, ReusesBlocksAndKeepsHeadAndTailRoom) {
   EXPECT_FALSE(pool.take(PacketPool::kLarge + 1));
 }
 
+TEST(PacketPool, KeepsToItsLimit) {
+  PacketPool pool;
+  EXPECT_EQ(pool.room(), SIZE_MAX);
+  pool.set_limit(200000);
+  Packet large = pool.take(60000);
+  std::vector<Packet> small;
+  while (Packet packet = pool.take(100)) small.push_back(std::move(packet));
+  EXPECT_GT(small.size(), 20u);
+  EXPECT_LE(pool.bytes_held(), 200000u);
+  EXPECT_LT(pool.room(), small[0].capacity());
+  // Free blocks of the one size make way for the other.
+  small.clear();
+  EXPECT_TRUE(pool.take(60000));
+  EXPECT_LE(pool.bytes_held(), 200000u);
+  EXPECT_GT(pool.bytes_held(), pool.bytes_in_use());
+  // A lower limit takes nothing back, and gives nothing out.
+  pool.set_limit(1000);
+  EXPECT_EQ(pool.bytes_held(), pool.bytes_in_use());
+  EXPECT_FALSE(pool.take(100));
+  EXPECT_EQ(pool.room(), 0u);
+  large = Packet{};
+  EXPECT_EQ(pool.bytes_held(), 0u);
+}
+
 }  // namespace
 }  // namespace smartvpn

@@ -44,7 +44,7 @@ TEST(Document, RefusedSetLeavesItAsItWas) {
                {"/listen/0/transport", "\"quic\"", "UNSUPPORTED /listen/0/transport"},
                {"/listen/0/tls", "{\"key\":\"a\",\"key\":\"b\"}", "INVALID /listen/0/tls/key"},
                {"/listen/0/tls", "{\"key\":", "INVALID /listen/0/tls/key"},
-               {"/clients/0/subnets/0", "\"x\"", "UNSUPPORTED /clients/0/subnets"},
+               {"/clients/0/subnets/0", "\"x\"", "INVALID /clients/0/subnets/0"},
                {"listen", "[]", "INVALID listen"},
                {"/listen/0/~2", "1", "INVALID /listen/0/~2"},
                {"/listen/0/port", "", "INVALID /listen/0/port"},

@@ -186,6 +186,18 @@ TEST(ServerConfig, WrongTypesAndRanges) {
                {"/clients/0/expires_at", "\"tomorrow\""},
                {"/clients/0/expires_at", "-5"},
                {"/clients/0/max_sessions", "0"},
+               {"/clients/0/wireguard_public_key", "\"x\""},
+               {"/clients/0/wireguard_preshared_key", "\"x\""},
+               {"/clients/0/subnets/0", "\"192.168.7.1/24\""},
+               {"/clients/0/allow_overlap", "1"},
+               {"/clients/0/transports/0", "\"tcp\""},
+               {"/clients/0/session_policy", "\"drop\""},
+               {"/clients/0/priority", "65536"},
+               {"/clients/0/security/destination_allow_list/0", "\"x\""},
+               {"/clients/0/security/rate_limit/to_client_bytes_per_second", "-1"},
+               {"/keys/wireguard_private_key", "\"x\""},
+               {"/registry/store", "\"file\""},
+               {"/registry/keep_private_keys", "1"},
                {"/network", "true"}};
   for (const auto& c : cases)
     EXPECT_EQ(validated(Kind::server, {{c.pointer, c.value}}), std::string("INVALID ") + c.pointer) << c.value;
@@ -197,25 +209,35 @@ TEST(ServerConfig, KnownButNotBuiltIsUnsupportedNeverUnknown) {
     const char* value;
   } cases[] = {{"/listen/0/transport", "\"quic\""},
                {"/listen/0/transport", "\"wireguard\""},
-               {"/listen/0/real_ip_header", "\"forwarded\""},
-               {"/keys/wireguard_private_key", "\"x\""},
                {"/forwarding/mode", "\"nat\""},
                {"/forwarding/mode", "\"bridge\""},
-               {"/tun/fd", "3"},
-               {"/security/authorize", "\"required\""},
-               {"/registry/store", "\"sqlite\""},
-               {"/registry/path", "\"x\""},
-               {"/limits/threads", "2"},
-               {"/clients/0/wireguard_public_key", "\"x\""},
-               {"/clients/0/subnets", "[]"},
-               {"/clients/0/transports", "[\"quic\"]"}};
+               {"/limits/threads", "2"}};
   for (const auto& c : cases)
     EXPECT_EQ(validated(Kind::server, {{c.pointer, c.value}}), std::string("UNSUPPORTED ") + c.pointer) << c.value;
-  EXPECT_EQ(validated(Kind::server, {{"/clients/0/subnets/0", "\"10.0.0.0/8\""}}), "UNSUPPORTED /clients/0/subnets");
-  EXPECT_EQ(validated(Kind::server, {{"/listen/0/real_ip_header", "\"off\""}, {"/security/authorize", "\"off\""}}),
-            "OK");
   EXPECT_EQ(validated(Kind::server, {{"/network/subnets", R"(["10.8.0.0/24","10.9.0.0/24"])"}}),
             "UNSUPPORTED /network/subnets/1");
+}
+
+TEST(ServerConfig, TheHostIsAskedWhereItIsRequired) {
+  EXPECT_FALSE(server_with({}).security.authorize);
+  auto asked = server_with({{"/security/authorize", "\"required\""}, {"/security/authorize_timeout_ms", "100"}});
+  EXPECT_TRUE(asked.security.authorize);
+  EXPECT_EQ(asked.security.authorize_timeout_ms, 100u);
+  EXPECT_EQ(validated(Kind::server, {{"/security/authorize", "\"maybe\""}}), "INVALID /security/authorize");
+  EXPECT_EQ(validated(Kind::server, {{"/security/authorize_timeout_ms", "60001"}}),
+            "INVALID /security/authorize_timeout_ms");
+}
+
+TEST(ServerConfig, ARealIpHeaderNeedsItsListAndTheListAHeader) {
+  const char* header = "/listen/0/real_ip_header";
+  const char* list = "/listen/0/real_ip_trusted_proxies";
+  auto with = server_with({{header, "\"X-Forwarded-For\""}, {list, R"(["10.0.0.0/8"])"}});
+  EXPECT_EQ(with.listen[0].real_ip_header, "x-forwarded-for");
+  EXPECT_EQ(with.listen[0].keepalive_interval_ms, 20000u);
+  EXPECT_EQ(validated(Kind::server, {{header, "\"forwarded\""}}), std::string("INVALID ") + list);
+  EXPECT_EQ(validated(Kind::server, {{list, R"(["10.0.0.0/8"])"}}), std::string("INVALID ") + header);
+  EXPECT_EQ(validated(Kind::server, {{header, "\"no header\""}, {list, R"(["10.0.0.0/8"])"}}),
+            std::string("INVALID ") + header);
 }
 
 TEST(ServerConfig, MissingKeysAndEmptyLists) {
@@ -285,6 +307,61 @@ TEST(ServerConfig, ClientsAreUniqueAndTheirAddressesAssignable) {
     EXPECT_EQ(one(R"(,"addresses":[")" + std::string(address) + "\"]"), "INVALID /clients/0/addresses/0") << address;
   EXPECT_EQ(one(R"(,"max_sessions":2)"), "OK");
   EXPECT_EQ(one(R"(,"max_sessions":2,"addresses":["10.8.0.7"])"), "INVALID /clients/0/max_sessions");
+}
+
+TEST(ServerConfig, ReadsEveryKeyOfAClient) {
+  auto config = parse_server_config(R"({"listen":[{"transport":"websocket","port":1}],"keys":{"noise_private_key":")" +
+                                    kKeyA + R"(","wireguard_private_key":")" + kKeyB + R"("},
+    "network":{"wireguard_endpoint":"vpn.example.com:51820"},
+    "clients":[{"id":"site","noise_public_key":")" + kKeyA + R"(","wireguard_public_key":")" + kKeyB + R"(",
+      "wireguard_preshared_key":")" + kKeyB + R"(","subnets":["192.168.7.0/24","fd77::/48"],"allow_overlap":true,
+      "transports":["websocket","wireguard"],"session_policy":"refuse-new","priority":7,
+      "security":{"destination_allow_list":["192.0.2.0/24"],"destination_block_list":["192.0.2.9"],
+        "rate_limit":{"from_client_bytes_per_second":1,"from_client_burst_bytes":2,"to_client_bytes_per_second":3,
+                      "to_client_burst_bytes":4}}}]})");
+  ASSERT_TRUE(config) << config.error().path << " " << config.error().text;
+  EXPECT_EQ(format_key(config->keys.wireguard_private_key->view()), kKeyB);
+  EXPECT_EQ(config->network.wireguard_endpoint, "vpn.example.com:51820");
+  const ClientConfig& site = config->clients.at(0);
+  EXPECT_EQ(format_key(*site.wireguard_public_key), kKeyB);
+  EXPECT_EQ(format_key(site.wireguard_preshared_key->view()), kKeyB);
+  EXPECT_EQ(site.subnets.at(1).text(), "fd77::/48");
+  EXPECT_TRUE(site.allow_overlap);
+  EXPECT_EQ(site.transports, (std::vector<Transport>{Transport::websocket, Transport::wireguard}));
+  EXPECT_EQ(site.session_policy, SessionPolicy::refuse_new);
+  EXPECT_EQ(site.priority, 7u);
+  EXPECT_EQ(site.security.destination_allow_list.at(0), "192.0.2.0/24");
+  EXPECT_EQ(site.security.destination_block_list.at(0), "192.0.2.9");
+  EXPECT_EQ(site.security.rate_limit, (RateLimitConfig{1, 2, 3, 4}));
+}
+
+TEST(ServerConfig, ClientsSubnetsAreApartAndHaveOneWay) {
+  auto client = [](const std::string& id, const std::string& key, const std::string& more) {
+    return R"({"id":")" + id + R"(","noise_public_key":")" + key + "\"" + more + "}";
+  };
+  auto with = [&](const std::string& a, const std::string& b) {
+    return validated(Kind::server,
+                     {{"/clients", "[" + client("a", kKeyA, "," + a) + "," + client("b", kKeyB, "," + b) + "]"}});
+  };
+  const std::string site = R"("subnets":["192.168.0.0/16"])";
+  EXPECT_EQ(with(site, R"("subnets":["192.169.0.0/16"])"), "OK");
+  EXPECT_EQ(with(site, site), "INVALID /clients/1/subnets/0");
+  EXPECT_EQ(with(site, site + R"(,"allow_overlap":true)"), "INVALID /clients/1/subnets/0");
+  EXPECT_EQ(with(site, R"("subnets":["10.1.0.0/16","192.168.7.0/24"])"), "INVALID /clients/1/subnets/1");
+  EXPECT_EQ(with(site, R"("subnets":["192.168.7.0/24"],"allow_overlap":true)"), "OK");
+  for (auto subnet : {"10.8.0.0/16", "0.0.0.0/0", "::/0", "fd00:8::/96", "127.0.0.0/8"})
+    EXPECT_EQ(with(R"("subnets":[")" + std::string(subnet) + "\"]", R"("tags":[])"), "INVALID /clients/0/subnets/0")
+        << subnet;
+  EXPECT_EQ(with(R"("subnets":["10.1.0.0/16","10.1.0.0/16"])", R"("tags":[])"), "INVALID /clients/0/subnets/1");
+  EXPECT_EQ(with(site + R"(,"max_sessions":2)", R"("tags":[])"), "INVALID /clients/0/max_sessions");
+  const std::string wireguard = R"("wireguard_public_key":")" + kKeyB + "\"";
+  EXPECT_EQ(with(wireguard, wireguard), "INVALID /clients/1/wireguard_public_key");
+}
+
+TEST(ServerConfig, AStoreAndItsFileGoTogether) {
+  EXPECT_EQ(validated(Kind::server, {{"/registry/store", "\"sqlite\""}}), "INVALID /registry/path");
+  EXPECT_EQ(validated(Kind::server, {{"/registry/path", "\"/x\""}}), "INVALID /registry/path");
+  EXPECT_EQ(validated(Kind::server, {{"/registry/store", "\"sqlite\""}, {"/registry/path", "\"/x\""}}), "OK");
 }
 
 TEST(ServerConfig, OtherContradictions) {

@@ -1,19 +1,17 @@
 #include "export/wireguard_conf.hpp"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <cstdio>
-#include <filesystem>
-#include <fstream>
-
-#include "base/rng.hpp"
 #include "crypto/x25519.hpp"
+#include "support/shell.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace smartvpn::exports {
 namespace {
 
-namespace fs = std::filesystem;
+using ::smartvpn::testing::shell;
+using ::smartvpn::testing::ShellResult;
+using ::smartvpn::testing::TemporaryFolder;
 
 inet::IpAddress ip(const char* text) { return *inet::IpAddress::parse(text); }
 inet::Cidr cidr(const char* text) { return *inet::Cidr::parse(text); }
@@ -24,26 +22,9 @@ SecretKey key_of(uint8_t byte) {
   return key;
 }
 
-struct Output {
-  int status = -1;
-  std::string text;  // of both streams
-};
-
-Output run(const std::string& command) {
-  Output out;
-  FILE* pipe = popen((command + " 2>&1").c_str(), "r");
-  if (!pipe) return out;
-  char chunk[4096];
-  while (size_t n = fread(chunk, 1, sizeof chunk, pipe)) out.text.append(chunk, n);
-  out.status = pclose(pipe);
-  return out;
-}
-
 class WireguardConfTest : public ::testing::Test {
  protected:
   WireguardConfTest() {
-    std::string path = fs::temp_directory_path() / "wireguard_conf_XXXXXX";
-    folder_ = mkdtemp(path.data());
     conf_.private_key = &private_key_;
     conf_.preshared_key = &preshared_key_;
     conf_.addresses = {ip("10.8.0.9"), ip("fd00:8::9")};
@@ -54,29 +35,21 @@ class WireguardConfTest : public ::testing::Test {
     conf_.allowed_ips = {cidr("0.0.0.0/0"), cidr("::/0")};
     conf_.persistent_keepalive_s = 25;
   }
-  ~WireguardConfTest() override { fs::remove_all(folder_); }
-
-  std::string write(const std::string& name, const std::string& text) {
-    const fs::path path = folder_ / name;
-    std::ofstream(path) << text;
-    fs::permissions(path, fs::perms::owner_read | fs::perms::owner_write);
-    return path;
-  }
-
   // wg-quick removes what is its own; `wg setconf` then reads every line before it looks for the device,
   // so a device that cannot exist tells a file that was understood from one that was not.
   void expect_understood(const std::string& text) {
-    const Output stripped = run("wg-quick strip " + write("client.conf", text));
-    ASSERT_EQ(stripped.status, 0) << stripped.text;
+    const ShellResult stripped = shell("wg-quick strip " + folder_.write("client.conf", text) + " 2>&1");
+    ASSERT_EQ(stripped.exit_code, 0) << stripped.output;
     for (const char* of_wg_quick : {"Address", "DNS", "MTU"})
-      EXPECT_EQ(stripped.text.find(of_wg_quick), std::string::npos) << stripped.text;
-    const Output set = run("wg setconf no/such/device " + write("stripped.conf", stripped.text));
-    EXPECT_EQ(set.text.find("arsing error"), std::string::npos) << set.text;
-    EXPECT_EQ(set.text.find("nrecognized"), std::string::npos) << set.text;
-    EXPECT_NE(set.text.find("Unable to modify interface"), std::string::npos) << set.text;
+      EXPECT_EQ(stripped.output.find(of_wg_quick), std::string::npos) << stripped.output;
+    const ShellResult set =
+        shell("wg setconf no/such/device " + folder_.write("stripped.conf", stripped.output) + " 2>&1");
+    EXPECT_EQ(set.output.find("arsing error"), std::string::npos) << set.output;
+    EXPECT_EQ(set.output.find("nrecognized"), std::string::npos) << set.output;
+    EXPECT_NE(set.output.find("Unable to modify interface"), std::string::npos) << set.output;
   }
 
-  fs::path folder_;
+  TemporaryFolder folder_;
   SecretKey private_key_ = key_of(1), preshared_key_ = key_of(2);
   WireguardConf conf_;
 };

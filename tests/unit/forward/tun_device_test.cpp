@@ -135,10 +135,7 @@ TEST(TunDevice, ServersOwnAddressKeepsItsWayOutside) {
     ASSERT_TRUE(uplink.device->apply(settings).ok());
     auto netlink = Netlink::open();
     ASSERT_TRUE(netlink.ok());
-    ASSERT_TRUE(netlink
-                    ->add_host_route(*inet::IpAddress::parse("203.0.113.1"),
-                                     Path{uplink.device->index(), *inet::IpAddress::parse("192.0.2.1"), false})
-                    .ok());
+    ASSERT_TRUE(netlink->add_route(uplink.device->index(), *inet::Cidr::parse("203.0.113.1/32")).ok());
     ASSERT_TRUE(netlink->add_route(uplink.device->index(), *inet::Cidr::parse("0.0.0.0/0")).ok());
     ASSERT_TRUE(netlink->add_route(uplink.device->index(), *inet::Cidr::parse("::/0")).ok());
     auto way = [&](const char* ip) {
@@ -167,7 +164,7 @@ TEST(TunDevice, ServersOwnAddressKeepsItsWayOutside) {
     EXPECT_EQ(way("198.51.100.9"), uplink.device->index());
     EXPECT_FALSE(has_v4_route("076433C6", uplink.device->name())) << "host routes outside are taken back";
     EXPECT_FALSE(has_v4_route("096433C6", uplink.device->name()));
-    EXPECT_EQ(netlink->path_to(*inet::IpAddress::parse("203.0.113.1"))->gateway.text(), "192.0.2.1");
+    EXPECT_TRUE(has_v4_route("017100CB", uplink.device->name())) << "the host's own stays";
   });
 }
 
@@ -244,6 +241,49 @@ TEST(TunDevice, DeletedUnderneathFailsOnceAndRests) {
   });
 }
 
+// Before it dials again: default routes are up, the server may have moved, and so may the host.
+TEST(TunDevice, AddressesAboutToBeDialledStayOutsideOfRoutesThatAreUp) {
+  IN_NEW_NAMESPACE([] {
+    auto loop = make_loop();
+    TunEnd uplink, other;
+    uplink.open(*loop);
+    other.open(*loop);
+    TunSettings settings;
+    settings.addresses = {address("192.0.2.10", 24)};
+    ASSERT_TRUE(uplink.device->apply(settings).ok());
+    settings.addresses = {address("198.18.0.10", 24)};
+    ASSERT_TRUE(other.device->apply(settings).ok());
+    auto netlink = Netlink::open();
+    ASSERT_TRUE(netlink->add_route(uplink.device->index(), *inet::Cidr::parse("0.0.0.0/0")).ok());
+    const auto first = *inet::IpAddress::parse("203.0.113.1"), moved = *inet::IpAddress::parse("203.0.113.2");
+    // What a process that died has left.
+    ASSERT_TRUE(netlink->add_host_route(first, Path{other.device->index(), {}, false}).ok());
+    {
+      TunEnd vpn;
+      vpn.open(*loop);
+      ASSERT_TRUE(vpn.device->keep_outside({first}, false).ok());
+      EXPECT_EQ(netlink->path_to(first)->index, other.device->index()) << "it may still be somebody's";
+      settings = inner();
+      settings.routes = cidrs({"0.0.0.0/0"});
+      ASSERT_TRUE(vpn.device->apply(settings).ok());
+      ASSERT_TRUE(vpn.device->keep_outside({first, moved}, false).ok());
+      EXPECT_EQ(netlink->path_to(moved)->index, uplink.device->index());
+      ASSERT_TRUE(vpn.device->keep_outside({first, moved}, true).ok());
+      EXPECT_EQ(netlink->path_to(first)->index, uplink.device->index()) << "looked for anew";
+      EXPECT_EQ(netlink->path_to(*inet::IpAddress::parse("203.0.113.3"))->index, vpn.device->index());
+      ASSERT_TRUE(netlink->delete_route(uplink.device->index(), *inet::Cidr::parse("0.0.0.0/0")).ok());
+      ASSERT_TRUE(netlink->add_route(other.device->index(), *inet::Cidr::parse("0.0.0.0/0")).ok());
+      ASSERT_TRUE(vpn.device->keep_outside({moved}, true).ok());
+      EXPECT_EQ(netlink->path_to(moved)->index, other.device->index()) << "the host's network has changed";
+      settings.outside = {moved};
+      ASSERT_TRUE(vpn.device->apply(settings).ok());
+      EXPECT_EQ(netlink->path_to(first)->index, vpn.device->index()) << "only the server in use stays outside";
+    }
+    EXPECT_FALSE(netlink->delete_host_route(first).ok()) << "none of ours is left";
+    EXPECT_FALSE(netlink->delete_host_route(moved).ok());
+  });
+}
+
 TEST(TunDevice, AdoptedDeviceGetsBackWhatItHadAndStays) {
   IN_NEW_NAMESPACE([] {
     net::Fd host(::open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK));
@@ -270,6 +310,42 @@ TEST(TunDevice, AdoptedDeviceGetsBackWhatItHadAndStays) {
     options.fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     net::Fd null(options.fd);
     EXPECT_FALSE(TunDevice::open(*loop, options, end.pool, end.recorder).ok());
+  });
+}
+
+TEST(TunEngine, UsesADeviceOfTheHostsAsItIs) {
+  IN_NEW_NAMESPACE([] {
+    net::Fd host(::open("/dev/net/tun", O_RDWR | O_CLOEXEC));
+    ifreq request{};
+    request.ifr_flags = static_cast<short>(IFF_TUN | IFF_NO_PI);
+    std::strcpy(request.ifr_name, "hosts0");
+    ASSERT_EQ(ioctl(host.get(), TUNSETIFF, &request), 0);
+    auto netlink = Netlink::open();
+    const int index = static_cast<int>(if_nametoindex("hosts0"));
+    ASSERT_TRUE(netlink->set_up(index, 1333).ok());
+    ASSERT_TRUE(netlink->add_address(index, *inet::IpAddress::parse("10.8.0.1"), 24).ok());
+    auto loop = make_loop();
+    testing::RecordingSink sink;
+    TunOptions options;
+    options.fd = host.get();
+    TunEngine engine(*loop, options);
+    EngineNetwork network;
+    network.subnets = cidrs({"10.8.0.0/24", "fd00:8::/64"});
+    network.gateways = {*inet::IpAddress::parse("10.8.0.1"), *inet::IpAddress::parse("fd00:8::1")};
+    network.routes = cidrs({"192.168.7.0/24"});
+    auto result = engine.start(network, sink);
+    ASSERT_TRUE(result.ok()) << result.error().text;
+    EXPECT_FALSE(engine.takes_super_packets());
+    EXPECT_EQ(interface_mtu("hosts0"), 1333);
+    EXPECT_EQ(v6_flags("fd000008000000000000000000000001"), "") << "no address but the host's";
+    EXPECT_FALSE(has_v4_route("0007A8C0", "hosts0"));
+    Bytes ping = testing::echo_request("10.8.0.2", "10.8.0.1");
+    PacketView view{ping, 0, 1};
+    engine.write({&view, 1});
+    ASSERT_TRUE(run_until(*loop, [&] { return !sink.packets.empty(); }));
+    engine.stop();
+    EXPECT_TRUE(has_v4_address("10.8.0.1"));
+    EXPECT_EQ(interface_mtu("hosts0"), 1333);
   });
 }
 

@@ -29,11 +29,15 @@ TEST(Reconfigure, TellsLiveClientsNewRoutesAndDns) {
   ServerSetup setup;
   RunningServer server{setup};
   auto tunnel = connect(client_config(server.create_client("alice"), "host"));
+  auto told = *tunnel->subscribe(telemetry::kAllEvents, 16);
   setup.network = R"(,"dns":["10.8.0.53"],"routes":["10.8.0.0/24","192.0.2.0/24"])";
   ASSERT_TRUE(reconfigure(server, setup));
   EXPECT_TRUE(reaches(*tunnel, [](const tunnel::TunnelInfo& info) {
     return info.dns.size() == 1 && info.dns[0].text() == "10.8.0.53" && info.routes.size() == 2;
   }));
+  auto changed = told->next(kWaitMs);
+  ASSERT_TRUE(changed) << "the tunnel's host hears of it";
+  EXPECT_EQ((*changed)->type(), EventType::log);
   auto event = server.wait(EventType::reconfigured);
   ASSERT_TRUE(event);
   EXPECT_STREQ(event->text("changes"), R"({"/somewhere":"applied"})");
@@ -96,6 +100,23 @@ TEST(Reconfigure, AServerChangesItsKeyWithoutLosingAClient) {
   EXPECT_TRUE(reaches(*tunnel, [&](const tunnel::TunnelInfo& info) {
     return info.state == tunnel::State::connected && info.attempts > 1;
   }));
+}
+
+TEST(Reconfigure, CreatesTheClientsThatAreMissingAndLeavesTheOthersAlone) {
+  ServerSetup setup;
+  RunningServer server{setup};
+  server.create_client("alice");
+  auto alice = server.server->client_get("alice");
+  auto key = [](const PublicKey& pub) { return "\"" + format_key(pub) + "\""; };
+  auto bob = crypto::generate_key_pair(system_rng());
+  setup.extra = R"(,"clients":[{"id":"alice","noise_public_key":)" + key(alice->noise_public_key) +
+                R"(,"description":"another"},{"id":"bob","noise_public_key":)" + key(bob.pub) + "}]";
+  ASSERT_TRUE(reconfigure(server, setup));
+  EXPECT_EQ(server.server->client_get("alice")->description, "");
+  EXPECT_EQ(server.server->client_get("bob")->noise_public_key, bob.pub);
+  setup.extra.clear();
+  ASSERT_TRUE(reconfigure(server, setup));
+  EXPECT_TRUE(server.server->client_get("bob")) << "and nobody is removed";
 }
 
 TEST(Reconfigure, WhatDoesNotCompileChangesNothing) {

@@ -26,6 +26,15 @@ TEST(Liveness, ServersIntervalIsTheClients) {
   EXPECT_EQ(pair.client_handler.rtts.size() - before, 5u);
 }
 
+TEST(Liveness, ClientsOwnIntervalGoesBeforeTheServers) {
+  SessionPair pair;
+  pair.client_config.keepalive_interval = seconds(10);
+  ASSERT_TRUE(pair.connect());
+  const size_t before = pair.client_handler.rtts.size();
+  pair.run_for(seconds(101));
+  EXPECT_EQ(pair.client_handler.rtts.size() - before, 10u);
+}
+
 TEST(Liveness, RoundTripsAreMeasuredUnderTrafficToo) {
   SessionPair pair;
   ASSERT_TRUE(pair.connect());

@@ -160,5 +160,73 @@ TEST(FlowHash, SeparatesFlowsAndKeepsThemTogether) {
   EXPECT_NE(flow_hash(v6, 1), flow_hash(v6, 2));
 }
 
+// Lets `budget` bytes go until it is told otherwise.
+struct TestGate final : SendGate {
+  bool open(Time) const noexcept override { return budget > 0; }
+  void passed(size_t bytes, Time) noexcept override { budget -= static_cast<int64_t>(bytes); }
+  Time opens_at() const noexcept override { return at; }
+  int64_t budget = 0;
+  Time at = kStart + seconds(1);
+};
+
+TEST_F(SendQueueTest, AGateLetsGoWhatItAllowsAndSaysWhenToComeBack) {
+  TestGate gate;
+  gate.budget = 1500;
+  queue.set_gate(&gate);
+  for (int i = 0; i < 3; ++i) queue.push(packet(1), kStart);
+  EXPECT_TRUE(queue.ready(kStart));
+  EXPECT_EQ(queue.next_release(), kNever);
+  EXPECT_TRUE(queue.pop(kStart, &dropped));
+  EXPECT_TRUE(queue.pop(kStart, &dropped));
+  EXPECT_FALSE(queue.ready(kStart));
+  EXPECT_FALSE(queue.pop(kStart, &dropped));
+  EXPECT_EQ(queue.next_release(), gate.at);
+  EXPECT_FALSE(queue.empty());
+  gate.budget = 1000;
+  // Whoever waits for the socket now is not woken by the gate again and again.
+  queue.look_at_gate(kStart);
+  EXPECT_EQ(queue.next_release(), kNever);
+  EXPECT_TRUE(queue.pop(kStart, &dropped));
+  EXPECT_TRUE(queue.empty());
+}
+
+TEST_F(SendQueueTest, WhatALimitMadeWaitIsDroppedForTheLimit) {
+  TestGate gate;
+  queue.set_gate(&gate);
+  queue.push(packet(1), kStart);
+  EXPECT_EQ(queue.drop_name(), Drop::queue_full);
+  EXPECT_FALSE(queue.pop(kStart, &dropped));
+  EXPECT_EQ(queue.drop_name(), Drop::rate_limit);
+  gate.budget = 1000;
+  EXPECT_TRUE(queue.pop(kStart, &dropped));
+  EXPECT_EQ(queue.drop_name(), Drop::queue_full);
+}
+
+TEST_F(SendQueueTest, WithoutItsGateEverythingGoes) {
+  TestGate gate;
+  queue.set_gate(&gate);
+  queue.push(packet(1), kStart);
+  EXPECT_FALSE(queue.pop(kStart, &dropped));
+  queue.set_gate(nullptr);
+  EXPECT_EQ(queue.next_release(), kNever);
+  EXPECT_TRUE(queue.pop(kStart, &dropped));
+}
+
+TEST_F(SendQueueTest, TakesNoMoreMemoryThanTheRoomItIsGiven) {
+  uint64_t lost = 0;
+  for (int i = 0; i < 100; ++i) {
+    lost += queue.push(packet(1, 3000), kStart, 300000);  // in large blocks
+    ASSERT_LE(queue.memory(), 300000u);
+    ASSERT_EQ(queue.memory(), pool.bytes_in_use());
+  }
+  EXPECT_EQ(lost + queue.packets(), 100u);
+  EXPECT_EQ(queue.trim(70000), 3u);
+  EXPECT_EQ(queue.packets(), 1u);
+  EXPECT_LE(queue.memory(), 70000u);
+  EXPECT_EQ(queue.trim(0), 1u);
+  EXPECT_TRUE(queue.empty());
+  EXPECT_EQ(queue.memory(), 0u);
+}
+
 }  // namespace
 }  // namespace smartvpn::session

@@ -1,0 +1,48 @@
+// What the server remembers of a registered client over all its sessions: counters that survive its
+// reconnects, and the rate limits that its sessions share. An account is opened by a client's first
+// session and gone when the client is removed, so there are never more than registered clients; sessions
+// that still end hold theirs. Shard thread only.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "acl/token_bucket.hpp"
+#include "telemetry/counters.hpp"
+
+namespace smartvpn::server {
+
+struct ClientAccount {
+  telemetry::SessionCounters ended;  // of its sessions that are over
+  uint64_t sessions_total = 0;
+  int64_t last_seen_ms = 0;  // wall clock, of its sessions that are over
+  acl::TokenBucket from_client, to_client;
+};
+
+class ClientAccounts {
+ public:
+  // The client's account, made if it has none.
+  std::shared_ptr<ClientAccount> open(const std::string& client_id) {
+    auto& account = accounts_[client_id];
+    if (!account) account = std::make_shared<ClientAccount>();
+    return account;
+  }
+  // Null for a client that never had a session.
+  const ClientAccount* find(const std::string& client_id) const {
+    auto it = accounts_.find(client_id);
+    return it == accounts_.end() ? nullptr : it->second.get();
+  }
+  void remove(const std::string& client_id) noexcept { accounts_.erase(client_id); }
+  size_t size() const noexcept { return accounts_.size(); }
+
+  template <class Fn>
+  void for_each(Fn&& fn) const {
+    for (const auto& [id, account] : accounts_) fn(id, *account);
+  }
+
+ private:
+  std::unordered_map<std::string, std::shared_ptr<ClientAccount>> accounts_;
+};
+
+}  // namespace smartvpn::server

@@ -1,0 +1,21 @@
+// See memory_guard.hpp.
+#include "server/memory_guard.hpp"
+
+namespace smartvpn::server {
+
+MemoryGuard::MemoryGuard(uint64_t ceiling, bool tls, PacketPool& pool) noexcept
+    : ceiling_(ceiling), connection_(kConnection + (tls ? kTls : 0)), pool_(pool) {
+  apply();
+}
+
+void MemoryGuard::set_ceiling(uint64_t ceiling) noexcept {
+  ceiling_ = ceiling;
+  apply();
+}
+
+void MemoryGuard::apply() noexcept {
+  others_ = connections_ * connection_ + sessions_ * kSession + events_ * kEvent;
+  pool_.set_limit(ceiling_ == 0 ? SIZE_MAX : ceiling_ > others_ ? static_cast<size_t>(ceiling_ - others_) : 0);
+}
+
+}  // namespace smartvpn::server

@@ -1,0 +1,70 @@
+// How the registry is changed: on the caller's thread, one change at a time, through three stations. The
+// shard checks and reserves, the store writes, the shard commits and acts on live sessions. Only the caller
+// waits for the disk; the shard runs two short commands, and nothing is answered before all of it is done.
+#pragma once
+
+#include <functional>
+#include <mutex>
+#include <optional>
+
+#include "registry/client_changes.hpp"
+#include "registry/registry.hpp"
+#include "server/client_directory.hpp"
+#include "server/client_forms.hpp"
+#include "server/server.hpp"
+
+namespace smartvpn::server {
+
+class Shard;
+
+// A change on its way through the shard.
+struct RegistryChange {
+  registry::Draft draft;
+  std::vector<ClientListsPtr> lists;  // of each step; null: as before
+  std::vector<const char*> names;     // of each step, for client_changed; null: not told
+  size_t told = 0;                    // steps whose event went out
+};
+
+// Any thread.
+class RegistryHub {
+ public:
+  using Command = std::function<Result<void>(Shard&)>;
+  // Runs the command on the shard's thread and waits for it: its result, BAD_STATE if there is no such thread
+  // (any more), LIMIT or NO_MEMORY if it could not be asked now.
+  using OnShard = std::function<Result<void>(const Command&)>;
+
+  RegistryHub(OnShard on_shard, registry::KeyRules rules) : on_shard_(std::move(on_shard)), rules_(rules) {}
+
+  // Before the shard's thread runs: fills its copy from the store, and creates those of `clients` that are
+  // missing. Paths of errors begin with "/clients/<index>".
+  Result<void> start(std::unique_ptr<registry::Store> store, Shard& shard,
+                     const std::vector<config::ClientConfig>& clients);
+  // Gives the store up; afterwards every change is BAD_STATE.
+  void stop();
+
+  // All of them or none. Paths begin with "/<change>". With an `expected_revision` other than 0: CONFLICT if that is
+  // not the registry's.
+  Result<AppliedChanges> apply(const std::vector<ClientChange>& changes, uint64_t expected_revision);
+  // The same for one change, with paths inside the client's JSON.
+  Result<AppliedChanges> apply_one(const ClientChange& change);
+  // Those that are missing; as start().
+  Result<void> declare(const std::vector<config::ClientConfig>& clients);
+
+ private:
+  class Drafting;
+  // These three with `mutex_` held.
+  Result<AppliedChanges> run(const std::vector<ClientChange>& changes, uint64_t expected_revision,
+                             const OnShard& on_shard, bool quiet);
+  Result<void> declare(const std::vector<config::ClientConfig>& clients, const OnShard& on_shard, bool quiet);
+  Result<void> store_and_commit(Drafting& drafting, const ServerFacts& facts, const OnShard& on_shard,
+                                AppliedChanges& out);
+  // What is decided must reach the copy, also when memory or the shard's queue is short for a while.
+  static Result<void> insist(const OnShard& on_shard, const Command& command);
+
+  const OnShard on_shard_;
+  const registry::KeyRules rules_;
+  std::mutex mutex_;  // one change at a time, the store's write included
+  std::unique_ptr<registry::Store> store_;
+};
+
+}  // namespace smartvpn::server
