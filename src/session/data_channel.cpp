@@ -32,7 +32,7 @@ bool DataChannel::install(KeyMaterial&& material) noexcept {
 }
 
 bool DataChannel::can_send(Time now) const noexcept {
-  return current_.live && !stale(current_, now) && current_.sent < kRejectAfterMessages;
+  return current_.live && !stale(current_, now) && current_.sent < timing_.reject_after_messages;
 }
 
 void DataChannel::seal(ByteSpan message) noexcept {
@@ -63,7 +63,7 @@ DataChannel::Opened DataChannel::open(const MessageHeader& header, ByteSpan mess
   }
   drop = Drop::replayed;
   if (ordered_ && header.counter != epoch->expected) return bad;
-  if (header.counter >= kRejectAfterMessages) return bad;
+  if (header.counter >= timing_.reject_after_messages) return bad;
 
   crypto::OpenJob job;
   job.counter = header.counter;

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "base/clock.hpp"
+#include "session/replay_window.hpp"
 
 namespace smartvpn::session {
 
@@ -29,6 +30,7 @@ struct Timing {
   Duration rekey_retry = seconds(15);    // a client asks again when no answer came
   Duration rekey_min_gap = seconds(5);   // a server answers at most one rekey in this time
   uint64_t rekey_after_messages = uint64_t{1} << 60;
+  uint64_t reject_after_messages = kRejectAfterMessages;  // at most; more under one key neither seals nor opens
 };
 
 }  // namespace smartvpn::session

@@ -31,7 +31,7 @@ class RawClient {
     Bytes prologue = {'s', 'm', 'a', 'r', 't', 'v', 'p', 'n', '/', '1', static_cast<uint8_t>(config.carrier)};
     append(prologue, hello.bytes().subspan(16));
     noise::Initiator noise(rng_, key_, server_key_.pub, prologue);
-    Bytes message = {1, 0, 0, 0, 0x44, 0x33, 0x22, 0x11, 0, 0, 0, 0, 0, 0, 0, 0};
+    Bytes message = initiation_header;
     noise.mix_hash(message);
     if (!noise.write_message(payload.empty() ? ByteView(standard) : payload, message)) return false;
     server->receive(message, now);
@@ -87,6 +87,7 @@ class RawClient {
   ResponderConfig config;
   ServerRecorder handler;
   std::optional<Responder> server;
+  Bytes initiation_header = {1, 0, 0, 0, 0x44, 0x33, 0x22, 0x11, 0, 0, 0, 0, 0, 0, 0, 0};
   Bytes response;  // payload of message 2
   uint32_t remote_index = 0;
   uint64_t counter = 0;

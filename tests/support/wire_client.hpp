@@ -64,6 +64,8 @@ class WireClient final : private session::InitiatorHandler {
     send_frame(ws::Opcode::binary, message);
     return true;
   }
+  // An inner packet for the next data message, which say_next() sends.
+  bool give(ByteView packet) { return initiator_->send(pool_.copy_of(packet), monotonic_now()) == Drop::none; }
   // All of the handshake up to the first data message.
   bool connect(ByteView before = {}) {
     return upgrade(before) && hear_hello() && say_next() && hear() && initiator_->established() && say_next();

@@ -14,6 +14,7 @@ constexpr size_t kLocalDiscardBytes = 16 * 1024;
 constexpr Duration kLocalDiscardTime = seconds(1);
 constexpr Duration kLocalHealthTime = seconds(3);
 constexpr Duration kLingerTime = seconds(1);
+constexpr size_t kLingerBytes = 256 * 1024;  // what a refused stranger may still send meanwhile
 
 }  // namespace
 
@@ -109,6 +110,10 @@ void ServerConnection::take_bytes(ByteSpan bytes) {
     discarded_ += bytes.size();
     if (discarded_ > kLocalDiscardBytes) bury();
     return;
+  }
+  if (stage_ == Stage::lingering && counted_lingering_) {
+    discarded_ += bytes.size();
+    if (discarded_ > kLingerBytes) return bury();
   }
   if (stage_ != Stage::upgrade && stage_ != Stage::open) return;
   if (!tls_) return on_plain(bytes);

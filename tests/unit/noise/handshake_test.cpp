@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "crypto/aead_oneshot.hpp"
 #include "support/scripted_rng.hpp"
 
 namespace smartvpn::noise {
@@ -265,6 +266,19 @@ TEST_F(NoiseHandshake, PresharedKeysMustBeGivenAndEqual) {
   EXPECT_FALSE(run(&psk, &other));
   EXPECT_FALSE(run(nullptr, &psk));
   EXPECT_FALSE(run(&psk, nullptr));
+  EXPECT_FALSE(run(nullptr, nullptr)) << "none at all is not one of zeros";
+}
+
+TEST_F(NoiseHandshake, APayloadThatDoesNotOpenLeavesNothing) {
+  Initiator a = initiator();
+  Bytes first = message1(a);
+  first.back() ^= 1;
+  Responder b = responder();
+  b.mix_hash(kHeader);
+  ASSERT_TRUE(b.read_static(first));
+  Bytes payload(kHeader.begin(), kHeader.end());
+  EXPECT_FALSE(b.read_payload(payload));
+  EXPECT_TRUE(payload.empty());
 }
 
 TEST(NoiseCipherState, RefusesTheLastNonceForBothDirections) {
@@ -280,7 +294,10 @@ TEST(NoiseCipherState, RefusesTheLastNonceForBothDirections) {
   const Bytes before = wire;
   EXPECT_FALSE(sender.encrypt_with_ad({}, kPayload, wire));
   EXPECT_EQ(wire, before);
-  EXPECT_FALSE(receiver.decrypt_with_ad({}, wire, plain));
+  // A message that is right but for the nonce, which the protocol keeps back.
+  Bytes reserved(crypto::kTagSize);
+  crypto::chacha20_poly1305_seal(key.view(), crypto::counter_nonce(~uint64_t{0}), {}, {}, reserved.data());
+  EXPECT_FALSE(receiver.decrypt_with_ad({}, reserved, plain));
 }
 
 TEST(NoiseCipherState, ABadMessageLeavesTheCounterAlone) {
@@ -307,7 +324,14 @@ TEST(NoiseCipherState, TransportMessagesStopAt65535Bytes) {
   EXPECT_FALSE(state.encrypt_with_ad({}, Bytes(kMaxMessage - 15), out));
   EXPECT_TRUE(state.encrypt_with_ad({}, Bytes(kMaxMessage - 16), out));
   EXPECT_EQ(out.size(), kMaxMessage);
-  EXPECT_FALSE(state.decrypt_with_ad({}, Bytes(kMaxMessage + 1), out));
+  // Longer ones are refused although they would open.
+  for (size_t size : {kMaxMessage, kMaxMessage + 1}) {
+    Bytes wire(size);
+    crypto::chacha20_poly1305_seal(key.view(), crypto::counter_nonce(0), {},
+                                   ByteView(wire).first(size - crypto::kTagSize), wire.data());
+    CipherState receiver(key.clone());
+    EXPECT_EQ(receiver.decrypt_with_ad({}, wire, out), size == kMaxMessage);
+  }
 }
 
 }  // namespace

@@ -51,6 +51,14 @@ TEST(UpgradeRefusal, NothingBehindARefusedRequestIsLookedAt) {
   EXPECT_TRUE(becomes_idle(server));
 }
 
+// stop() that does not wait comes back before the data thread has heard of it.
+bool drains(RunningServer& server) {
+  return eventually([&] {
+    RawSocket probe(server.port());
+    return ask(probe, kHealthRequest) == "HTTP/1.1 503 Service Unavailable";
+  });
+}
+
 TEST(UpgradeRefusal, ADrainingServerAnswers503) {
   RunningServer server{ServerSetup()};
   auto tunnel = connect(client_config(server.create_client("alice"), "testing", R"(,"reconnect":{"enabled":false})"));
@@ -59,6 +67,7 @@ TEST(UpgradeRefusal, ADrainingServerAnswers503) {
   ASSERT_FALSE(begun);
   EXPECT_EQ(begun.error().status, Status::AGAIN);
   EXPECT_EQ(server.server->state(), server::State::draining);
+  ASSERT_TRUE(drains(server));
   RawSocket health(server.port()), upgrade(server.port());
   EXPECT_EQ(ask(health, kHealthRequest), "HTTP/1.1 503 Service Unavailable");
   EXPECT_EQ(ask(upgrade, kUpgradeRequest), "HTTP/1.1 503 Service Unavailable");
@@ -78,6 +87,7 @@ TEST(UpgradeRefusal, AHalfOpenConnectionIsNoSessionOnceTheServerDrains) {
   ASSERT_TRUE(client.say_next());
   ASSERT_TRUE(client.hear());
   ASSERT_FALSE(server.server->stop(kWaitMs, 0));
+  ASSERT_TRUE(drains(server));
   ASSERT_TRUE(client.say_next());  // would have been the first data
   while (client.hear()) continue;
   ASSERT_TRUE(client.closed);

@@ -85,6 +85,14 @@ TEST(Keepalive, AsksAgainBeforeItJudgesAfterASleep) {
   EXPECT_EQ(k.next_deadline(), start + seconds(630));
 }
 
+TEST(Keepalive, NobodyCanAskForMoreThanAPingASecond) {
+  const Time start = Time(seconds(100));
+  Keepalive k{Timing{}};
+  k.set_interval(milliseconds(1));
+  k.start(start);
+  EXPECT_EQ(k.next_deadline(), start + seconds(1));
+}
+
 TEST(Keepalive, PongCountsOnceAndOnlyForARecentPing) {
   const Time start = Time(seconds(100));
   Keepalive k{Timing{}};

@@ -275,6 +275,7 @@ TEST(Handshake, SecondInitiationBeforeConfirmationEndsIt) {
   pair.server->receive(initiation, pair.now);
   EXPECT_TRUE(pair.server->closed());
   pair.server->decide(pair.server_handler.verdict, pair.now);  // too late, and harmless
+  EXPECT_FALSE(pair.server->pull(pair.now)) << "whoever broke a rule gets no answer";
   EXPECT_EQ(pair.server_handler.closes, 1);
 }
 
@@ -341,6 +342,33 @@ TEST(Handshake, UnknownTypesFromAStrangerAreIgnoredAFewTimes) {
   strange[0] = 200;
   server.receive(strange, pair.now);
   EXPECT_TRUE(server.closed());
+}
+
+// The kernel's generator may say zero, or the same twice.
+TEST(Handshake, AnIndexIsNeverZero) {
+  class ZeroFirst final : public Rng {
+   public:
+    void fill(ByteSpan out) noexcept override {
+      if (out.size() != 4 || zeros_ == 0) return seeded_.fill(out);
+      --zeros_;
+      std::fill(out.begin(), out.end(), uint8_t{0});
+    }
+
+   private:
+    SeededRng seeded_{8};
+    int zeros_ = 5;
+  };
+  SessionPair pair;
+  ZeroFirst rng;
+  crypto::AeadEngine engine;
+  Initiator client(pair.client_config, pair.client_handler, engine, pair.pool, rng);
+  client.start(pair.now);
+  Bytes hello(kHeaderSize + kChallengeSize);
+  hello[0] = 3;
+  client.receive(hello, pair.now);
+  Packet initiation = client.pull(pair.now);
+  ASSERT_TRUE(initiation);
+  EXPECT_NE(load_le32(initiation.bytes().data() + 4), 0u);
 }
 
 TEST(Handshake, BothEndsStartAfreshOnANewConnection) {

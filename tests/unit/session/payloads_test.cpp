@@ -127,6 +127,29 @@ TEST(Payloads, WrongFieldsAreRefused) {
   EXPECT_FALSE(decode_response(Bytes{0, 0}));
 }
 
+TEST(Payloads, ListsAreBoundedWhenReadToo) {
+  struct List {
+    Bytes entry;
+    size_t most;
+  };
+  const List lists[] = {{{4, 4, 0, 10, 0, 0, 1}, kMaxAddresses},
+                        {{5, 4, 0, 10, 0, 0, 1}, kMaxDns},
+                        {{6, 5, 0, 32, 10, 0, 0, 1}, kMaxRoutes}};
+  for (const auto& [entry, most] : lists) {
+    Bytes encoded;
+    for (size_t i = 0; i < most; ++i) append(encoded, entry);
+    EXPECT_TRUE(decode_parameters(encoded)) << int(entry[0]);
+    append(encoded, entry);
+    EXPECT_FALSE(decode_parameters(encoded)) << int(entry[0]);
+  }
+}
+
+TEST(Payloads, AnAnnouncedLimitIsNeverMoreThanTheProtocols) {
+  const Bytes boast = {1, 3, 4, 0, 0xff, 0xff, 0xff, 0xff};
+  EXPECT_EQ(decode_initiation(boast)->max_plaintext, kMaxPlaintext);
+  EXPECT_EQ(decode_parameters(ByteView(boast).subspan(1))->max_plaintext, kMaxPlaintext);
+}
+
 TEST(Payloads, UnknownStatusReadsAsDenied) {
   auto r = decode_response(Bytes{99, 1});
   ASSERT_TRUE(r);

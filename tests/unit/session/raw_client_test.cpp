@@ -38,6 +38,32 @@ TEST(RawClient, MalformedPayloadFailsLikeABadHandshake) {
   }
 }
 
+// Right in every byte the hash covers, but for what the header may not say.
+TEST(RawClient, AnInitiationWithoutAnIndexOrWithACounterFailsLikeABadHandshake) {
+  const Bytes bad[] = {{1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
+                       {1, 0, 0, 0, 0x44, 0x33, 0x22, 0x11, 1, 0, 0, 0, 0, 0, 0, 0},
+                       {1, 0, 0, 0, 0x44, 0x33, 0x22, 0x11, 0, 0, 0, 0, 0, 0, 0, 0x80}};
+  for (const Bytes& header : bad) {
+    RawClient c;
+    c.initiation_header = header;
+    EXPECT_FALSE(c.connect());
+    EXPECT_EQ(c.handler.closed.reason, Reason::handshake_failed);
+    EXPECT_EQ(c.server->websocket_close_code(), 1008);
+    EXPECT_TRUE(c.handler.identities.empty());
+  }
+}
+
+TEST(RawClient, AWantedMtuIsHeldBetweenTheLeastAndTheGrants) {
+  const std::pair<uint16_t, uint16_t> cases[] = {{0, 1420}, {1, kMinMtu}, {kMinMtu, kMinMtu}, {1400, 1400},
+                                                 {1420, 1420}, {1421, 1420}, {65535, 1420}};
+  for (auto [wanted, given] : cases) {
+    RawClient c;
+    ASSERT_TRUE(c.connect(Bytes{1, 2, 2, 0, static_cast<uint8_t>(wanted), static_cast<uint8_t>(wanted >> 8)}));
+    c.say({});
+    EXPECT_EQ(c.server->mtu(), given) << wanted;
+  }
+}
+
 TEST(RawClient, NewerVersionAndUnknownFieldsAreAnsweredWithOurs) {
   RawClient c;
   ASSERT_TRUE(c.connect(Bytes{7, 200, 3, 0, 1, 2, 3}));
@@ -158,6 +184,19 @@ TEST(RawClient, MessageOverTheLimitEndsTheSession) {
   EXPECT_FALSE(c.server->closed());
   c.say(Bytes(kMaxPlaintext + 1, 0));
   EXPECT_TRUE(c.server->closed());
+}
+
+TEST(RawClient, NothingActsAfterTheEnd) {
+  RawClient c;
+  ASSERT_TRUE(c.connect());
+  c.say(RawClient::packet());
+  c.server->close(Reason::disconnected, c.now);
+  c.hear();
+  c.say(RawClient::packet() + RawClient::ping(1));
+  EXPECT_EQ(c.handler.packets_seen, 1u);
+  EXPECT_EQ(c.handler.all_dropped(), 0u);
+  EXPECT_TRUE(c.hear().empty());
+  EXPECT_EQ(c.handler.closes, 1);
 }
 
 TEST(RawClient, UnknownTypeIsIgnoredInASession) {

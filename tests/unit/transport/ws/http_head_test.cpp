@@ -98,6 +98,16 @@ TEST(HttpHead, IsBoundedInBytes) {
   EXPECT_EQ(read_whole("GET /" + std::string(100000, 'a')), Outcome::too_large);
 }
 
+TEST(HttpHead, NoConfigurationRaisesItAbove64KiB) {
+  HttpHeadLimits limits;
+  limits.max_bytes = size_t{1} << 20;
+  const std::string start = "GET / HTTP/1.1\r\nA: ";
+  auto of_size = [&](size_t size) { return start + std::string(size - start.size() - 4, 'x') + "\r\n\r\n"; };
+  EXPECT_EQ(read_whole(of_size(65534), limits), Outcome::done);
+  EXPECT_EQ(read_whole(of_size(65536), limits), Outcome::too_large);
+  EXPECT_EQ(read_whole(of_size(200000), limits), Outcome::too_large);
+}
+
 TEST(HttpHead, IsBoundedInFields) {
   std::string text = "GET / HTTP/1.1\r\n";
   for (int i = 0; i < 64; ++i) text += "A: b\r\n";

@@ -1,6 +1,8 @@
 // The rules of RFC 6455 for messages, fragments, control frames and limits, each in both roles.
 #include "transport/ws/message_machine.hpp"
 
+#include <malloc.h>
+
 #include "support/ws_machine_fixture.hpp"
 
 namespace smartvpn::ws {
@@ -187,6 +189,22 @@ TEST_P(MachineRules, TheLimitCountsAllFragments) {
 TEST_P(MachineRules, AnAbsurdLengthIsRefusedNotReserved) {
   feed_hex(role() == Role::server ? "82ff7fffffffffffffff01020304" : "827f7fffffffffffffff");
   expect_failed(1009);
+}
+
+// Who announces sixty megabytes and sends ten bytes costs about ten bytes.
+TEST_P(MachineRules, MemoryFollowsWhatCameNotWhatWasAnnounced) {
+  Limits limits = roomy();
+  limits.max_message = size_t{64} << 20;
+  machine_.set_limits(limits);
+  const auto before = mallinfo2();
+  Bytes data = frame(Opcode::binary, std::string(60 << 20, 'x'));
+  data.resize(20);
+  data.shrink_to_fit();
+  machine_.feed(data, recorder_);
+  EXPECT_EQ(machine_.state(), State::open);
+  EXPECT_GT(machine_.buffered(), 0u);
+  const auto after = mallinfo2();
+  EXPECT_LT(after.hblkhd + after.uordblks, before.hblkhd + before.uordblks + (size_t{1} << 20));
 }
 
 TEST_P(MachineRules, FragmentsAreCounted) {

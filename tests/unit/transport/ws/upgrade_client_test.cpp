@@ -88,6 +88,8 @@ TEST_F(UpgradeClientTest, RefusesEveryAnswerThatIsNotProof) {
            right(""),
            right("Upgrade: h2c\r\n"),
            right("Upgrade: websocket, h2c\r\n"),
+           right("Upgrade: websocket\r\nUpgrade: websocket\r\n"),
+           right("Upgrade: websocket\r\nUpgrade: h2c\r\n"),
            right("Upgrade: websocket\r\n", ""),
            right("Upgrade: websocket\r\n", "Connection: close\r\n"),
            right("Upgrade: websocket\r\n", "Connection: Upgrade\r\n", ""),

@@ -133,6 +133,10 @@ TEST_F(UpgradeServerTest, RefusesWhatTheHandshakeForbids) {
            "GET /tunnel HTTP/1.1\r\nHost:\r\n" + up + conn + v13 + kKey + kProto + "\r\n",
            request(up + conn + v13 + kKey + kProto, "GET /tunnel HTTP/1.0"),
            request(up + conn + v13 + kKey + kProto + "Content-Length: 3\r\n"),
+           request(up + conn + v13 + kKey + kProto + "Content-Length: 1\r\n"),
+           request(up + conn + v13 + kKey + kProto + "Content-Length: 00\r\n"),
+           request(up + conn + v13 + kKey + kProto + "Content-Length: 0\r\nContent-Length: 7\r\n"),
+           request(up + conn + v13 + kKey + kProto + "Content-Length: +0\r\n"),
            request(up + conn + v13 + kKey + kProto + "Transfer-Encoding: chunked\r\n"),
            std::string("garbage\r\n\r\n"),
        }) {
