@@ -6,7 +6,13 @@
 
 #include "support/session_pair.hpp"
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+// Sanitizers have an allocator of their own; gcc and clang tell differently that one is there.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SMARTVPN_TEST_SANITIZED 1
+#endif
+#endif
+#if !defined(SMARTVPN_TEST_SANITIZED) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 
 namespace {
 size_t allocations = 0;
