@@ -129,7 +129,8 @@ void DnsSwitch::hold_lock() {
 
 void DnsSwitch::apply(const std::string& device, const std::vector<std::string>& servers) {
   if (servers.empty()) return undo();
-  if (way_ != Way::none && device == device_ && servers == servers_) return;
+  if (applied_ && way_ != Way::file && device == device_ && servers == servers_) return;
+  applied_ = false;
   device_ = device;
   servers_ = servers;
   if (uses_resolved()) {
@@ -142,6 +143,7 @@ void DnsSwitch::apply(const std::string& device, const std::vector<std::string>&
     way_ = Way::file;
     set_name_servers(kResolvConf, servers);
   }
+  applied_ = true;
 }
 
 // All names go to the tunnel's servers, also where other links have domains of their own.

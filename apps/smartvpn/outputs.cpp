@@ -28,6 +28,8 @@ SecretText qr_code(const std::string& text, smartvpn_qr_form form) {
 void print(const std::string& text) {
   std::fwrite(text.data(), 1, text.size(), stdout);
   if (text.empty() || text.back() != '\n') std::fputc('\n', stdout);
+  // Now, while what it tells can still be taken back.
+  if (std::fflush(stdout) != 0) throw Failure{kExitRuntime, "", "standard output could not be written"};
 }
 
 }  // namespace

@@ -41,6 +41,7 @@ void PrivateFile::commit(std::string_view content) {
     if (done <= 0) throw Failure{kExitRuntime, path_, std::strerror(errno)};
     content.remove_prefix(static_cast<size_t>(done));
   }
+  if (::fsync(fd_.get()) != 0 && errno != EINVAL) throw Failure{kExitRuntime, path_, std::strerror(errno)};
   bool renamed = written_ == path_ || std::rename(written_.c_str(), path_.c_str()) == 0;
   if (!renamed) throw Failure{kExitRuntime, path_, std::strerror(errno)};
   written_.clear();

@@ -102,7 +102,10 @@ smartvpn_status smartvpn_server_endpoint(const smartvpn_server* server, size_t i
 }
 
 smartvpn_status smartvpn_server_reload_certificates(smartvpn_server* server, smartvpn_error** err) {
-  return call<ServerObject>(server, err, [](ServerObject& object) { return object.server->reload_certificates(); });
+  return call<ServerObject>(server, err, [](ServerObject& object) {
+    std::lock_guard lock(object.reconfiguring);  // or a path that is being changed would come back
+    return object.server->reload_certificates();
+  });
 }
 
 smartvpn_status smartvpn_server_set_callbacks(smartvpn_server* server, const smartvpn_callbacks* callbacks,

@@ -207,9 +207,14 @@ Result<ServerConfig> parse_server_config(std::string_view text) {
 }
 
 Result<ClientConfig> parse_client_config(std::string_view text) {
-  Json json;
-  if (auto parsed = parse_json(text, {}, json); !parsed) return std::move(parsed).error();
   const KeyNode& client = *key_tree(Kind::server).child("clients")->element();
+  Json json;
+  struct Wiper {
+    const KeyNode& node;
+    Json& json;
+    ~Wiper() { wipe_secrets(node, json); }
+  } wiper{client, json};
+  if (auto parsed = parse_json(text, {}, json); !parsed) return std::move(parsed).error();
   if (auto checked = check_structure(client, json, {}, false); !checked) return std::move(checked).error();
   if (!json.contains("id")) return make_error(Status::INVALID, "is required", "/id");
   return build_client_config(json);

@@ -93,7 +93,7 @@ constexpr KeySpec kKeys[] = {
   {.path = "/security/authorize_timeout_ms", .type = Type::integer, .min = 100, .max = 60000, .fallback = "5000", .doc = "How long it may take to answer.", .effect = Effect::applied},
 
   {.path = "/session", .type = Type::object, .doc = "Sessions of the native protocol."},
-  {.path = "/session/keepalive_interval_ms", .type = Type::integer, .min = 1000, .max = 600000, .fallback = "30000", .doc = "Silence after which a ping goes out. Not set: 20000 on listeners behind proxies, 30000 on others.", .effect = Effect::applied},
+  {.path = "/session/keepalive_interval_ms", .type = Type::integer, .min = 1000, .max = 600000, .doc = "Silence after which a ping goes out. Not set: 20000 on listeners behind proxies, 30000 on others.", .effect = Effect::applied},
 
   {.path = "/registry", .type = Type::object, .doc = "Where registered clients are kept."},
   {.path = "/registry/store", .type = Type::choice, .fallback = "\"memory\"", .doc = "`memory`: gone when the server stops; `sqlite`: a file.", .values = "memory|sqlite", .unsupported = kStoresNotBuilt},

@@ -241,8 +241,9 @@ std::vector<std::string> Registry::expire_rotations(int64_t now_ms) {
     ClientPtr old = share(id);
     auto over = std::make_shared<Client>(*old);
     over->rotation.reset();
-    unindex(*old);
-    index(std::move(over));
+    index(std::move(over));  // first: without memory the client stays what it was
+    by_key_.erase(old->rotation->noise_public_key);
+    rotating_.erase(id);
   }
   return out;
 }

@@ -3,6 +3,8 @@
 
 #include <poll.h>
 
+#include <new>
+
 namespace smartvpn::server {
 namespace {
 
@@ -11,15 +13,19 @@ template <class Queue, class Callback>
 void serve(std::shared_ptr<Queue>& queue, const Callback& callback, const char* name,
            const std::function<void(const char*)>& on_exception) {
   if (!queue) return;
-  auto item = queue->next(0);
-  if (!item) {
-    if (item.error().status == Status::CLOSED) queue.reset();
-    return;
-  }
   try {
-    callback(**item);
-  } catch (...) {
-    on_exception(name);
+    auto item = queue->next(0);
+    if (!item) {
+      if (item.error().status == Status::CLOSED) queue.reset();
+      return;
+    }
+    try {
+      callback(**item);
+    } catch (...) {
+      on_exception(name);
+    }
+  } catch (const std::bad_alloc&) {
+    // Of the queue's or the report's: the next turn tries again.
   }
 }
 

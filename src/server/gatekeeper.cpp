@@ -186,6 +186,9 @@ const Gatekeeper::Admitted* Gatekeeper::confirm(const session::Connection& conne
   // The entry may have changed between message 2 and the first data, or be another's by now.
   auto found = parts_.clients.find(entry.admitted.client_id);
   if (!found.client || found.number != entry.admitted.client_number) return nullptr;
+  // The lists too: the host may have taken long, and changed them meanwhile.
+  *why = parts_.plan.connection_policy.judge(ip_of(connection.real_addr));
+  if (*why != Reason::none) return nullptr;
   *why = judge(connection, entry.admitted.key, found);
   if (*why != Reason::none) return nullptr;
   *why = Reason::disconnected;  // other addresses by now: it may come again for them

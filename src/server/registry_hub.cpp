@@ -175,9 +175,8 @@ Result<registry::Client> RegistryHub::Drafting::updated(const registry::Client& 
   return registry::updated_client(before, to_spec(*patched));
 }
 
-Result<void> RegistryHub::start(std::unique_ptr<registry::Store> store, Shard& shard,
+Result<void> RegistryHub::start(const Hold&, std::unique_ptr<registry::Store> store, Shard& shard,
                                 const std::vector<config::ClientConfig>& clients) {
-  std::lock_guard lock(mutex_);
   auto stored = store->load();
   if (!stored) return stored.error();
   auto revision = store->revision();

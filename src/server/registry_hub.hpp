@@ -35,9 +35,13 @@ class RegistryHub {
 
   RegistryHub(OnShard on_shard, registry::KeyRules rules) : on_shard_(std::move(on_shard)), rules_(rules) {}
 
-  // Before the shard's thread runs: fills its copy from the store, and creates those of `clients` that are
+  // No change runs while it lives. To be had before the server's own lock, as changes have them.
+  using Hold = std::unique_lock<std::mutex>;
+  Hold hold() { return Hold(mutex_); }
+
+  // Before the shard's thread runs, within a hold: fills its copy from the store, and creates those of `clients` that are
   // missing. Paths of errors begin with "/clients/<index>".
-  Result<void> start(std::unique_ptr<registry::Store> store, Shard& shard,
+  Result<void> start(const Hold& hold, std::unique_ptr<registry::Store> store, Shard& shard,
                      const std::vector<config::ClientConfig>& clients);
   // Gives the store up; afterwards every change is BAD_STATE.
   void stop();

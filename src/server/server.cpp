@@ -4,20 +4,20 @@
 
 namespace smartvpn::server {
 
-Result<void> Server::Impl::open_registry() {
+Result<void> Server::Impl::open_registry(const RegistryHub::Hold& hold) {
   auto store = open_store(registry_config_);
   if (!store) return store.error();
-  return registry_.start(std::move(*store), *shard_, shard_->config().clients);
+  return registry_.start(hold, std::move(*store), *shard_, shard_->config().clients);
 }
 
 Result<void> Server::Impl::start() {
-  auto started = start_locked();
+  auto started = start_locked(registry_.hold());
   // Not under the lock, which a change on its way may be waiting for.
   if (!started && state() == State::stopped) registry_.stop();
   return started;
 }
 
-Result<void> Server::Impl::start_locked() {
+Result<void> Server::Impl::start_locked(const RegistryHub::Hold& hold) {
   std::lock_guard lock(mutex_);
   if (state_ != State::created) return make_error(Status::BAD_STATE, "a server is started once");
   auto fail = [&](const Error& error) -> Result<void> {
@@ -27,7 +27,7 @@ Result<void> Server::Impl::start_locked() {
     return error;
   };
   if (auto ok = start_dispatcher(); !ok) return fail(ok.error());
-  if (auto ok = open_registry(); !ok) return fail(ok.error());
+  if (auto ok = open_registry(hold); !ok) return fail(ok.error());
   if (auto ok = shard_->open(); !ok) return fail(ok.error());
   auto thread = net::Thread::start("svpn-shard0", [this] {
     shard_->run();

@@ -24,8 +24,8 @@ class Server::Impl {
                   {config.keys.wireguard_private_key.has_value(), config.registry.keep_private_keys}) {}
 
   Result<void> start();
-  Result<void> start_locked();
-  Result<void> open_registry();
+  Result<void> start_locked(const RegistryHub::Hold& hold);
+  Result<void> open_registry(const RegistryHub::Hold& hold);
   State state() const {
     std::lock_guard lock(mutex_);
     return state_;

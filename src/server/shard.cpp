@@ -242,7 +242,12 @@ void Shard::tick() {
   gatekeeper_->tick();
   reporter_.tick(now);
   memory_.set_events(hub_.waiting());
-  if (memory_.is_tight()) sessions_.for_each([](LiveSession& session) { session.link->trim(); });
+  if (memory_.is_tight()) {
+    sessions_.for_each([&](LiveSession& session) {
+      session.link->trim();
+      if (session.limits) session.counters.drop(Drop::rate_limit, session.limits->held.trim(packets_.room() / 8));
+    });
+  }
   expire();
 }
 

@@ -137,6 +137,7 @@ class Shard final : public session::Host {
   uint64_t next_connection_id_ = 1;
   int64_t started_ms_ = 0;
   bool draining_ = false, closing_ = false;
+  bool reconfigured_ = false;  // since the start: handshakes that began before it were told the old network
 };
 
 }  // namespace smartvpn::server

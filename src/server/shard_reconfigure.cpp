@@ -7,13 +7,25 @@
 namespace smartvpn::server {
 
 void Shard::reconfigure(Plan next, const std::vector<std::pair<std::string, std::string>>& told) {
-  plan_ = std::move(next);
-  keys_ = static_keys(plan_.config.keys);
+  // What needs memory first: a server that has none stays what it was.
+  auto keys = static_keys(next.config.keys);
+  auto routing = router_options(next.config.network);
+  std::swap(plan_, next);
+  std::swap(keys_, keys);
+  std::vector<ws::ListenerOptions> options;
+  try {
+    for (size_t i = 0; i < listeners_.size(); ++i) options.push_back(listener_options(i));
+  } catch (...) {
+    std::swap(plan_, next);
+    std::swap(keys_, keys);
+    throw;
+  }
   for (size_t i = 0; i < listeners_.size(); ++i) {
-    listeners_[i]->set_options(listener_options(i));
+    listeners_[i]->set_options(std::move(options[i]));
     listeners_[i]->set_tls(plan_.listeners[i].tls);
   }
-  router_.set_options(router_options(plan_.config.network));
+  router_.set_options(std::move(routing));
+  reconfigured_ = true;
   gatekeeper_->reconfigured();
   memory_.set_ceiling(plan_.config.limits.memory_bytes);
   session::NetworkUpdate update{plan_.config.network.routes, plan_.config.network.dns};

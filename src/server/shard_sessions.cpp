@@ -34,6 +34,7 @@ uint64_t Shard::on_confirmed(const session::Connection& connection, session::Lin
     return 0;
   }
   ++live->account->sessions_total;
+  if (reconfigured_) link.update({plan_.config.network.routes, plan_.config.network.dns});
   reporter_.session_up(*live);
   note_key(*live);
   // The older session goes after the newer one has its addresses: they are never without an owner.

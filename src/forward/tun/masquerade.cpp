@@ -143,7 +143,8 @@ Result<std::unique_ptr<Masquerade>> Masquerade::create(net::Loop& loop, const Ma
   std::unique_ptr<Masquerade> out(new Masquerade(loop, std::move(*socket), "smartvpn_" + options.device));
   const char* what = "the kernel refuses the masquerading table";
   auto made = out->socket_.transact(make_ruleset(options, out->table_, NFT_TABLE_F_OWNER), what);
-  if (!made && made.error().system_errno == EOPNOTSUPP)
+  // Kernels before 5.12 know no owner, and call the flag invalid.
+  if (!made && (made.error().system_errno == EOPNOTSUPP || made.error().system_errno == EINVAL))
     made = out->socket_.transact(make_ruleset(options, out->table_, 0), what);
   if (!made) return made.error();
   return out;

@@ -219,6 +219,7 @@ Result<void> Netlink::route(uint16_t type, uint16_t flags, const Path& path, con
   route.rtm_protocol = protocol;
   route.rtm_scope = destination.base.is_v4() && !path.gateway ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
   if (path.index == 0) route.rtm_scope = RT_SCOPE_NOWHERE;
+  if (path.onlink) route.rtm_flags = RTNH_F_ONLINK;
   route.rtm_type = RTN_UNICAST;
   message.body(route);
   message.attribute(RTA_DST, destination.base.bytes());

@@ -16,6 +16,7 @@ struct Path {
   int index = 0;            // of the interface
   inet::IpAddress gateway;  // none: on the link itself
   bool local = false;       // the address is this host's own
+  bool onlink = false;      // the gateway is reached there, whatever the prefixes say
 };
 
 // Speaks to the network namespace of the thread that opened it. The kernel answers within the call. Errors are

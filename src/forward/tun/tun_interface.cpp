@@ -102,6 +102,15 @@ Result<void> TunInterface::pin(Netlink& netlink, const inet::IpAddress& ip, cons
   if (path.local || path.index == index_) return {};
   auto mine = [&](const Pin& pin) { return pin.ip == ip; };
   auto result = netlink.add_host_route(ip, path);
+  if (!result && path.gateway && !path.onlink) {
+    // A gateway outside of every prefix, as `onlink` routes have: the kernel has named it for this interface itself.
+    const int why = result.error().system_errno;
+    if (why == ENETUNREACH || why == EINVAL || why == EHOSTUNREACH) {
+      Path onlink = path;
+      onlink.onlink = true;
+      return pin(netlink, ip, onlink);
+    }
+  }
   if (!result && result.error().system_errno == EEXIST) {
     if (std::any_of(pins_.begin(), pins_.end(), mine)) return {};
     // The host's own stays. What a dead process has left becomes ours, so that it goes in the end.
@@ -122,6 +131,12 @@ void TunInterface::unpin(Netlink& netlink, const std::vector<inet::IpAddress>& k
   });
 }
 
+// The family is switched off here, as IPv6 is in many containers: no reason to go without the other one.
+bool TunInterface::is_absent(const Error& error) noexcept {
+  const int why = error.system_errno;
+  return why == EACCES || why == EOPNOTSUPP || why == EAFNOSUPPORT;
+}
+
 Result<void> TunInterface::add_missing(Netlink& netlink, const std::vector<InterfaceAddress>& addresses,
                                        const std::vector<inet::Cidr>& routes) {
   for (const auto& address : addresses) {
@@ -129,12 +144,15 @@ Result<void> TunInterface::add_missing(Netlink& netlink, const std::vector<Inter
     auto result = netlink.add_address(index_, address.ip, address.prefix);
     // Somebody set it on an adopted device before us: then it is theirs to remove.
     if (!result && result.error().system_errno == EEXIST) continue;
+    if (!result && address.ip.is_v6() && is_absent(result.error())) continue;
     if (!result) return result;
     addresses_.push_back(address);
   }
   for (const auto& route : routes) {
     if (has(routes_, route)) continue;
-    if (auto result = netlink.add_route(index_, route); !result) return result;
+    auto result = netlink.add_route(index_, route);
+    if (!result && route.base.is_v6() && is_absent(result.error())) continue;
+    if (!result) return result;
     routes_.push_back(route);
   }
   return {};

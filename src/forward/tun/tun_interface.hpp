@@ -28,6 +28,7 @@ class TunInterface {
                            const std::vector<inet::Cidr>& routes);
   Result<void> pin(Netlink& netlink, const inet::IpAddress& ip, const Path& path);
   void unpin(Netlink& netlink, const std::vector<inet::IpAddress>& keep);
+  static bool is_absent(const Error& error) noexcept;
   Result<void> add_missing(Netlink& netlink, const std::vector<InterfaceAddress>& addresses,
                            const std::vector<inet::Cidr>& routes);
   // True when an address was deleted.

@@ -136,7 +136,7 @@ void ServerConnection::set_keys(std::shared_ptr<const session::StaticKeys> keys)
 }
 
 void ServerConnection::update(const session::NetworkUpdate& update) noexcept {
-  if (stage_ != Stage::open || !responder_ || session_ == 0) return;
+  if (stage_ != Stage::open || !responder_ || !responder_->established()) return;
   try {
     session::SessionParameters parameters = responder_->parameters();
     parameters.routes = update.routes;
@@ -144,7 +144,7 @@ void ServerConnection::update(const session::NetworkUpdate& update) noexcept {
     parameters.next_server_key = responder_->next_key();
     if (parameters == responder_->parameters()) return;
     if (!responder_->reconfigure(parameters)) around_.host.on_log(2, "a client could not be told its new network");
-    after_receive();
+    if (session_ != 0) after_receive();  // else we are called inside a receive, which ends with it
   } catch (const std::bad_alloc&) {
     finish(Reason::out_of_memory);
   }
