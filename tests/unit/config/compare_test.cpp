@@ -73,6 +73,10 @@ TEST(Compare, TakesOverExactlyWhatItIsTold) {
   EXPECT_EQ(config->network.mtu, 1420u);
 }
 
+TEST(Compare, AKeyWhoseDefaultDependsOnTheListenerHasNoDefaultToBeEqualTo) {
+  EXPECT_EQ(changes({}, {{"/session/keepalive_interval_ms", "30000"}}), "/session/keepalive_interval_ms applied\n");
+}
+
 TEST(Compare, ACloneIsItsOwnDocument) {
   auto first = *Document::parse(kServer);
   auto second = first.clone();

@@ -109,7 +109,6 @@ TEST(ServerConfig, DefaultsAreThoseOfTheKeyTable) {
 TEST(ServerConfig, KeepaliveIsShorterBehindProxiesUnlessSet) {
   const Change proxied{"/listen/0/proxy_protocol", R"({"mode":"any","trusted_proxies":["10.0.0.1"]})"};
   EXPECT_EQ(server_with({proxied}).listen[0].keepalive_interval_ms, 20000u);
-  EXPECT_EQ(server_with({proxied, {"/session/keepalive_interval_ms", "30000"}}).listen[0].keepalive_interval_ms,
             30000u);
 }
 
