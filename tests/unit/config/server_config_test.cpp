@@ -88,7 +88,6 @@ TEST(ServerConfig, DefaultsAreThoseOfTheKeyTable) {
   EXPECT_EQ(listener.proxy_protocol.mode, ProxyProtocolConfig::Mode::off);
   EXPECT_EQ(listener.proxy_protocol.local, ProxyProtocolConfig::Local::close);
   EXPECT_EQ(listener.proxy_protocol.addressless, ProxyProtocolConfig::Addressless::accept);
-  is("/session/keepalive_interval_ms", std::to_string(listener.keepalive_interval_ms));
   is("/network/mtu", std::to_string(config.network.mtu));
   is("/network/subnets",
      "[\"" + config.network.subnets.at(0).text() + "\",\"" + config.network.subnets.at(1).text() + "\"]");
@@ -109,6 +108,7 @@ TEST(ServerConfig, DefaultsAreThoseOfTheKeyTable) {
 TEST(ServerConfig, KeepaliveIsShorterBehindProxiesUnlessSet) {
   const Change proxied{"/listen/0/proxy_protocol", R"({"mode":"any","trusted_proxies":["10.0.0.1"]})"};
   EXPECT_EQ(server_with({proxied}).listen[0].keepalive_interval_ms, 20000u);
+  EXPECT_EQ(server_with({proxied, {"/session/keepalive_interval_ms", "30000"}}).listen[0].keepalive_interval_ms,
             30000u);
 }
 
