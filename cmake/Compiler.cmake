@@ -11,7 +11,8 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 # Flags of every target of ours, never of a consumer.
 add_library(smartvpn_flags INTERFACE)
 target_compile_options(smartvpn_flags INTERFACE
-  -Wall -Wextra -Wpedantic -Wshadow=local -fstack-protector-strong
+  -Wall -Wextra -Wpedantic -fstack-protector-strong
+  $<$<CXX_COMPILER_ID:GNU>:-Wshadow=local>
   $<$<BOOL:${SMARTVPN_WERROR}>:-Werror>)
 if(NOT SMARTVPN_SANITIZE)
   target_compile_options(smartvpn_flags INTERFACE
