@@ -41,9 +41,10 @@ std::vector<Bytes> vectors() {
                             with_crc(0x21, 0x11, v4_block(), many_tlvs()),
                             with_crc(0x20, 0x00, {}, many_tlvs())};
   std::ifstream file(std::string(SMARTVPN_VECTORS_DIR) + "/proxy_protocol_headers.json");
-  for (const auto& one : nlohmann::json::parse(file)["headers"]) {
-    Bytes stream = hex(one["hex"].get<std::string>());
-    stream.resize(stream.size() - one["payload_bytes"].get<size_t>());
+  const nlohmann::json recorded = nlohmann::json::parse(file);
+  for (const auto& one : recorded.at("headers")) {
+    Bytes stream = hex(one.at("hex").get<std::string>());
+    stream.resize(stream.size() - one.at("payload_bytes").get<size_t>());
     out.push_back(std::move(stream));
   }
   return out;
