@@ -313,14 +313,14 @@ SMARTVPN_API smartvpn_status smartvpn_changes_free(smartvpn_changes *changes);
  * For hosts that like to be called; everything here can be had by asking, too (section 8). Callbacks run one at a time,
  * on one thread of the library's that exists only if a callback is set, with no lock held: every function may be
  * called, but for the server's free. A slow callback delays only later callbacks; its queue holds `limits.event_queue`
- * events. A C++ exception that leaves a callback is caught, counted and logged.
+ * events. A C++ exception that leaves a callback is caught and logged.
  * ============================================================================================================ */
 
 /* `event` belongs to the library and is gone when the callback returns. Do not free it. */
 typedef void (*smartvpn_event_fn)(void *user, const smartvpn_event *event);
 
-/* `request` belongs to the library and is gone when the callback returns; its token (section 14) lives on. Answer in the
- * callback, or later from anywhere. */
+/* `request` belongs to the library and is gone when the callback returns; its token (section 14) lives on. Answer in
+ * the callback, or later from anywhere. */
 typedef void (*smartvpn_authorize_fn)(void *user, const smartvpn_request *request);
 
 typedef struct smartvpn_callbacks {
@@ -341,8 +341,8 @@ SMARTVPN_API smartvpn_status smartvpn_server_set_callbacks(smartvpn_server *serv
  * A subscription is a bounded queue of the events that its mask names. Several live side by side, and no reader,
  * however slow, holds the server up: what does not fit is counted, and a `lost` event stands in its place. Connections
  * accepted or rejected and logs have a lane of their own, so a flood of strangers never pushes out a session_down. An
- * event is a type and keys; skip types and keys that you do not know. Every event has `type` (text) and `time` (number); then, as they
- * apply:
+ * event is a type and keys; skip types and keys that you do not know. Every event has `type` (text) and `time`
+ * (number); then, as they apply:
  *
  *   listening             listener, transport, address
  *   connection_accepted   listener, transport, peer_addr, remote_addr, tlvs
@@ -481,12 +481,12 @@ SMARTVPN_API smartvpn_status smartvpn_client_list(smartvpn_server *server, char 
  * "limit": 1..1000 (100), "id_prefix": "", "tag": "", "enabled": true, "online": true, "text": ""} where text looks
  * into id, description and tags, without regard to the case of A-Z. NULL or "{}" asks for the first page of all.
  * Answers {"clients": [...], "next": "id" (for `after`; absent on the last page), "matches": n, "revision": n}. */
-SMARTVPN_API smartvpn_status smartvpn_client_query(smartvpn_server *server, const char *json, size_t json_len, char *buf,
-                                                   size_t cap, size_t *needed, smartvpn_error **err);
+SMARTVPN_API smartvpn_status smartvpn_client_query(smartvpn_server *server, const char *json, size_t json_len,
+                                                   char *buf, size_t cap, size_t *needed, smartvpn_error **err);
 
 /* [command] Changes the keys that `json` names and no others (JSON Merge Patch, RFC 7396: `null` brings the default
- * back, lists are replaced whole); `id` cannot change. INVALID, EXISTS as create; NOT_FOUND; CONFLICT (see above). A new
- * public key here ends the old key's sessions at once; rotate does it gently. */
+ * back, lists are replaced whole); `id` cannot change. INVALID, EXISTS as create; NOT_FOUND; CONFLICT (see above). A
+ * new public key here ends the old key's sessions at once; rotate does it gently. */
 SMARTVPN_API smartvpn_status smartvpn_client_update(smartvpn_server *server, const char *id, const char *json,
                                                     size_t json_len, uint64_t expected_revision, smartvpn_error **err);
 
@@ -704,8 +704,8 @@ SMARTVPN_API smartvpn_status smartvpn_tunnel_free(smartvpn_tunnel *tunnel);
 SMARTVPN_API int32_t smartvpn_tunnel_state(const smartvpn_tunnel *tunnel);
 
 /* [immediate] JSON: state, server (URL), server_addr, addresses, dns, routes, mtu, device, since, attempts,
- * last_reason, counters, drops by reason, rtt_us, health and so on; next_server_public_key once the server has announced
- * one, which the tunnel itself then takes too: write it into its configuration. Addresses are there once connected. */
+ * last_reason, counters, drops by reason, rtt_us, health and so on; next_server_public_key once the server has
+ * announced one, which the tunnel itself then takes too: write it into its configuration. Addresses are there once connected. */
 SMARTVPN_API smartvpn_status smartvpn_tunnel_info(const smartvpn_tunnel *tunnel, char *buf, size_t cap, size_t *needed,
                                                   smartvpn_error **err);
 
@@ -751,8 +751,8 @@ typedef int32_t smartvpn_qr_form;
 #define SMARTVPN_QR_PNG 2    /* a PNG file: bytes without a NUL, of which `*needed` says how many */
 #define SMARTVPN_QR_SVG 3    /* an SVG file */
 
-/* [immediate] A text (such as a WireGuard configuration, which phones scan) as a QR code, error correction level M where
- * it fits, else L. LIMIT if it fits no QR code (2953 bytes); UNSUPPORTED in a build without libqrencode. */
+/* [immediate] A text (such as a WireGuard configuration, which phones scan) as a QR code, error correction level M
+ * where it fits, else L. LIMIT if it fits no QR code (2953 bytes); UNSUPPORTED in a build without libqrencode. */
 SMARTVPN_API smartvpn_status smartvpn_qr_encode(const char *text, size_t text_len, smartvpn_qr_form form, char *buf,
                                                 size_t cap, size_t *needed, smartvpn_error **err);
 
@@ -769,8 +769,8 @@ SMARTVPN_API smartvpn_status smartvpn_qr_encode(const char *text, size_t text_le
 
 /* [waiting] The oldest request that nobody has taken, which you free. BAD_STATE unless authorize is required; CLOSED
  * when the server has stopped. */
-SMARTVPN_API smartvpn_status smartvpn_authorize_next(smartvpn_server *server, int32_t timeout_ms, smartvpn_request **out,
-                                                     smartvpn_error **err);
+SMARTVPN_API smartvpn_status smartvpn_authorize_next(smartvpn_server *server, int32_t timeout_ms,
+                                                     smartvpn_request **out, smartvpn_error **err);
 
 /* [immediate] A descriptor that is readable while next would not answer AGAIN, or a negative status. Only poll it. */
 SMARTVPN_API int32_t smartvpn_authorize_fd(const smartvpn_server *server);
@@ -778,8 +778,8 @@ SMARTVPN_API int32_t smartvpn_authorize_fd(const smartvpn_server *server);
 /* [immediate] What an answer is addressed to; 0 for a bad handle. */
 SMARTVPN_API uint64_t smartvpn_request_token(const smartvpn_request *request);
 
-/* [immediate] One line of JSON: token, client_id, listener, transport, remote_addr (absent if unknown), peer_addr, tlvs,
- * deadline. Borrowed; NULL for a bad handle. */
+/* [immediate] One line of JSON: token, client_id, listener, transport, remote_addr (absent if unknown), peer_addr,
+ * tlvs, deadline. Borrowed; NULL for a bad handle. */
 SMARTVPN_API const char *smartvpn_request_json(const smartvpn_request *request);
 
 /* [immediate] The open request then runs into its deadline unless its token is answered. */
