@@ -705,7 +705,8 @@ SMARTVPN_API int32_t smartvpn_tunnel_state(const smartvpn_tunnel *tunnel);
 
 /* [immediate] JSON: state, server (URL), server_addr, addresses, dns, routes, mtu, device, since, attempts,
  * last_reason, counters, drops by reason, rtt_us, health and so on; next_server_public_key once the server has
- * announced one, which the tunnel itself then takes too: write it into its configuration. Addresses are there once connected. */
+ * announced one, which the tunnel itself then takes too: write it into its configuration. Addresses are there once
+ * connected. */
 SMARTVPN_API smartvpn_status smartvpn_tunnel_info(const smartvpn_tunnel *tunnel, char *buf, size_t cap, size_t *needed,
                                                   smartvpn_error **err);
 
