@@ -151,8 +151,9 @@ Result<void> Shard::open_engine() {
   return {};
 }
 
-ws::ListenerOptions Shard::listener_options(size_t index) const {
-  const config::ListenConfig& config = plan_.listeners[index].config;
+ws::ListenerOptions Shard::listener_options(const Plan& plan, std::shared_ptr<const session::StaticKeys> keys,
+                                            size_t index) const {
+  const config::ListenConfig& config = plan.listeners[index].config;
   const auto& proxy = config.proxy_protocol;
   ws::ListenerOptions options;
   options.listener = static_cast<uint32_t>(index);
@@ -163,13 +164,13 @@ ws::ListenerOptions Shard::listener_options(size_t index) const {
   options.proxy_limits.v2_max = proxy.max_header_bytes - proxyproto::kV2FixedSize;
   options.proxy_timeout = milliseconds(proxy.header_timeout_ms);
   options.proxy_local_health = proxy.local == config::ProxyProtocolConfig::Local::health;
-  options.upgrade_timeout = milliseconds(plan_.config.security.upgrade_timeout_ms);
+  options.upgrade_timeout = milliseconds(plan.config.security.upgrade_timeout_ms);
   options.upgrade.path = config.path;
   options.real_ip = ws::RealIpHeader::named(config.real_ip_header);
   options.trusts = [this, index](const inet::IpAddress& ip) {
     return plan_.listeners[index].real_ip_trusted.contains(ip);
   };
-  options.responder.keys = keys_;
+  options.responder.keys = std::move(keys);
   options.responder.super_packets = true;
   options.responder.timing.verdict_timeout = kVerdictTimeout;
   options.responder.timing.keepalive_interval = milliseconds(config.keepalive_interval_ms);
@@ -179,7 +180,7 @@ ws::ListenerOptions Shard::listener_options(size_t index) const {
 Result<void> Shard::open_listeners() {
   ws::Surroundings around{*loop_, *this, aead_, packets_, system_rng(), next_connection_id_};
   for (size_t i = 0; i < plan_.listeners.size(); ++i) {
-    auto listener = ws::WsListener::create(around, listener_options(i), plan_.listeners[i].tls);
+    auto listener = ws::WsListener::create(around, listener_options(plan_, keys_, i), plan_.listeners[i].tls);
     if (!listener) return listener.error();
     endpoints_.push_back({static_cast<uint32_t>(i), session::Transport::websocket, (*listener)->local()});
     listeners_.push_back(std::move(*listener));

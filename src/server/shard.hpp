@@ -83,7 +83,9 @@ class Shard final : public session::Host {
   std::vector<inet::Cidr> client_subnets() const;
   void route_client_subnets();
   Result<void> open_listeners();
-  ws::ListenerOptions listener_options(size_t index) const;
+  // Of a plan that may not be in force yet, with its keys.
+  ws::ListenerOptions listener_options(const Plan& plan, std::shared_ptr<const session::StaticKeys> keys,
+                                       size_t index) const;
   std::unique_ptr<forward::Engine> make_engine();
   bool on_session_end(uint64_t connection, Reason reason, const std::string& detail) noexcept;
   LiveSession* adopt(std::unique_ptr<LiveSession> session, const registry::Client& client);

@@ -10,16 +10,10 @@ void Shard::reconfigure(Plan next, const std::vector<std::pair<std::string, std:
   // What needs memory first: a server that has none stays what it was.
   auto keys = static_keys(next.config.keys);
   auto routing = router_options(next.config.network);
-  std::swap(plan_, next);
-  std::swap(keys_, keys);
   std::vector<ws::ListenerOptions> options;
-  try {
-    for (size_t i = 0; i < listeners_.size(); ++i) options.push_back(listener_options(i));
-  } catch (...) {
-    std::swap(plan_, next);
-    std::swap(keys_, keys);
-    throw;
-  }
+  for (size_t i = 0; i < listeners_.size(); ++i) options.push_back(listener_options(next, keys, i));
+  plan_ = std::move(next);
+  keys_ = std::move(keys);
   for (size_t i = 0; i < listeners_.size(); ++i) {
     listeners_[i]->set_options(std::move(options[i]));
     listeners_[i]->set_tls(plan_.listeners[i].tls);

@@ -30,6 +30,18 @@ uint64_t bytes_within(Read&& read, Duration time) {
   return bytes;
 }
 
+// By the host behind the server.
+uint64_t bytes_received(RunningServer& server, Duration time) {
+  Bytes arena(70000);
+  return bytes_within(
+      [&]() -> uint64_t {
+        forward::HostPacket meta;
+        auto count = server.server->packets_read(arena, {&meta, 1}, 50);
+        return count ? meta.length : 0;
+      },
+      time);
+}
+
 TEST(RateLimit, WhatAClientSendsOverItsLimitWaitsAndThenIsDroppedByName) {
   ServerSetup setup;
   setup.mode = "host";
@@ -37,14 +49,7 @@ TEST(RateLimit, WhatAClientSendsOverItsLimitWaitsAndThenIsDroppedByName) {
   auto tunnel = connect(client_config(server.create_client(limited("alice", kRate, 0)), "host"));
   const Bytes packet = testing::udp_packet("10.8.0.2", "192.0.2.1", std::string(1300, 'x'));
   for (int i = 0; i < 1500; ++i) write_packet(*tunnel, packet);  // 2 MB
-  Bytes arena(70000);
-  const uint64_t bytes = bytes_within(
-      [&]() -> uint64_t {
-        forward::HostPacket meta;
-        auto count = server.server->packets_read(arena, {&meta, 1}, 50);
-        return count ? meta.length : 0;
-      },
-      seconds(3));
+  const uint64_t bytes = bytes_received(server, seconds(3));
   EXPECT_GT(bytes, kRate);
   EXPECT_LT(bytes, kRate * 5);
   EXPECT_GT(drops(server, Drop::rate_limit), 0u);
@@ -83,14 +88,7 @@ TEST(RateLimit, AllSessionsOfAClientShareOne) {
     const Bytes packet = testing::udp_packet(address_v4(*tunnel).text(), "192.0.2.1", std::string(1300, 'x'));
     for (int i = 0; i < 300; ++i) write_packet(*tunnel, packet);
   }
-  Bytes arena(70000);
-  const uint64_t bytes = bytes_within(
-      [&]() -> uint64_t {
-        forward::HostPacket meta;
-        auto count = server.server->packets_read(arena, {&meta, 1}, 50);
-        return count ? meta.length : 0;
-      },
-      seconds(2));
+  const uint64_t bytes = bytes_received(server, seconds(2));
   EXPECT_GT(bytes, kRate);
   EXPECT_LT(bytes, kRate * 4);
 }
