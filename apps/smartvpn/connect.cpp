@@ -28,9 +28,7 @@ nlohmann::json info_of(smartvpn_tunnel* tunnel) {
 
 void set_key(smartvpn_config* config, const char* pointer, const nlohmann::json& value) {
   std::string json = value.dump();
-  call([&](smartvpn_error** error) {
-    return smartvpn_config_set(config, pointer, json.data(), json.size(), error);
-  });
+  call([&](smartvpn_error** error) { return smartvpn_config_set(config, pointer, json.data(), json.size(), error); });
 }
 
 class ConnectHost final : public LoopHost {

@@ -28,7 +28,7 @@ class DnsSwitch {
   void apply_resolvconf(const std::vector<std::string>& servers);
   void hold_lock();
 
-  Way way_ = Way::none;  // what was begun, and so is to be undone
+  Way way_ = Way::none;   // what was begun, and so is to be undone
   bool applied_ = false;  // and all of it is in force
   std::string device_;
   std::vector<std::string> servers_;

@@ -30,12 +30,30 @@ inline uint32_t load_le32(const uint8_t* p) noexcept {
 }
 inline uint64_t load_le64(const uint8_t* p) noexcept { return uint64_t{load_le32(p + 4)} << 32 | load_le32(p); }
 
-inline void store_be16(uint8_t* p, uint16_t v) noexcept { p[0] = static_cast<uint8_t>(v >> 8); p[1] = static_cast<uint8_t>(v); }
-inline void store_be32(uint8_t* p, uint32_t v) noexcept { store_be16(p, static_cast<uint16_t>(v >> 16)); store_be16(p + 2, static_cast<uint16_t>(v)); }
-inline void store_be64(uint8_t* p, uint64_t v) noexcept { store_be32(p, static_cast<uint32_t>(v >> 32)); store_be32(p + 4, static_cast<uint32_t>(v)); }
-inline void store_le16(uint8_t* p, uint16_t v) noexcept { p[0] = static_cast<uint8_t>(v); p[1] = static_cast<uint8_t>(v >> 8); }
-inline void store_le32(uint8_t* p, uint32_t v) noexcept { store_le16(p, static_cast<uint16_t>(v)); store_le16(p + 2, static_cast<uint16_t>(v >> 16)); }
-inline void store_le64(uint8_t* p, uint64_t v) noexcept { store_le32(p, static_cast<uint32_t>(v)); store_le32(p + 4, static_cast<uint32_t>(v >> 32)); }
+inline void store_be16(uint8_t* p, uint16_t v) noexcept {
+  p[0] = static_cast<uint8_t>(v >> 8);
+  p[1] = static_cast<uint8_t>(v);
+}
+inline void store_be32(uint8_t* p, uint32_t v) noexcept {
+  store_be16(p, static_cast<uint16_t>(v >> 16));
+  store_be16(p + 2, static_cast<uint16_t>(v));
+}
+inline void store_be64(uint8_t* p, uint64_t v) noexcept {
+  store_be32(p, static_cast<uint32_t>(v >> 32));
+  store_be32(p + 4, static_cast<uint32_t>(v));
+}
+inline void store_le16(uint8_t* p, uint16_t v) noexcept {
+  p[0] = static_cast<uint8_t>(v);
+  p[1] = static_cast<uint8_t>(v >> 8);
+}
+inline void store_le32(uint8_t* p, uint32_t v) noexcept {
+  store_le16(p, static_cast<uint16_t>(v));
+  store_le16(p + 2, static_cast<uint16_t>(v >> 16));
+}
+inline void store_le64(uint8_t* p, uint64_t v) noexcept {
+  store_le32(p, static_cast<uint32_t>(v));
+  store_le32(p + 4, static_cast<uint32_t>(v >> 32));
+}
 
 inline ByteView as_bytes(std::string_view text) noexcept {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
@@ -56,18 +74,43 @@ class ByteReader {
   ByteView rest() const noexcept { return rest_; }
 
   ByteView take(size_t n) noexcept {
-    if (n > rest_.size()) { ok_ = false; rest_ = {}; return {}; }
+    if (n > rest_.size()) {
+      ok_ = false;
+      rest_ = {};
+      return {};
+    }
     ByteView out = rest_.first(n);
     rest_ = rest_.subspan(n);
     return out;
   }
-  uint8_t u8() noexcept { auto b = take(1); return b.empty() ? uint8_t{0} : b[0]; }
-  uint16_t be16() noexcept { auto b = take(2); return b.empty() ? uint16_t{0} : load_be16(b.data()); }
-  uint32_t be32() noexcept { auto b = take(4); return b.empty() ? 0 : load_be32(b.data()); }
-  uint64_t be64() noexcept { auto b = take(8); return b.empty() ? 0 : load_be64(b.data()); }
-  uint16_t le16() noexcept { auto b = take(2); return b.empty() ? uint16_t{0} : load_le16(b.data()); }
-  uint32_t le32() noexcept { auto b = take(4); return b.empty() ? 0 : load_le32(b.data()); }
-  uint64_t le64() noexcept { auto b = take(8); return b.empty() ? 0 : load_le64(b.data()); }
+  uint8_t u8() noexcept {
+    auto b = take(1);
+    return b.empty() ? uint8_t{0} : b[0];
+  }
+  uint16_t be16() noexcept {
+    auto b = take(2);
+    return b.empty() ? uint16_t{0} : load_be16(b.data());
+  }
+  uint32_t be32() noexcept {
+    auto b = take(4);
+    return b.empty() ? 0 : load_be32(b.data());
+  }
+  uint64_t be64() noexcept {
+    auto b = take(8);
+    return b.empty() ? 0 : load_be64(b.data());
+  }
+  uint16_t le16() noexcept {
+    auto b = take(2);
+    return b.empty() ? uint16_t{0} : load_le16(b.data());
+  }
+  uint32_t le32() noexcept {
+    auto b = take(4);
+    return b.empty() ? 0 : load_le32(b.data());
+  }
+  uint64_t le64() noexcept {
+    auto b = take(8);
+    return b.empty() ? 0 : load_le64(b.data());
+  }
 
  private:
   ByteView rest_;

@@ -70,9 +70,9 @@ class Packet {
 // Blocks of two sizes, reused. One pool per shard: not thread-safe, and it must outlive its packets.
 class PacketPool {
  public:
-  static constexpr size_t kHeadroom = 64;      // WebSocket 14 + message 16 + record 4, rounded up
-  static constexpr size_t kTailroom = 64;      // AEAD tag 16, rounded up
-  static constexpr size_t kSmall = 2048;       // payload room of a small block
+  static constexpr size_t kHeadroom = 64;  // WebSocket 14 + message 16 + record 4, rounded up
+  static constexpr size_t kTailroom = 64;  // AEAD tag 16, rounded up
+  static constexpr size_t kSmall = 2048;   // payload room of a small block
   static constexpr size_t kLarge = 65536 + 1024;
 
   PacketPool() = default;

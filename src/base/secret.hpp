@@ -48,8 +48,8 @@ class Secret {
   std::array<uint8_t, N> bytes_{};
 };
 
-using SecretKey = Secret<32>;                // X25519 private key, AEAD key, preshared key
-using PublicKey = std::array<uint8_t, 32>;   // X25519 public key
+using SecretKey = Secret<32>;               // X25519 private key, AEAD key, preshared key
+using PublicKey = std::array<uint8_t, 32>;  // X25519 public key
 
 // 44 characters of base64 with padding, as `wg genkey` prints; anything else is refused.
 std::optional<PublicKey> parse_public_key(std::string_view text) noexcept;

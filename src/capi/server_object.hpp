@@ -18,8 +18,8 @@ class ServerObject final : public Object {
   void wake() noexcept override;
   void abandon() noexcept override { server->abandon_after_fork(); }
   const std::unique_ptr<server::Server> server;
-  std::mutex reconfiguring;   // held over a whole reconfiguration
-  config::Document running;   // what the server runs on; guarded by reconfiguring
+  std::mutex reconfiguring;  // held over a whole reconfiguration
+  config::Document running;  // what the server runs on; guarded by reconfiguring
 };
 
 }  // namespace smartvpn::capi

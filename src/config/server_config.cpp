@@ -155,9 +155,8 @@ ClientConfig read_client(const Reader& in) {
   for (const auto& name : in.list("transports"))
     if (auto transport = transport_of(name.text())) out.transports.push_back(*transport);
   in.read("max_sessions", out.max_sessions);
-  in.choose<SessionPolicy>(
-      "session_policy", out.session_policy,
-      {{"drop-oldest", SessionPolicy::drop_oldest}, {"refuse-new", SessionPolicy::refuse_new}});
+  in.choose<SessionPolicy>("session_policy", out.session_policy,
+                           {{"drop-oldest", SessionPolicy::drop_oldest}, {"refuse-new", SessionPolicy::refuse_new}});
   in.read("priority", out.priority);
   in.read("description", out.description);
   in.read("tags", out.tags);

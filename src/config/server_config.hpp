@@ -70,7 +70,7 @@ struct NetworkConfig {
   std::vector<inet::Cidr> routes;  // what clients send into the tunnel; the subnets if not set
   bool client_to_client = false;
   HostServices host_services;
-  bool multicast = false;  // multicast and broadcast inner packets
+  bool multicast = false;          // multicast and broadcast inner packets
   std::string wireguard_endpoint;  // host:port for WireGuard configurations; "": none is known
 };
 // The server's own inner address in a subnet: its first host address.
@@ -145,8 +145,8 @@ struct ClientConfig {
   std::optional<SecretKey> wireguard_preshared_key;
   std::vector<inet::Cidr> subnets;  // behind the client
   bool allow_overlap = false;
-  std::vector<Transport> transports;  // empty: any
-  uint32_t max_sessions = 1;               // more than 1 only with leased addresses
+  std::vector<Transport> transports;                          // empty: any
+  uint32_t max_sessions = 1;                                  // more than 1 only with leased addresses
   SessionPolicy session_policy = SessionPolicy::drop_oldest;  // when it has max_sessions already
   uint32_t priority = 100;                                    // lower is more important
   std::string description;

@@ -28,7 +28,7 @@ class Gatekeeper final : public session::Admission {
     SessionTable& sessions;
     Reporter& reporter;
     MemoryGuard& memory;
-    net::Loop& loop;  // for the time of the turn
+    net::Loop& loop;                                   // for the time of the turn
     std::shared_ptr<RequestQueue> requests = nullptr;  // null: the host is not asked
   };
   // What a confirmed connection becomes a session with.
@@ -39,7 +39,7 @@ class Gatekeeper final : public session::Admission {
     PublicKey key{};
     std::vector<inet::IpAddress> addresses;
     std::vector<inet::IpAddress> fixed;  // the entry's at the offer
-    uint32_t session_seconds = 0;  // of the host's allow; 0: no limit
+    uint32_t session_seconds = 0;        // of the host's allow; 0: no limit
     std::optional<registry::RateLimit> granted_rate;
   };
 

@@ -20,8 +20,8 @@ Result<ListenerPlan> make_listener(const config::ListenConfig& config, const std
   ListenerPlan plan;
   plan.config = config;
   if (config.proxy_protocol.mode != config::ProxyProtocolConfig::Mode::off) {
-    auto trusted = acl::TrustedProxies::compile(config.proxy_protocol.trusted_proxies,
-                                                path + "/proxy_protocol/trusted_proxies");
+    auto trusted =
+        acl::TrustedProxies::compile(config.proxy_protocol.trusted_proxies, path + "/proxy_protocol/trusted_proxies");
     if (!trusted) return trusted.error();
     plan.trusted = std::move(*trusted);
   }
@@ -52,9 +52,9 @@ Result<Plan> make_plan(config::ServerConfig config) {
     if (!listener) return listener.error();
     plan.listeners.push_back(std::move(*listener));
   }
-  auto policy = acl::SourcePolicy::compile(config.security.connection_ip_block_list,
-                                           "/security/connection_ip_block_list", {}, "",
-                                           {Reason::ip_block_list, Reason::ip_block_list});
+  auto policy =
+      acl::SourcePolicy::compile(config.security.connection_ip_block_list, "/security/connection_ip_block_list", {}, "",
+                                 {Reason::ip_block_list, Reason::ip_block_list});
   if (!policy) return policy.error();
   plan.connection_policy = std::move(*policy);
   for (size_t i = 0; i < config.clients.size(); ++i) {
@@ -84,8 +84,9 @@ registry::ClientSpec to_spec(const config::ClientConfig& client) {
   for (auto transport : client.transports)
     spec.transports |= static_cast<registry::TransportMask>(1u << static_cast<unsigned>(transport));
   spec.max_sessions = client.max_sessions;
-  spec.session_policy = client.session_policy == config::SessionPolicy::refuse_new ? registry::SessionPolicy::refuse_new
-                                                                                   : registry::SessionPolicy::drop_oldest;
+  spec.session_policy = client.session_policy == config::SessionPolicy::refuse_new
+                            ? registry::SessionPolicy::refuse_new
+                            : registry::SessionPolicy::drop_oldest;
   spec.priority = client.priority;
   spec.description = client.description;
   spec.tags = client.tags;

@@ -18,15 +18,15 @@ namespace smartvpn::server {
 
 struct ListenerPlan {
   config::ListenConfig config;
-  acl::TrustedProxies trusted;                     // trusts nobody when PROXY is off
-  acl::TrustedProxies real_ip_trusted;             // trusts nobody when no HTTP header names the client
-  std::shared_ptr<const net::TlsContext> tls;      // null: plain
+  acl::TrustedProxies trusted;                 // trusts nobody when PROXY is off
+  acl::TrustedProxies real_ip_trusted;         // trusts nobody when no HTTP header names the client
+  std::shared_ptr<const net::TlsContext> tls;  // null: plain
 };
 
 struct Plan {
   config::ServerConfig config;
   std::vector<ListenerPlan> listeners;
-  acl::SourcePolicy connection_policy;             // phase 1
+  acl::SourcePolicy connection_policy;  // phase 1
 };
 
 // UNSUPPORTED for what this build leaves out, INVALID for lists that do not compile, SYSTEM for

@@ -39,8 +39,8 @@ class RegistryHub {
   using Hold = std::unique_lock<std::mutex>;
   Hold hold() { return Hold(mutex_); }
 
-  // Before the shard's thread runs, within a hold: fills its copy from the store, and creates those of `clients` that are
-  // missing. Paths of errors begin with "/clients/<index>".
+  // Before the shard's thread runs, within a hold: fills its copy from the store, and creates those of `clients` that
+  // are missing. Paths of errors begin with "/clients/<index>".
   Result<void> start(const Hold& hold, std::unique_ptr<registry::Store> store, Shard& shard,
                      const std::vector<config::ClientConfig>& clients);
   // Gives the store up; afterwards every change is BAD_STATE.

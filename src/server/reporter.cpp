@@ -116,9 +116,8 @@ void Reporter::health_changed(const LiveSession& session) noexcept {
 }
 
 void Reporter::client_changed(const std::string& client_id, const char* change, uint64_t revision) noexcept {
-  tell(EventType::client_changed, [&](Event& event) {
-    event.set("client_id", client_id).set("change", change).set("revision", revision);
-  });
+  tell(EventType::client_changed,
+       [&](Event& event) { event.set("client_id", client_id).set("change", change).set("revision", revision); });
 }
 
 void Reporter::reconfigured(const std::vector<std::pair<std::string, std::string>>& changes) noexcept {

@@ -19,22 +19,22 @@ namespace smartvpn::server {
 
 struct LiveSession {
   uint64_t id = 0;
-  uint64_t connection = 0;           // Connection::id
-  uint64_t lease = 0;                // registry::LeaseId
-  session::Connection peer;          // a copy: addresses, listener, transport
+  uint64_t connection = 0;   // Connection::id
+  uint64_t lease = 0;        // registry::LeaseId
+  session::Connection peer;  // a copy: addresses, listener, transport
   std::string client_id;
-  uint64_t client_number = 0;        // ClientDirectory::Found::number
-  PublicKey key{};                   // that it has proven
+  uint64_t client_number = 0;  // ClientDirectory::Found::number
+  PublicKey key{};             // that it has proven
   std::vector<inet::IpAddress> addresses;
   std::vector<inet::IpAddress> fixed;  // the entry's, when it was last held against it
   std::vector<inet::Cidr> subnets;     // routed to it
-  session::Link* link = nullptr;     // valid until the session is removed
-  int64_t since_ms = 0;              // wall clock
+  session::Link* link = nullptr;       // valid until the session is removed
+  int64_t since_ms = 0;                // wall clock
   Time since{};
-  int64_t expires_at_ms = 0;         // of the client's entry; 0: never
-  Time authorized_until = kNever;    // the host's allow was for so long
+  int64_t expires_at_ms = 0;                        // of the client's entry; 0: never
+  Time authorized_until = kNever;                   // the host's allow was for so long
   std::optional<registry::RateLimit> granted_rate;  // the host's, beside the client's own: the narrower holds
-  Reason ending = Reason::none;      // set once its end was asked for
+  Reason ending = Reason::none;                     // set once its end was asked for
   telemetry::SessionCounters counters;
   telemetry::LinkEstimator quality;
   inet::IcmpLimiter icmp;

@@ -12,7 +12,7 @@ namespace {
 
 constexpr Duration kTick = seconds(1);
 constexpr Duration kDrainStep = milliseconds(20);
-constexpr Duration kVerdictTimeout = seconds(75);  // beyond any authorize_timeout_ms, which holds first
+constexpr Duration kVerdictTimeout = seconds(75);     // beyond any authorize_timeout_ms, which holds first
 constexpr Duration kCloseLimit = milliseconds(1500);  // what closing connections may take to say goodbye
 
 using ForwardMode = config::ForwardingConfig::Mode;
@@ -75,9 +75,9 @@ Result<std::unique_ptr<Shard>> Shard::create(Plan plan, telemetry::EventHub& hub
     if (!requests) return requests.error();
     shard->requests_ = std::move(*requests);
   }
-  shard->gatekeeper_ = std::make_unique<Gatekeeper>(
-      Gatekeeper::Parts{shard->plan_, *shard->clients_, shard->addresses_, shard->sessions_, shard->reporter_,
-                        shard->memory_, *shard->loop_, shard->requests_});
+  shard->gatekeeper_ = std::make_unique<Gatekeeper>(Gatekeeper::Parts{shard->plan_, *shard->clients_, shard->addresses_,
+                                                                      shard->sessions_, shard->reporter_,
+                                                                      shard->memory_, *shard->loop_, shard->requests_});
   Shard* self = shard.get();
   shard->gatekeeper_->on_session_end([self](uint64_t connection, Reason reason, const std::string& detail) {
     return self->on_session_end(connection, reason, detail);
@@ -128,8 +128,8 @@ std::unique_ptr<forward::Engine> Shard::make_engine() {
       options.name = tun.name;
       options.fd = tun.fd;
       options.path = tun.fd >= 0 ? "/tun/fd" : "/tun";
-      return std::make_unique<forward::TunEngine>(
-          *loop_, std::move(options), forward::InternetAccess{tun.masquerade, tun.masquerade_interface});
+      return std::make_unique<forward::TunEngine>(*loop_, std::move(options),
+                                                  forward::InternetAccess{tun.masquerade, tun.masquerade_interface});
     }
   }
   return nullptr;

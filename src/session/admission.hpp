@@ -29,27 +29,27 @@ struct ProxyTlvText {
 // What is known of one carrier connection. The listener fills it as it learns; ids have a generation.
 struct Connection {
   uint64_t id = 0;
-  uint32_t listener = 0;                       // index into the configuration's `listen`
+  uint32_t listener = 0;  // index into the configuration's `listen`
   Transport transport = Transport::websocket;
-  inet::Endpoint peer_addr;                    // the socket's peer: the proxy, or the client itself
-  std::optional<inet::Endpoint> real_addr;     // the client; absent for an address-less PROXY header
-  bool behind_proxy = false;                   // a PROXY header was read
+  inet::Endpoint peer_addr;                 // the socket's peer: the proxy, or the client itself
+  std::optional<inet::Endpoint> real_addr;  // the client; absent for an address-less PROXY header
+  bool behind_proxy = false;                // a PROXY header was read
   std::vector<ProxyTlvText> tlvs;
 };
 
 // What an admitted client gets; message 2 of the native handshake carries it.
 struct Grant {
   std::string client_id;
-  std::vector<inet::IpAddress> addresses;      // tentative until on_confirmed
-  std::vector<inet::Cidr> routes;              // what the client should send into the tunnel
+  std::vector<inet::IpAddress> addresses;  // tentative until on_confirmed
+  std::vector<inet::Cidr> routes;          // what the client should send into the tunnel
   std::vector<inet::IpAddress> dns;
   uint16_t mtu = 1420;
 };
 
 struct IdentityVerdict {
-  Reason reason = Reason::none;                // none: admitted
-  uint32_t retry_after_s = 0;                  // for busy answers
-  Grant grant;                                 // meaningful if admitted
+  Reason reason = Reason::none;  // none: admitted
+  uint32_t retry_after_s = 0;    // for busy answers
+  Grant grant;                   // meaningful if admitted
 };
 
 // Who came through message 1. `rekey` asks again for a live session: the key must be the same entry's.

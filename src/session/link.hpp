@@ -16,10 +16,10 @@ namespace smartvpn::session {
 
 // What a carrier knows about itself, read when somebody asks.
 struct LinkFigures {
-  uint64_t outer_bytes_in = 0, outer_bytes_out = 0;  // on the socket: TLS, WebSocket and all
+  uint64_t outer_bytes_in = 0, outer_bytes_out = 0;        // on the socket: TLS, WebSocket and all
   uint64_t outer_messages_in = 0, outer_messages_out = 0;  // of the native protocol
-  uint64_t queued_bytes = 0;                         // inner packets waiting for the socket
-  Time last_heard{};                                 // when something of the peer's last opened
+  uint64_t queued_bytes = 0;                               // inner packets waiting for the socket
+  Time last_heard{};                                       // when something of the peer's last opened
   Duration rtt_latest{}, rtt_smoothed{}, rtt_min{}, jitter{};
   uint64_t rtt_samples = 0;
 };

@@ -38,7 +38,8 @@ const char* event_type_name(EventType type) noexcept;
 // Keys: `type` and `time` (ms since 1970) always; then as they apply `listener` (number), `transport`,
 // `address` (listening), `remote_addr` (real; absent if unknown), `peer_addr`, `client_id`, `session_id`
 // (number), `addresses` (list), `reason`, `detail`, `tlvs` (object), `health`, `change`
-// (client_changed), `changes` (object, reconfigured), `level` and `message` (log), `count` (lost, throttled rejections), `lane` (lost).
+// (client_changed), `changes` (object, reconfigured), `level` and `message` (log), `count` (lost, throttled
+// rejections), `lane` (lost).
 class Event {
  public:
   static constexpr size_t kMaxKeys = 32;         // further keys are ignored

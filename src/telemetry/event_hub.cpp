@@ -52,7 +52,8 @@ void EventHub::abandon_after_fork() noexcept {
 }
 
 void EventHub::sweep_locked() {
-  queues_.erase(std::remove_if(queues_.begin(), queues_.end(), [](auto& weak) { return weak.expired(); }), queues_.end());
+  queues_.erase(std::remove_if(queues_.begin(), queues_.end(), [](auto& weak) { return weak.expired(); }),
+                queues_.end());
 }
 
 }  // namespace smartvpn::telemetry

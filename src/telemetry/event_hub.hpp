@@ -24,7 +24,7 @@ class EventHub {
   // Subscriptions give what they still hold, then CLOSED. Later ones are born closed.
   void close();
   size_t waiting() const;  // events in all queues, counted in each
-  uint64_t lost() const;  // events that living subscriptions had no room for
+  uint64_t lost() const;   // events that living subscriptions had no room for
   void abandon_after_fork() noexcept;
 
  private:

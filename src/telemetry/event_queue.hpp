@@ -1,6 +1,7 @@
 // One subscription: a bounded queue between the shards and a reader of the host's, with a descriptor
 // to poll. What strangers can cause (connections accepted and rejected) and logs have a lane of their
-// own, so that no flood ever pushes out a `session_down`. Any thread. (This queue holds a lock and an eventfd; it is no socket.)
+// own, so that no flood ever pushes out a `session_down`. Any thread. (This queue holds a lock and an eventfd; it is no
+// socket.)
 #pragma once
 
 #include <condition_variable>

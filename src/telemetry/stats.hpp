@@ -67,14 +67,14 @@ struct ClientStats {
 constexpr size_t kHealthCount = 4;
 
 struct StatsSnapshot {
-  int64_t time_ms = 0;        // wall clock of the snapshot
-  int64_t started_ms = 0;     // wall clock of the start
-  uint64_t clients = 0;       // registered
-  uint64_t memory_bytes = 0;  // what limits.memory_bytes counts
-  uint64_t memory_limit_bytes = 0;  // 0: none
-  uint64_t events_lost = 0;   // over all subscriptions
+  int64_t time_ms = 0;                                      // wall clock of the snapshot
+  int64_t started_ms = 0;                                   // wall clock of the start
+  uint64_t clients = 0;                                     // registered
+  uint64_t memory_bytes = 0;                                // what limits.memory_bytes counts
+  uint64_t memory_limit_bytes = 0;                          // 0: none
+  uint64_t events_lost = 0;                                 // over all subscriptions
   std::array<uint64_t, kHealthCount> sessions_by_health{};  // live ones, by Health
-  ScopeStats total;           // includes drops that belong to no session
+  ScopeStats total;                                         // includes drops that belong to no session
   std::vector<ListenerStats> listeners;
   std::vector<TransportStats> transports;
   std::vector<ClientStats> by_client;  // with telemetry.client_label; those that ever had a session

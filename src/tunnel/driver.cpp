@@ -96,8 +96,8 @@ void Driver::dial() {
   ++info_.attempts;
   set_state(State::connecting);
   forget_connection();
-  ClientConnection::Parts parts{*loop_, aead_, pool_, system_rng(), config_, key_,
-                                expected_server_key(), tls_, resolver_.get(), dialled_, true};
+  ClientConnection::Parts parts{*loop_, aead_,           pool_,    system_rng(), config_, key_, expected_server_key(),
+                                tls_,   resolver_.get(), dialled_, true};
   // A session that was lost may come back where it was, and its routes may hide the name servers: no look-up first.
   parts.resolve_first = backoff_.failures() > 1;
   ClientConnection::Owner& self = *this;

@@ -60,8 +60,8 @@ void Driver::send(Packet&& packet) {
     counters_.inner_bytes_out += bytes;
   };
   if (packet.segment_size != 0) {
-    bool sent = forward::send_whole_or_cut(std::move(packet), connection_->takes_super_packets(), info_.mtu, pool_, count,
-                                           [&](Drop drop, uint64_t packets) { counters_.drop(drop, packets); });
+    bool sent = forward::send_whole_or_cut(std::move(packet), connection_->takes_super_packets(), info_.mtu, pool_,
+                                           count, [&](Drop drop, uint64_t packets) { counters_.drop(drop, packets); });
     if (!sent) counters_.drop(Drop::too_big, packet.segments);
   } else if (packet.size() > info_.mtu) {
     counters_.drop(Drop::too_big);

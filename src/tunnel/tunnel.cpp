@@ -26,7 +26,8 @@ class Tunnel::Impl {
     {
       std::lock_guard lock(mutex_);
       if (!thread_ || state_ == State::stopped) return otherwise;
-      if (!driver_->loop().post([promise = std::move(promise), fn]() mutable { promise->set_value(fn()); })) return otherwise;
+      if (!driver_->loop().post([promise = std::move(promise), fn]() mutable { promise->set_value(fn()); }))
+        return otherwise;
     }
     try {
       return future.get();
@@ -163,7 +164,9 @@ State Tunnel::state() const {
 Result<void> Tunnel::wait_connected(int32_t timeout_ms) {
   std::unique_lock lock(impl_->mutex_);
   if (impl_->state_ == State::created) return make_error(Status::BAD_STATE, "the tunnel was not started");
-  auto settled = [&] { return impl_->state_ == State::connected || impl_->state_ == State::stopped || impl_->refused_; };
+  auto settled = [&] {
+    return impl_->state_ == State::connected || impl_->state_ == State::stopped || impl_->refused_;
+  };
   if (timeout_ms < 0) {
     impl_->changed_.wait(lock, settled);
   } else if (!impl_->changed_.wait_for(lock, milliseconds(timeout_ms), settled)) {
@@ -191,7 +194,9 @@ Result<telemetry::StatsSnapshot> Tunnel::stats() {
 
 namespace {
 
-Error no_host_engine() { return make_error(Status::BAD_STATE, "packets need forwarding.mode \"host\" and a started tunnel"); }
+Error no_host_engine() {
+  return make_error(Status::BAD_STATE, "packets need forwarding.mode \"host\" and a started tunnel");
+}
 
 }  // namespace
 

@@ -27,19 +27,19 @@ enum class State : int32_t { created = 0, connecting = 1, connected = 2, waiting
 
 struct TunnelInfo {
   State state = State::created;
-  std::string server;                          // the configuration's URL
-  std::optional<inet::Endpoint> server_addr;   // the socket's peer, once there was one
-  std::vector<inet::IpAddress> addresses;      // ours inside; of the last session, empty before the first
+  std::string server;                         // the configuration's URL
+  std::optional<inet::Endpoint> server_addr;  // the socket's peer, once there was one
+  std::vector<inet::IpAddress> addresses;     // ours inside; of the last session, empty before the first
   std::vector<inet::IpAddress> dns;
   std::vector<inet::Cidr> routes;
-  std::optional<PublicKey> next_server_key;    // announced by the server
-  uint16_t mtu = 0;                            // 0 before the first session
-  std::string device;                          // "tun0", or empty
-  int64_t since_ms = 0;                        // wall clock; of the present session, 0 without one
-  uint64_t attempts = 0;                       // connections tried since start()
-  Reason last_reason = Reason::none;           // why the last attempt or session ended
-  std::string last_detail;                     // more about it, for a person
-  telemetry::SessionCounters counters;         // over all sessions; "in" is from the server
+  std::optional<PublicKey> next_server_key;  // announced by the server
+  uint16_t mtu = 0;                          // 0 before the first session
+  std::string device;                        // "tun0", or empty
+  int64_t since_ms = 0;                      // wall clock; of the present session, 0 without one
+  uint64_t attempts = 0;                     // connections tried since start()
+  Reason last_reason = Reason::none;         // why the last attempt or session ended
+  std::string last_detail;                   // more about it, for a person
+  telemetry::SessionCounters counters;       // over all sessions; "in" is from the server
   telemetry::LinkQuality quality;
 };
 

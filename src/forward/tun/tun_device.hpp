@@ -83,8 +83,8 @@ class TunDevice final : private net::FdHandler {
 
   const std::string& name() const noexcept { return name_; }
   int index() const noexcept { return index_; }  // 0: an adopted device of another network namespace
-  bool has_offload() const noexcept;      // super-packets both ways; otherwise they are cut here
-  bool has_udp_offload() const noexcept;  // the kernel takes UDP ones too
+  bool has_offload() const noexcept;             // super-packets both ways; otherwise they are cut here
+  bool has_udp_offload() const noexcept;         // the kernel takes UDP ones too
 
   struct Impl;
 

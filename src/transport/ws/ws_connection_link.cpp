@@ -68,7 +68,8 @@ void ServerConnection::expect_client() {
     admit();
     return;
   }
-  if (Reason reason = around_.host.admission().on_http_proxy(connection_); reason != Reason::none) return finish(reason);
+  if (Reason reason = around_.host.admission().on_http_proxy(connection_); reason != Reason::none)
+    return finish(reason);
   connection_.real_addr.reset();
   client_unknown_ = true;
   expect_upgrade(listener_.options_.upgrade_timeout, UpgradeServer::Purpose::any);

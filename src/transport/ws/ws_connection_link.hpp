@@ -120,7 +120,7 @@ class ServerConnection final : public session::Link,
   Stage stage_ = Stage::proxy_header;
   bool local_header_ = false;
   bool client_unknown_ = false;  // an HTTP header has yet to name the client
-  bool reported_ = false;  // Admission::on_closed was called
+  bool reported_ = false;        // Admission::on_closed was called
   bool silent_ = false;
   bool counted_lingering_ = false;
 };

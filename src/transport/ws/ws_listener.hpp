@@ -29,8 +29,8 @@ struct ListenerOptions {
   proxyproto::Limits proxy_limits;
   Duration proxy_timeout = seconds(5);
   bool proxy_local_health = false;  // after LOCAL only GET /healthz may follow; otherwise it is closed
-  RealIpHeader real_ip;              // an HTTP proxy's, when it is not off
-  TrustedAddress trusts;             // whose word in that header is taken
+  RealIpHeader real_ip;             // an HTTP proxy's, when it is not off
+  TrustedAddress trusts;            // whose word in that header is taken
   Duration upgrade_timeout = seconds(10);
   UpgradeServerConfig upgrade;
   session::ResponderConfig responder;

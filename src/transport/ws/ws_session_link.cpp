@@ -1,8 +1,8 @@
 // A connection that is a WebSocket: messages for the native protocol, the protocol's answers for the
 // admission and the host, and what the server wants of the session. See ws_connection_link.hpp.
-#include "transport/ws/ws_connection_link.hpp"
-
 #include <new>
+
+#include "transport/ws/ws_connection_link.hpp"
 
 namespace smartvpn::ws {
 namespace {

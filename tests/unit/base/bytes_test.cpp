@@ -18,14 +18,16 @@ TEST(ByteReader, FailureSticksAndGivesZeros) {
 }
 
 TEST(Base64, MatchesRfc4648Vectors) {
-  const char* vectors[][2] = {{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"foobar", "Zm9vYmFy"}};
+  const char* vectors[][2] = {{"", ""},        {"f", "Zg=="},        {"fo", "Zm8="},
+                              {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"foobar", "Zm9vYmFy"}};
   for (auto& v : vectors) {
     EXPECT_EQ(to_base64(as_bytes(v[0])), v[1]);
     auto back = from_base64(v[1]);
     ASSERT_TRUE(back);
     EXPECT_EQ(as_text(*back), v[0]);
   }
-  for (auto bad : {"Zg=", "Zg", "Zh==", "Zm9=", "Z===", "====", "Zg==Zg==", "Zm 8="}) EXPECT_FALSE(from_base64(bad)) << bad;
+  for (auto bad : {"Zg=", "Zg", "Zh==", "Zm9=", "Z===", "====", "Zg==Zg==", "Zm 8="})
+    EXPECT_FALSE(from_base64(bad)) << bad;
 }
 
 TEST(Hex, RoundTripsAndRefusesGarbage) {

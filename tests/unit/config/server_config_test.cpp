@@ -312,8 +312,10 @@ TEST(ServerConfig, ReadsEveryKeyOfAClient) {
   auto config = parse_server_config(R"({"listen":[{"transport":"websocket","port":1}],"keys":{"noise_private_key":")" +
                                     kKeyA + R"(","wireguard_private_key":")" + kKeyB + R"("},
     "network":{"wireguard_endpoint":"vpn.example.com:51820"},
-    "clients":[{"id":"site","noise_public_key":")" + kKeyA + R"(","wireguard_public_key":")" + kKeyB + R"(",
-      "wireguard_preshared_key":")" + kKeyB + R"(","subnets":["192.168.7.0/24","fd77::/48"],"allow_overlap":true,
+    "clients":[{"id":"site","noise_public_key":")" +
+                                    kKeyA + R"(","wireguard_public_key":")" + kKeyB + R"(",
+      "wireguard_preshared_key":")" +
+                                    kKeyB + R"(","subnets":["192.168.7.0/24","fd77::/48"],"allow_overlap":true,
       "transports":["websocket","wireguard"],"session_policy":"refuse-new","priority":7,
       "security":{"destination_allow_list":["192.0.2.0/24"],"destination_block_list":["192.0.2.9"],
         "rate_limit":{"from_client_bytes_per_second":1,"from_client_burst_bytes":2,"to_client_bytes_per_second":3,

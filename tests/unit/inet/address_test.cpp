@@ -9,15 +9,17 @@ namespace smartvpn::inet {
 namespace {
 
 TEST(IpAddress, ParsesAndPrintsBothFamilies) {
-  const char* same[] = {"0.0.0.0", "192.0.2.7", "255.255.255.255", "::", "::1", "2001:db8::7", "fe80::1:0:0:1", "1:0:0:2::3"};
+  const char* same[] = {
+      "0.0.0.0", "192.0.2.7", "255.255.255.255", "::", "::1", "2001:db8::7", "fe80::1:0:0:1", "1:0:0:2::3"};
   for (auto text : same) {
     auto ip = IpAddress::parse(text);
     ASSERT_TRUE(ip) << text;
     EXPECT_EQ(ip->text(), text);
   }
   EXPECT_EQ(IpAddress::parse("2001:DB8:0:0:0:0:0:7")->text(), "2001:db8::7");
-  for (auto text : {"", "1.2.3", "1.2.3.4.5", "01.2.3.4", "256.1.1.1", "1.2.3.4 ", ":", ":::", "1::2::3", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9",
-                    "1:2:3:4:5:6:7::8:9", "12345::", "fe80::1%eth0", "[::1]", "::1.2.3", "::g", "1:"})
+  for (auto text :
+       {"", "1.2.3", "1.2.3.4.5", "01.2.3.4", "256.1.1.1", "1.2.3.4 ", ":", ":::", "1::2::3", "1:2:3:4:5:6:7",
+        "1:2:3:4:5:6:7:8:9", "1:2:3:4:5:6:7::8:9", "12345::", "fe80::1%eth0", "[::1]", "::1.2.3", "::g", "1:"})
     EXPECT_FALSE(IpAddress::parse(text)) << text;
 }
 
@@ -58,7 +60,8 @@ TEST(IpAddress, PrintsLikeInetNtop) {
 TEST(Endpoint, NeedsAPortAndBracketsAroundIpv6) {
   EXPECT_EQ(Endpoint::parse("192.0.2.7:443")->text(), "192.0.2.7:443");
   EXPECT_EQ(Endpoint::parse("[2001:db8::7]:443")->text(), "[2001:db8::7]:443");
-  for (auto text : {"192.0.2.7", "2001:db8::7:443", "[192.0.2.7]:443", "192.0.2.7:65536", "192.0.2.7:", "[::1]443"}) EXPECT_FALSE(Endpoint::parse(text)) << text;
+  for (auto text : {"192.0.2.7", "2001:db8::7:443", "[192.0.2.7]:443", "192.0.2.7:65536", "192.0.2.7:", "[::1]443"})
+    EXPECT_FALSE(Endpoint::parse(text)) << text;
 }
 
 TEST(Cidr, ContainsOverlapsAndLast) {

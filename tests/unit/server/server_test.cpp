@@ -57,8 +57,9 @@ TEST(Server, ShowsTheRealAddressOfAProxyV2Header) {
   setup.listen = R"({"transport":"websocket","address":"127.0.0.1","port":0,
                      "proxy_protocol":{"mode":"v2","trusted_proxies":["127.0.0.0/8"]}})";
   RunningServer server{setup};
-  auto tunnel = connect(client_config(server.create_client("alice"), "testing",
-                                      R"(,"proxy_protocol":{"send":"v2","source":"198.51.100.7:4711","destination":"203.0.113.1:443"})"));
+  auto tunnel = connect(
+      client_config(server.create_client("alice"), "testing",
+                    R"(,"proxy_protocol":{"send":"v2","source":"198.51.100.7:4711","destination":"203.0.113.1:443"})"));
   auto up = server.wait(EventType::session_up);
   ASSERT_TRUE(up);
   EXPECT_STREQ(up->text("remote_addr"), "198.51.100.7:4711");
@@ -71,8 +72,9 @@ TEST(Server, RefusesABlockedRealAddressBeforeAnyHandshake) {
                      "proxy_protocol":{"mode":"v2","trusted_proxies":["127.0.0.1"]}})";
   setup.extra = R"(,"security":{"connection_ip_block_list":["198.51.100.64/26"]})";
   RunningServer server{setup};
-  auto tunnel = make_tunnel(client_config(server.create_client("alice"), "testing",
-                                          R"(,"proxy_protocol":{"send":"v2","source":"198.51.100.66:4711","destination":"203.0.113.1:443"},"reconnect":{"enabled":false})"));
+  auto tunnel = make_tunnel(client_config(
+      server.create_client("alice"), "testing",
+      R"(,"proxy_protocol":{"send":"v2","source":"198.51.100.66:4711","destination":"203.0.113.1:443"},"reconnect":{"enabled":false})"));
   ASSERT_TRUE(tunnel->start());
   auto rejected = server.wait(EventType::connection_rejected);
   ASSERT_TRUE(rejected);
@@ -88,7 +90,8 @@ TEST(Server, RefusesAProxyThatIsNotTrusted) {
   setup.listen = R"({"transport":"websocket","address":"127.0.0.1","port":0,
                      "proxy_protocol":{"mode":"any","trusted_proxies":["192.0.2.1"]}})";
   RunningServer server{setup};
-  auto tunnel = make_tunnel(client_config(server.create_client("alice"), "testing", R"(,"proxy_protocol":{"send":"v1"})"));
+  auto tunnel =
+      make_tunnel(client_config(server.create_client("alice"), "testing", R"(,"proxy_protocol":{"send":"v1"})"));
   ASSERT_TRUE(tunnel->start());
   auto rejected = server.wait(EventType::connection_rejected);
   ASSERT_TRUE(rejected);
@@ -171,8 +174,7 @@ TEST(Server, StopFromManyThreadsEndsForAllOfThem) {
   RunningServer server{ServerSetup()};
   std::vector<std::thread> threads;
   std::atomic<int> stopped{0};
-  for (int i = 0; i < 8; ++i)
-    threads.emplace_back([&] { stopped += server.server->stop(0, kWaitMs).ok(); });
+  for (int i = 0; i < 8; ++i) threads.emplace_back([&] { stopped += server.server->stop(0, kWaitMs).ok(); });
   for (auto& thread : threads) thread.join();
   EXPECT_EQ(stopped, 8);
 }
@@ -192,7 +194,8 @@ TEST(Server, ReportsThePathOfAPortThatIsInUse) {
 
 TEST(Tunnel, ReconnectsAfterADisconnectAndKeepsItsInnerAddress) {
   RunningServer server{ServerSetup()};
-  auto tunnel = connect(client_config(server.create_client("alice"), "host", R"(,"reconnect":{"initial_ms":20,"max_ms":50})"));
+  auto tunnel =
+      connect(client_config(server.create_client("alice"), "host", R"(,"reconnect":{"initial_ms":20,"max_ms":50})"));
   auto other = connect(client_config(server.create_client("bob"), "testing"));
   auto up = server.wait(EventType::session_up);
   ASSERT_TRUE(up);

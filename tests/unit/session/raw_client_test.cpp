@@ -54,7 +54,7 @@ TEST(RawClient, AnInitiationWithoutAnIndexOrWithACounterFailsLikeABadHandshake) 
 }
 
 TEST(RawClient, AWantedMtuIsHeldBetweenTheLeastAndTheGrants) {
-  const std::pair<uint16_t, uint16_t> cases[] = {{0, 1420}, {1, kMinMtu}, {kMinMtu, kMinMtu}, {1400, 1400},
+  const std::pair<uint16_t, uint16_t> cases[] = {{0, 1420},    {1, kMinMtu}, {kMinMtu, kMinMtu}, {1400, 1400},
                                                  {1420, 1420}, {1421, 1420}, {65535, 1420}};
   for (auto [wanted, given] : cases) {
     RawClient c;

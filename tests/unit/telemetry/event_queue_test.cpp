@@ -63,8 +63,9 @@ TEST(EventQueue, FloodOfRejectionsNeverPushesOutASessionDown) {
   auto queue = make_queue(4);
   for (uint64_t i = 0; i < 1000; ++i) queue->push(numbered(EventType::connection_rejected, i));
   queue->push(numbered(EventType::session_down, 7));
-  EXPECT_EQ(drain(*queue), (Texts{"connection_rejected:0", "connection_rejected:1", "connection_rejected:2",
-                                  "connection_rejected:3", "lost:996@connections_and_logs", "session_down:7", "AGAIN"}));
+  EXPECT_EQ(drain(*queue),
+            (Texts{"connection_rejected:0", "connection_rejected:1", "connection_rejected:2", "connection_rejected:3",
+                   "lost:996@connections_and_logs", "session_down:7", "AGAIN"}));
   EXPECT_EQ(queue->lost(), 996u);
 }
 
