@@ -47,6 +47,12 @@ class Loop {
   // The time of this turn: read once, at the first call in a turn.
   Time now() noexcept;
 
+  // What the streams of strangers (TcpStream::set_stranger) may take of one turn together: whoever comes after that is
+  // read in a later turn, so that however many there are and whatever they say, known sessions are served in between.
+  static constexpr Duration kStrangersTime = milliseconds(1);
+  bool strangers_have_time() const noexcept;
+  void charge_strangers(Duration taken) noexcept;
+
   // Called at the end of every turn, after all I/O callbacks and before the TurnEnds that the turn
   // requested. For what has to be done whatever happened, e.g. flushing the engine.
   void set_turn_hook(std::function<void()> hook);

@@ -75,6 +75,15 @@ void TcpStream::update_watch() noexcept {
 }
 
 void TcpStream::on_readable() {
+  if (!stranger_) return read_some();
+  Loop& loop = loop_;                       // the stream may be gone afterwards
+  if (!loop.strangers_have_time()) return;  // it stays readable
+  const Time begun = monotonic_now();
+  read_some();
+  loop.charge_strangers(monotonic_now() - begun);
+}
+
+void TcpStream::read_some() {
   ByteSpan buffer = loop_.read_buffer();
   ssize_t n = recv(watcher_->fd(), buffer.data(), buffer.size(), MSG_DONTWAIT);
   if (n > 0) return handler_->on_stream_bytes(buffer.first(static_cast<size_t>(n)));

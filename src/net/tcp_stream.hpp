@@ -60,6 +60,9 @@ class TcpStream final : private FdHandler {
   void read_stop() noexcept;
   void read_start() noexcept;
 
+  // Somebody of whom nothing is known yet: read only while strangers have time left in this turn. Not so at first.
+  void set_stranger(bool is) noexcept { stranger_ = is; }
+
   // Gives what the socket takes now, in one system call where it can. The count of bytes taken, from the
   // first piece on; short when the socket is full (on_stream_writable follows), when a write() is
   // unfinished, or when the connection is gone (on_stream_end follows).
@@ -86,6 +89,7 @@ class TcpStream final : private FdHandler {
  private:
   TcpStream(Loop& loop, const inet::Endpoint& local, const inet::Endpoint& peer);
   void on_readable() override;
+  void read_some();
   void on_writable() override;
   void on_fd_error() override;
   void on_out_of_memory() noexcept override;
@@ -104,6 +108,7 @@ class TcpStream final : private FdHandler {
   size_t pending_offset_ = 0;    // bytes of it that are
   size_t pending_bytes_ = 0;
   int error_ = 0;
+  bool stranger_ = false;
   bool reading_ = false, eof_ = false, want_writable_ = false, shutdown_wanted_ = false, told_end_ = false;
   TurnEnd failure_;  // tells the handler of an error met while the handler was calling us
 };

@@ -14,7 +14,8 @@ constexpr size_t kLocalDiscardBytes = 16 * 1024;
 constexpr Duration kLocalDiscardTime = seconds(1);
 constexpr Duration kLocalHealthTime = seconds(3);
 constexpr Duration kLingerTime = seconds(1);
-constexpr size_t kLingerBytes = 256 * 1024;  // what a refused stranger may still send meanwhile
+constexpr uint64_t kStrangerBytes = 512 * 1024;  // before a session, far above what anybody needs
+constexpr size_t kLingerBytes = 256 * 1024;      // what a refused stranger may still send meanwhile
 
 }  // namespace
 
@@ -29,6 +30,7 @@ ServerConnection::ServerConnection(WsListener& listener, uint64_t id, std::uniqu
   connection_.listener = listener.options_.listener;
   connection_.transport = session::Transport::websocket;
   connection_.peer_addr = stream_->peer();
+  stream_->set_stranger(true);
 }
 
 ServerConnection::~ServerConnection() = default;
@@ -117,6 +119,7 @@ void ServerConnection::take_bytes(ByteSpan bytes) {
     if (discarded_ > kLingerBytes) return bury();
   }
   if (stage_ != Stage::upgrade && stage_ != Stage::open) return;
+  if (session_ == 0 && bytes_in_ > kStrangerBytes) return finish(Reason::handshake_failed, "too many bytes");
   if (!tls_) return on_plain(bytes);
   auto state = tls_->feed(bytes, around_.loop.scratch_buffer(), *this);
   if (stage_ == Stage::gone) return;

@@ -32,8 +32,7 @@ Result<std::unique_ptr<WsListener>> WsListener::create(const Surroundings& aroun
   }
   if (!acceptor) return acceptor.error();
   listener->acceptor_ = std::move(*acceptor);
-  listener->acceptor_->on_pressure(
-      [self](int error) { self->around_.host.on_log(2, "accepting pauses: " + system_error(error, "accept").text); });
+  listener->acceptor_->on_pressure([self](int error) { self->on_pressure(error); });
   return listener;
 }
 
@@ -44,6 +43,14 @@ void WsListener::on_accept(std::unique_ptr<net::TcpStream> stream) {
   ServerConnection& added = *connection;
   connections_.emplace(id, std::move(connection));
   added.begin();
+}
+
+// It comes again with every attempt while it lasts.
+void WsListener::on_pressure(int error) {
+  const Time now = around_.loop.now();
+  if (pressure_told_ && now < *pressure_told_ + kPressureInterval) return;
+  pressure_told_ = now;
+  around_.host.on_log(2, "accepting pauses: " + system_error(error, "accept").text);
 }
 
 void WsListener::want_handshake(uint64_t connection) {

@@ -50,6 +50,8 @@ class WsListener {
  public:
   // Refused connections that may stay a moment to read why; those above it are closed at once.
   static constexpr size_t kMaxLingering = 256;
+  // How often it is told that descriptors or memory for newcomers are missing.
+  static constexpr Duration kPressureInterval = seconds(10);
 
   static Result<std::unique_ptr<WsListener>> create(const Surroundings& around, ListenerOptions options,
                                                     std::shared_ptr<const net::TlsContext> tls);
@@ -73,6 +75,7 @@ class WsListener {
   friend class ServerConnection;
   WsListener(const Surroundings& around, ListenerOptions options, std::shared_ptr<const net::TlsContext> tls);
   void on_accept(std::unique_ptr<net::TcpStream> stream);
+  void on_pressure(int error);
   void want_handshake(uint64_t connection);
   void run_handshakes();
   // Takes the connection out; it is destroyed when this turn's callbacks are over.
@@ -89,6 +92,7 @@ class WsListener {
   net::TurnEnd bury_;
   net::Timer handshake_timer_;
   net::TurnEnd handshake_turn_;
+  std::optional<Time> pressure_told_;
   bool closing_ = false;
   std::unique_ptr<net::TcpListener> acceptor_;
 };

@@ -88,7 +88,9 @@ void ServerConnection::on_identity(const session::Identity& identity) {
 
 uint64_t ServerConnection::on_confirmed(Reason* why) {
   session_ = around_.host.on_confirmed(connection_, *this, why);
-  if (session_ != 0) responder_->ping();  // who watches wants the round trip now, not after the first silence
+  if (session_ == 0) return 0;
+  stream_->set_stranger(false);
+  responder_->ping();  // who watches wants the round trip now, not after the first silence
   return session_;
 }
 
