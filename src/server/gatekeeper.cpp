@@ -41,9 +41,9 @@ void Gatekeeper::reconfigured() {
 }
 
 Reason Gatekeeper::on_accept(const session::Connection& connection) {
-  const bool full = parts_.memory.is_full();
+  const bool full = parts_.memory.is_full_for_strangers();
   Entry& entry = entries_[connection.id];
-  parts_.memory.set_connections(entries_.size());
+  count_connections();
   auto& scope = parts_.reporter.scope(connection.listener);
   ++scope.connections_total;
   ++scope.connections_open;
@@ -52,6 +52,11 @@ Reason Gatekeeper::on_accept(const session::Connection& connection) {
   if (listener.config.proxy_protocol.mode == Mode::off) return Reason::none;
   if (!listener.trusted.contains(connection.peer_addr.ip)) return Reason::untrusted_proxy;
   return enter_header_stage(connection, entry);
+}
+
+void Gatekeeper::count_connections() noexcept {
+  parts_.memory.set_connections(entries_.size());
+  parts_.memory.set_strangers(entries_.size() - confirmed_);
 }
 
 // Until its header is complete a connection counts against its proxy, which serves many clients
@@ -201,6 +206,8 @@ const Gatekeeper::Admitted* Gatekeeper::confirm(const session::Connection& conne
   *why = Reason::none;
   *displaced = commit.displaced;
   entry.stage = Stage::session;
+  ++confirmed_;
+  count_connections();
   if (entry.in_handshake) handshakes_.leave();
   entry.in_handshake = false;
   return &entry.admitted;
@@ -213,7 +220,8 @@ void Gatekeeper::on_closed(const session::Connection& connection, Reason reason,
   leave_header_stage(connection, it->second);
   Entry entry = std::move(it->second);
   entries_.erase(it);
-  parts_.memory.set_connections(entries_.size());
+  if (entry.stage == Stage::session) --confirmed_;
+  count_connections();
   --parts_.reporter.scope(connection.listener).connections_open;
   if (entry.counted) limiter_.closed(entry.counted, parts_.loop.now());
   if (entry.in_handshake) handshakes_.leave();

@@ -102,11 +102,13 @@ class Gatekeeper final : public session::Admission {
   Authorizer::Limits authorize_limits() const;
   Reason enter_header_stage(const session::Connection& connection, Entry& entry);
   void leave_header_stage(const session::Connection& connection, Entry& entry) noexcept;
+  void count_connections() noexcept;
 
   Parts parts_;
   acl::RateLimiter limiter_;
   acl::HandshakeGate handshakes_;
   std::unordered_map<uint64_t, Entry> entries_;
+  size_t confirmed_ = 0;  // of them
   // Connections whose PROXY header is awaited, by proxy. Only trusted proxies have a place here.
   std::unordered_map<inet::IpAddress, uint32_t, inet::IpAddressHash> awaiting_header_;
   SessionEnd session_end_;

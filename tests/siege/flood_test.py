@@ -75,7 +75,8 @@ class Flood(unittest.TestCase):
         self.newcomer = client_config(f"ws://198.51.100.1:{PLAIN}/tunnel", keys[0], newcomer,
                                       forwarding={"mode": "testing"}, reconnect={"initial_ms": 100, "max_ms": 100})
         self.control = world.path("control.sock")
-        serve = [SMARTVPN, "serve", "--config", world.write("server.json", config), "--control", self.control]
+        serve = [SMARTVPN, "serve", "--config", world.write("server.json", config), "--control", self.control,
+                 "--metrics", "127.0.0.1:9100"]
         program = world.start(pinned(0, serve), world.edge, "server")
         wait_until(listening(world, TLS), "the server listens")
         self.server = Server(program.process.pid)
@@ -93,6 +94,13 @@ class Flood(unittest.TestCase):
         begin = time.monotonic()
         answer = json.loads(run([SMARTVPN, "stats", "--control", self.control, "--json"]))
         return answer, time.monotonic() - begin
+
+    def metrics(self):
+        fetch = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:9100/metrics', timeout=20).read().decode())"
+        begin = time.monotonic()
+        text = self.world.in_edge([sys.executable, "-c", fetch])
+        self.assertIn("smartvpn_connections_open", text)
+        return time.monotonic() - begin
 
     def paced_stream(self):
         world = self.world
@@ -128,6 +136,7 @@ class Flood(unittest.TestCase):
         time.sleep(0.5)
         newcomer = self.newcomers_time()
         stats, answer_time = self.stats()
+        metrics_time = self.metrics()
         strangers.process.wait(SECONDS + 60)
         busy = (self.server.cpu_seconds() - cpu) / (time.monotonic() - begin)
         pings.process.wait(SECONDS + 60)
@@ -146,6 +155,7 @@ class Flood(unittest.TestCase):
         figure(f"{name}: ping, 99th percentile", p99, "ms")
         figure(f"{name}: server's memory grew by", growth, "MiB")
         figure(f"{name}: control socket answered in", answer_time * 1000, "ms")
+        figure(f"{name}: metrics answered in", metrics_time * 1000, "ms")
         if newcomer is None:
             print(f"figure: {name}: a new client did not get in", flush=True)
         else:
@@ -155,6 +165,7 @@ class Flood(unittest.TestCase):
         self.assertGreater(came["connected"], 100)
         self.assertLess(stats["memory_bytes"], CEILING)
         self.assertLess(growth, CEILING / 1048576)
+        self.assertNotIn("engine_full", stats["total"].get("drops", {}), "strangers take no memory from sessions")
         self.assertGreaterEqual(delivered, 99 if SIEGE else 90)
         self.assertGreaterEqual(answered, 99 if SIEGE else 90)
         if SIEGE:

@@ -1,16 +1,20 @@
 // Streams against each other on loopback, both families.
 #include "net/tcp_stream.hpp"
 
+#include <sys/socket.h>
+
 #include <csignal>
 #include <cstring>
 #include <random>
 
+#include "net/sockaddr.hpp"
 #include "support/tcp_pair.hpp"
 
 namespace smartvpn::net {
 namespace {
 
 using testing::run_until;
+using testing::StreamRecorder;
 using TcpStreaming = testing::TcpPair;
 
 struct Tcp : testing::TcpPair, ::testing::WithParamInterface<const char*> {};
@@ -27,6 +31,39 @@ TEST_P(Tcp, CarriesBytesBothWaysAndKnowsItsEnds) {
 }
 INSTANTIATE_TEST_SUITE_P(Families, Tcp, ::testing::Values("127.0.0.1", "::1"),
                          [](auto& param) { return std::string(param.index == 0 ? "IPv4" : "IPv6"); });
+
+TEST_F(TcpStreaming, StrangersShareAShortTimeOfEachTurnAndOthersAreReadInEveryTurn) {
+  listen_on("127.0.0.1");
+  constexpr size_t kStrangers = 3;
+  std::vector<Fd> peers;
+  StreamRecorder heard[kStrangers + 1];
+  auto to = to_socket_address(listener->local());
+  for (StreamRecorder& one : heard) {
+    peers.emplace_back(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    ASSERT_EQ(connect(peers.back().get(), to.get(), to.size), 0);
+    // What each costs is more than all may take.
+    one.on_bytes = [] {
+      for (Time until = monotonic_now() + 2 * Loop::kStrangersTime; monotonic_now() < until;) continue;
+    };
+  }
+  ASSERT_TRUE(run_until(*loop, [&] { return accepted.size() == kStrangers + 1; }));
+  for (size_t i = 0; i <= kStrangers; ++i) {
+    accepted[i]->set_stranger(i < kStrangers);
+    accepted[i]->start(heard[i]);
+    ASSERT_EQ(send(peers[i].get(), "x", 1, MSG_NOSIGNAL), 1);
+  }
+  auto strangers_heard = [&] {
+    size_t count = 0;
+    for (size_t i = 0; i < kStrangers; ++i) count += heard[i].bytes.size();
+    return count;
+  };
+  for (size_t turn = 1; turn <= kStrangers; ++turn) {
+    ASSERT_EQ(send(peers[kStrangers].get(), "x", 1, MSG_NOSIGNAL), 1);
+    loop->run_turn();
+    EXPECT_EQ(strangers_heard(), turn) << "one each turn, and nobody is forgotten";
+    EXPECT_GE(heard[kStrangers].bytes.size(), turn);
+  }
+}
 
 TEST_F(TcpStreaming, FinIsToldOnceAndWritingGoesOn) {
   connect_pair();

@@ -3,8 +3,8 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 
-#include "support/stranger.hpp"
 #include "support/temporary_folder.hpp"
+#include "support/wire_client.hpp"
 
 namespace smartvpn::testing_support {
 namespace {
@@ -123,6 +123,22 @@ TEST(Exhaustion, WithoutDescriptorsNewcomersWaitAndEverybodyElseGoesOn) {
   }
   EXPECT_EQ(pauses_told(server), 1u) << "an episode is told once, not ten times a second";
   EXPECT_EQ(sessions_of(server).size(), 1u);
+}
+
+// Pongs that nobody asked for are legal, answered by nothing and counted by no other bound.
+TEST(Exhaustion, AStrangerWhoNeverStopsTalkingIsCutLongBeforeHisDeadline) {
+  RunningServer server{ServerSetup()};
+  WireClient stranger(RawSocket(server.port()), server.public_key_);
+  ASSERT_TRUE(stranger.upgrade() && stranger.hear_hello());
+  Bytes pongs;
+  for (int i = 0; i < 1000; ++i) append(pongs, WireClient::frame(ws::Opcode::pong, {}));
+  const Time begun = monotonic_now();
+  size_t said = 0;
+  while (said < (size_t{64} << 20) && stranger.socket.send(pongs)) said += pongs.size();
+  EXPECT_LT(said, size_t{64} << 20) << "and somebody has read it all";
+  EXPECT_LT(monotonic_now() - begun, seconds(8));
+  EXPECT_EQ(next_rejection(server), "handshake_failed");
+  EXPECT_TRUE(becomes_idle(server));
 }
 
 }  // namespace
