@@ -114,8 +114,8 @@ class Flood(unittest.TestCase):
         world = self.world
         listener = world.start(pinned(1, ["iperf3", "-s", "-1", "-B", FAR, "-p", "5201"]), world.edge, "iperf3")
         wait_until(lambda: ":5201 " in world.in_edge(["ss", "-Hltn"]), "iperf3 listens")
-        command = ["iperf3", "-c", FAR, "-p", "5201", "-u", "-b", f"{MBIT}M", "-l", "1300", "-w", "2M", "-R", "-J", "-t",
-                   str(SECONDS + 2)]
+        command = ["iperf3", "-c", FAR, "-p", "5201", "-u", "-b", f"{MBIT}M", "-l", "1300", "-w", "2M", "-R", "-J", "-i", "0",
+                   "-t", str(SECONDS + 2)]
         return listener, world.start(pinned(1, command), world.client, "stream")
 
     def newcomers_time(self):
@@ -135,8 +135,9 @@ class Flood(unittest.TestCase):
         name = f"{kind}, {'one address' if sources == 'one' else '10,000 addresses'}{' by proxy' if sources == 'proxied' else ''}"
         sessions_before = self.stats()[0]
         listener, stream = self.paced_stream()
-        pings = self.world.start(pinned(1, ["ping", "-n", "-i", "0.02", "-c", str(SECONDS * 50), "-W", "2", FAR]),
-                                 self.world.client, "ping")
+        # More lines than a pipe holds.
+        ping, heard = f"exec ping -n -i 0.02 -c {SECONDS * 50} -W 2 {FAR} >\"$0\"", self.world.path("pings")
+        pings = self.world.start(pinned(1, ["sh", "-c", ping, heard]), self.world.client, "ping")
         self.server.forget_peak()
         resident, cpu, begin = self.server.memory("VmRSS"), self.server.cpu_seconds(), time.monotonic()
         waited = self.server.waited_seconds()
@@ -153,7 +154,8 @@ class Flood(unittest.TestCase):
         stream.process.wait(SECONDS + 60)
         listener.process.wait(30)
         came = json.loads(strangers.buffer + strangers.process.stdout.read())
-        times = sorted(float(t) for t in re.findall(r"time=([\d.]+)", pings.process.stdout.read().decode()))
+        with open(heard) as file:
+            times = sorted(float(t) for t in re.findall(r"time=([\d.]+)", file.read()))
         report = json.loads(stream.process.stdout.read())["end"]["sum"]
         delivered, answered = 100 - report["lost_percent"], len(times) * 100 / (SECONDS * 50)
         p99 = times[min(len(times) - 1, len(times) * 99 // 100)] if times else float("inf")
