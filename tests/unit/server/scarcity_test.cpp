@@ -84,7 +84,7 @@ size_t pauses_told(RunningServer& server) {
   return count;
 }
 
-TEST(Exhaustion, WithoutDescriptorsNewcomersWaitAndEverybodyElseGoesOn) {
+TEST(Scarcity, WithoutDescriptorsNewcomersWaitAndEverybodyElseGoesOn) {
   smartvpn::testing::TemporaryFolder folder;
   ServerSetup setup;
   const auto identity = smartvpn::testing::make_server(smartvpn::testing::make_ca("exhausted"), {}, {"127.0.0.1"});
@@ -134,7 +134,7 @@ TEST(Exhaustion, WithoutDescriptorsNewcomersWaitAndEverybodyElseGoesOn) {
 }
 
 // Pongs that nobody asked for are legal, answered by nothing and counted by no other bound.
-TEST(Exhaustion, AStrangerWhoNeverStopsTalkingIsCutLongBeforeHisDeadline) {
+TEST(Scarcity, AStrangerWhoNeverStopsTalkingIsCutLongBeforeHisDeadline) {
   RunningServer server{ServerSetup()};
   WireClient stranger(RawSocket(server.port()), server.public_key_);
   ASSERT_TRUE(stranger.upgrade() && stranger.hear_hello());
