@@ -209,8 +209,9 @@ class Siege {
     const double slack = 65536 + 128 * static_cast<double>(at_once);
     figure(name("  allocated memory afterwards, more than before"), after.allocated - before.allocated, "bytes");
     figure(name("  resident memory afterwards, more than before"), (after.resident - before.resident) / 1024, "KiB");
-    return check(after.allocated - before.allocated <= slack, "allocated memory is what it was") &
-           check(after.resident - before.resident <= 8 * slack + 2 * 1048576, "resident memory is what it was");
+    const bool allocated = check(after.allocated - before.allocated <= slack, "allocated memory is what it was");
+    const bool resident = check(after.resident - before.resident <= 8 * slack + 2 * 1048576, "so is resident memory");
+    return allocated && resident;
   }
   static bool check(bool good, const char* what) {
     if (!good) std::printf("not so: %s\n", what);
