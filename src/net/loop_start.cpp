@@ -64,13 +64,16 @@ void occupy_in_child() noexcept {
 }
 void leave_in_child() noexcept { standard.leave(); }
 
-// libuv's first loop needs two for good, and does not forgive.
+// What a loop opens: two pipes, of which the process's first it does not forgive, an epoll and an eventfd.
 int check_room() noexcept {
-  int pair[2];
-  if (::pipe2(pair, O_CLOEXEC) != 0) return errno;
-  ::close(pair[0]);
-  ::close(pair[1]);
-  return 0;
+  std::array<int, 6> fds{};
+  fds.fill(-1);
+  int error = 0;
+  for (size_t i = 0; i < fds.size() && error == 0; i += 2)
+    if (::pipe2(&fds[i], O_CLOEXEC) != 0) error = errno;
+  for (const int fd : fds)
+    if (fd >= 0) ::close(fd);
+  return error;
 }
 
 int start_locked(uv_loop_t* loop, uv_async_t* async, uv_async_cb on_async) noexcept {
