@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -154,33 +153,6 @@ static void chroot_folder(void) {
   need(code == 0);
 }
 
-/* The peer dies while we write to it, and we do not ignore SIGPIPE. */
-static void dying_peers(void) {
-  struct pair pair;
-  need(signal(SIGPIPE, SIG_DFL) != SIG_ERR);
-  for (int i = 0; i < rounds(5, 100); ++i) {
-    int ends[2];
-    char byte;
-    need(pipe2(ends, O_CLOEXEC) == 0);
-    const pid_t child = fork();
-    if (child == 0) { /* a tunnel of its own to a server of its own: only its process is of interest */
-      open_pair(&pair, &plain);
-      start_traffic(&pair);
-      await_traffic(&pair, 10);
-      need(write(ends[1], "r", 1) == 1);
-      /* Cut from both sides while packets are under way. */
-      need(smartvpn_server_free(pair.server) == SMARTVPN_OK);
-      stop_traffic(&pair);
-      need(smartvpn_tunnel_free(pair.tunnel) == SMARTVPN_OK);
-      _exit(0);
-    }
-    need(read(ends[0], &byte, 1) == 1);
-    need(exit_code_of(child) == 0);
-    close(ends[0]);
-    close(ends[1]);
-  }
-}
-
 int surroundings(const char* what) {
   char key[SMARTVPN_KEY_SIZE] = "eHl6eHl6eHl6eHl6eHl6eHl6eHl6eHl6eHl6eHl6eHk="; /* the library is not to be woken yet */
   snprintf(some_json, sizeof some_json,
@@ -194,7 +166,6 @@ int surroundings(const char* what) {
     if (under_sanitizer()) return kSkip; /* its shadow needs all the addresses there are */
     return sweep(what, little_memory, 0, 256 << 10, 200), 0;
   }
-  if (strcmp(what, "sigpipe") == 0) return dying_peers(), 0;
   if (geteuid() != 0) return kSkip;
   if (strcmp(what, "few_threads") == 0) return sweep(what, few_threads, 1, 1, 20), 0;
   return chroot_folder(), 0;
