@@ -109,8 +109,10 @@ extern "C" {
  *             are one a process; every queue and buffer of ours has a bound of its own.
  *
  * Good guest  No signal handler, no SIGPIPE, nothing printed, no environment variable read, no exit or abort, no
- *             effect at load time; every descriptor is close-on-exec. Several servers may live in one process, and
- *             exit() with servers running is fine. (libuv keeps one pipe a process, for ever.)
+ *             effect at load time; every descriptor is close-on-exec and above 2. Several servers may live in one
+ *             process, and exit() with servers running is fine. dlclose does not unload the library. (libuv keeps one
+ *             pipe a process, for ever; libssl reads OPENSSL_CONF at its first use in a process, which is not ours to
+ *             forbid, but what it says there changes nothing in us.)
  *
  * Fork        In a forked child the library's descriptors are closed, every handle of the parent's answers
  *             SMARTVPN_FORKED, freeing one only forgets it, and new servers may be created. To daemonize, fork first.
@@ -265,9 +267,10 @@ SMARTVPN_API smartvpn_status smartvpn_server_create(const smartvpn_config *confi
 SMARTVPN_API smartvpn_status smartvpn_server_start(smartvpn_server *server, smartvpn_error **err);
 
 /* [waiting] No new clients; live sessions may go on for up to `drain_ms` (0: not at all), and are then told that the
- * server stops; everything ends. From several threads: all wait for the same end. TIMEOUT, or AGAIN for a timeout of 0:
- * it goes on in the background. In one of the server's callbacks it never waits and answers PENDING. Stopping a server
- * that has stopped, or never ran, is OK. */
+ * server stops; everything ends. A listening socket of yours (`fd`) is left alone at once, so that another server on it,
+ * such as your program's next version, gets all that comes. From several threads: all wait for the same end. TIMEOUT, or
+ * AGAIN for a timeout of 0: it goes on in the background. In one of the server's callbacks it never waits and answers
+ * PENDING. Stopping a server that has stopped, or never ran, is OK. */
 SMARTVPN_API smartvpn_status smartvpn_server_stop(smartvpn_server *server, int32_t drain_ms, int32_t timeout_ms,
                                                   smartvpn_error **err);
 

@@ -11,6 +11,6 @@ void Fd::reset(int fd) noexcept {
   fd_ = fd;
 }
 
-Fd Fd::duplicate_of(int fd) noexcept { return Fd(::fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
+Fd Fd::duplicate_of(int fd) noexcept { return Fd(::fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1)); }
 
 }  // namespace smartvpn::net

@@ -6,7 +6,9 @@
 
 #include <cassert>
 
+#include "base/descriptor.hpp"
 #include "net/loop_impl.hpp"
+#include "net/loop_start.hpp"
 
 namespace smartvpn::net {
 namespace {
@@ -54,18 +56,16 @@ void TurnList::run_round(Run&& run) {
 }
 
 int Loop::Impl::open() noexcept {
-  if (int rc = uv_loop_init(&uv); rc != 0) return -rc;
+  auto on_async = [](uv_async_t* h) { static_cast<Impl*>(h->loop->data)->run_commands(); };
+  if (int error = start_loop(&uv, &async_, on_async); error != 0) return error;
   opened_ = true;
   uv.data = this;
-  // These three cannot fail on a fresh loop except for uv_async_init, which opens an eventfd.
+  // These cannot fail on a fresh loop.
   uv_prepare_init(&uv, &prepare_);
   uv_check_init(&uv, &check_);
   uv_prepare_start(&prepare_, [](uv_prepare_t* h) { static_cast<Impl*>(h->loop->data)->end_turn(); });
   uv_check_start(&check_, [](uv_check_t* h) { static_cast<Impl*>(h->loop->data)->end_turn(); });
-  if (int rc = uv_async_init(&uv, &async_, [](uv_async_t* h) { static_cast<Impl*>(h->loop->data)->run_commands(); });
-      rc != 0)
-    return -rc;
-  timer_fd_ = Fd(timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC));
+  timer_fd_ = Fd(above_standard(timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC)));
   if (!timer_fd_) return errno;
   if (int rc = uv_poll_init(&uv, &timer_poll_, timer_fd_.get()); rc != 0) return -rc;
   uv_poll_start(&timer_poll_, UV_READABLE,

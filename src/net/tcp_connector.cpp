@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/descriptor.hpp"
 #include "net/sockaddr.hpp"
 
 namespace smartvpn::net {
@@ -33,7 +34,8 @@ void TcpConnector::next() {
   while (index_ < options_.addresses.size() && loop_.now() < give_up_) {
     const auto& to = options_.addresses[index_++];
     auto address = to_socket_address(to);
-    Fd fd(::socket(to.ip.is_v4() ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    const int family = to.ip.is_v4() ? AF_INET : AF_INET6;
+    Fd fd(above_standard(::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)));
     if (!fd || (::connect(fd.get(), address.get(), address.size) != 0 && errno != EINPROGRESS)) {
       last_error_ = system_error(errno, "cannot connect to " + to.text());
       continue;

@@ -6,6 +6,7 @@
 
 #include <cerrno>
 
+#include "base/descriptor.hpp"
 #include "net/sockaddr.hpp"
 
 namespace smartvpn::net {
@@ -15,10 +16,10 @@ bool set_flag(int fd, int level, int name, int value) { return setsockopt(fd, le
 
 Result<Fd> open_socket(inet::Endpoint& at, const std::string& path) {
   int family = at.ip.is_v4() ? AF_INET : AF_INET6;
-  Fd fd(::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  Fd fd(above_standard(::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)));
   if (!fd && errno == EAFNOSUPPORT && at.ip.is_v6() && at.ip.is_unspecified()) {
     at.ip = inet::IpAddress::v4(0);
-    fd.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    fd.reset(above_standard(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)));
   }
   if (!fd) return system_error(errno, "cannot open a TCP socket", path);
   return fd;
@@ -84,7 +85,7 @@ void TcpListener::on_readable() {
   for (int i = 0; i < kAcceptsPerTurn && !alive.expired() && accepting(); ++i) {
     SocketAddress peer;
     peer.size = sizeof peer.storage;
-    Fd fd(::accept4(watcher_->fd(), peer.get(), &peer.size, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    Fd fd(above_standard(::accept4(watcher_->fd(), peer.get(), &peer.size, SOCK_CLOEXEC | SOCK_NONBLOCK)));
     if (fd) {
       accepted(std::move(fd), to_endpoint(peer.get(), peer.size));
     } else if (is_pressure(errno)) {

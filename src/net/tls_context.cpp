@@ -96,6 +96,11 @@ int choose_alpn(SSL*, const unsigned char** out, unsigned char* out_length, cons
   return rc == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
+constexpr const char* kSignatures =
+    "ecdsa_secp256r1_sha256:ecdsa_secp384r1_sha384:ecdsa_secp521r1_sha512:ed25519:ed448:"
+    "rsa_pss_pss_sha256:rsa_pss_pss_sha384:rsa_pss_pss_sha512:rsa_pss_rsae_sha256:rsa_pss_rsae_sha384:"
+    "rsa_pss_rsae_sha512:rsa_pkcs1_sha256:rsa_pkcs1_sha384:rsa_pkcs1_sha512";
+
 Result<ImplPtr> new_impl(const SSL_METHOD* method, const std::string& path) {
   auto impl = std::make_unique<TlsContext::Impl>();
   ERR_clear_error();
@@ -106,8 +111,11 @@ Result<ImplPtr> new_impl(const SSL_METHOD* method, const std::string& path) {
       SSL_CTX_set_cipher_list(ctx, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1 &&
       SSL_CTX_set_ciphersuites(ctx, "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384") ==
           1 &&
-      SSL_CTX_set1_groups_list(ctx, "X25519:P-256:P-384") == 1;
+      SSL_CTX_set1_groups_list(ctx, "X25519:P-256:P-384") == 1 && SSL_CTX_set1_sigalgs_list(ctx, kSignatures) == 1 &&
+      SSL_CTX_set_block_padding(ctx, 0) == 1;
   if (!ok) return make_error(Status::SYSTEM, "cannot set up TLS: " + take_openssl_error("no such method"), path);
+  ERR_clear_error();  // of what such a configuration has wrong
+  SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, nullptr);
   SSL_CTX_set_security_level(ctx, 2);
   SSL_CTX_clear_options(ctx, ~uint64_t{0});
   SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET |

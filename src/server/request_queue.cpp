@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <chrono>
 
+#include "base/descriptor.hpp"
 #include "telemetry/event.hpp"
 #include "telemetry/json_text.hpp"
 
@@ -34,7 +35,7 @@ std::string AuthorizeRequest::json() const {
 }
 
 Result<std::shared_ptr<RequestQueue>> RequestQueue::create() {
-  int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  int fd = above_standard(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (fd < 0) return system_error(errno, "eventfd");
   return std::shared_ptr<RequestQueue>(new RequestQueue(fd));
 }

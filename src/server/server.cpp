@@ -5,41 +5,70 @@
 namespace smartvpn::server {
 
 Result<void> Server::Impl::open_registry(const RegistryHub::Hold& hold) {
-  auto store = open_store(registry_config_);
+  auto store = open_store_(registry_config_);
   if (!store) return store.error();
   return registry_.start(hold, std::move(*store), *shard_, shard_->config().clients);
 }
 
 Result<void> Server::Impl::start() {
-  auto started = start_locked(registry_.hold());
-  // Not under the lock, which a change on its way may be waiting for.
-  if (!started && state() == State::stopped) registry_.stop();
+  {
+    std::lock_guard lock(mutex_);
+    if (state_ != State::created || starting_) return make_error(Status::BAD_STATE, "a server is started once");
+    starting_ = true;
+  }
+  Result<void> started;
+  {
+    const RegistryHub::Hold hold = registry_.hold();
+    started = prepare(hold);
+    if (started) started = launch();
+  }
+  if (!started) fail_start();
   return started;
 }
 
-Result<void> Server::Impl::start_locked(const RegistryHub::Hold& hold) {
-  std::lock_guard lock(mutex_);
-  if (state_ != State::created) return make_error(Status::BAD_STATE, "a server is started once");
-  auto fail = [&](const Error& error) -> Result<void> {
-    state_ = State::stopped;
-    shard_.reset();
-    close_queues();
-    return error;
-  };
-  if (auto ok = start_dispatcher(); !ok) return fail(ok.error());
-  if (auto ok = open_registry(hold); !ok) return fail(ok.error());
-  if (auto ok = shard_->open(); !ok) return fail(ok.error());
-  auto thread = net::Thread::start("svpn-shard0", [this] {
-    shard_->run();
-    on_thread_end();
-    registry_.stop();  // after the shard's end: a change on its way has its answer then
-  });
-  if (!thread) return fail(thread.error());
-  endpoints_ = shard_->endpoints();
-  host_channel_ = shard_->host_channel();
-  thread_ = std::move(*thread);
-  state_ = State::running;
+// Without the lock: this may wait for the disk, and neither state() nor stop() may.
+Result<void> Server::Impl::prepare(const RegistryHub::Hold& hold) {
+  if (auto ok = start_dispatcher(); !ok) return ok;
+  if (auto ok = open_registry(hold); !ok) return ok;
+  return shard_->open();
+}
+
+Result<void> Server::Impl::launch() {
+  std::optional<Duration> stop;
+  {
+    std::lock_guard lock(mutex_);
+    auto thread = net::Thread::start("svpn-shard0", [this] {
+      shard_->run();
+      on_thread_end();
+      registry_.stop();  // after the shard's end: a change on its way has its answer then
+      on_store_closed();
+    });
+    if (!thread) return thread.error();
+    endpoints_ = shard_->endpoints();
+    host_channel_ = shard_->host_channel();
+    thread_ = std::move(*thread);
+    serving_ = true;
+    starting_ = false;
+    state_ = State::running;
+    changed_.notify_all();
+    stop = stop_when_started_;
+  }
+  if (stop) request_stop(*stop);
   return {};
+}
+
+void Server::Impl::fail_start() {
+  registry_.stop();
+  std::lock_guard lock(mutex_);
+  starting_ = false;
+  become_stopped();
+}
+
+void Server::Impl::become_stopped() {
+  state_ = State::stopped;
+  shard_.reset();
+  close_queues();
+  changed_.notify_all();
 }
 
 Result<void> Server::Impl::start_dispatcher() {
@@ -62,6 +91,7 @@ Result<void> Server::Impl::start_dispatcher() {
   };
   auto dispatcher = Dispatcher::start(std::move(duties));
   if (!dispatcher) return dispatcher.error();
+  std::lock_guard lock(mutex_);
   dispatcher_ = std::move(*dispatcher);
   return {};
 }
@@ -73,11 +103,10 @@ void Server::Impl::close_queues() {
 
 void Server::Impl::request_stop(Duration drain) {
   std::lock_guard lock(mutex_);
-  if (state_ == State::created) {
-    state_ = State::stopped;
-    shard_.reset();
-    close_queues();
-    changed_.notify_all();
+  if (starting_) {
+    stop_when_started_ = std::min(drain, stop_when_started_.value_or(drain));
+  } else if (state_ == State::created) {
+    become_stopped();
   } else if (state_ == State::running || state_ == State::draining) {
     state_ = State::draining;
     // The queue of commands may be full of waiting ones; it empties at the loop's pace.
@@ -100,9 +129,15 @@ void Server::Impl::on_thread_end() {
   changed_.notify_all();
 }
 
+void Server::Impl::on_store_closed() {
+  std::lock_guard lock(mutex_);
+  serving_ = false;
+  changed_.notify_all();
+}
+
 Result<void> Server::Impl::wait_stopped(int32_t timeout_ms) {
   std::unique_lock lock(mutex_);
-  auto over = [&] { return state_ == State::stopped && !joining_; };
+  auto over = [&] { return state_ == State::stopped && !serving_ && !joining_; };
   if (timeout_ms < 0) {
     changed_.wait(lock, over);
   } else if (!changed_.wait_for(lock, milliseconds(timeout_ms), over)) {
@@ -127,11 +162,11 @@ Server::~Server() {
   (void)impl_->wait_stopped(-1).ok();
 }
 
-Result<std::unique_ptr<Server>> Server::create(config::ServerConfig config) {
+Result<std::unique_ptr<Server>> Server::create(config::ServerConfig config, OpenStore open_store) {
   const size_t callback_queue = config.limits.event_queue;
   auto plan = make_plan(std::move(config));
   if (!plan) return plan.error();
-  auto impl = std::make_unique<Impl>(plan->config);
+  auto impl = std::make_unique<Impl>(plan->config, open_store ? std::move(open_store) : server::open_store);
   auto shard = Shard::create(std::move(*plan), impl->hub_);
   if (!shard) return shard.error();
   impl->shard_ = std::move(*shard);
@@ -162,7 +197,8 @@ Result<std::shared_ptr<telemetry::EventQueue>> Server::subscribe(uint64_t type_m
 
 Result<void> Server::set_callbacks(Callbacks callbacks) {
   std::lock_guard lock(impl_->mutex_);
-  if (impl_->state_ != State::created) return make_error(Status::BAD_STATE, "callbacks are set before start");
+  if (impl_->state_ != State::created || impl_->starting_)
+    return make_error(Status::BAD_STATE, "callbacks are set before start");
   impl_->callbacks_ = std::move(callbacks);
   return {};
 }

@@ -16,6 +16,7 @@
 #include "config/server_config.hpp"
 #include "forward/host/host_packet.hpp"
 #include "registry/client.hpp"
+#include "registry/store.hpp"
 #include "server/authorizer.hpp"
 #include "server/client_change.hpp"
 #include "session/admission.hpp"
@@ -72,7 +73,9 @@ struct Callbacks {
 
 class Server {
  public:
-  static Result<std::unique_ptr<Server>> create(config::ServerConfig config);
+  // `open_store` opens the registry's store in start(); empty: the one that the configuration names.
+  using OpenStore = std::function<Result<std::unique_ptr<registry::Store>>(const config::RegistryConfig&)>;
+  static Result<std::unique_ptr<Server>> create(config::ServerConfig config, OpenStore open_store = {});
   ~Server();
 
   // created -> running. Waiting. On failure nothing is left behind and the state is stopped.

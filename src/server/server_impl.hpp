@@ -18,13 +18,16 @@ inline Error server_not_running() { return make_error(Status::BAD_STATE, "the se
 // shard: whoever stops without waiting learns of the end by the state and the events.
 class Server::Impl {
  public:
-  explicit Impl(const config::ServerConfig& config)
+  Impl(const config::ServerConfig& config, OpenStore open_store)
       : registry_config_(config.registry),
+        open_store_(std::move(open_store)),
         registry_([this](const RegistryHub::Command& fn) { return command([&] { return fn(*shard_); }); },
                   {config.keys.wireguard_private_key.has_value(), config.registry.keep_private_keys}) {}
 
   Result<void> start();
-  Result<void> start_locked(const RegistryHub::Hold& hold);
+  Result<void> prepare(const RegistryHub::Hold& hold);
+  Result<void> launch();
+  void fail_start();
   Result<void> open_registry(const RegistryHub::Hold& hold);
   State state() const {
     std::lock_guard lock(mutex_);
@@ -32,9 +35,11 @@ class Server::Impl {
   }
   Result<void> start_dispatcher();
   void close_queues();
+  void become_stopped();  // with the lock held, and no thread
   void request_stop(Duration drain);
   Result<void> wait_stopped(int32_t timeout_ms);
   void on_thread_end();
+  void on_store_closed();
 
   // Runs `fn` on the shard's thread and gives its result. The posted command alone holds the promise, so
   // that one which never runs breaks it.
@@ -43,7 +48,8 @@ class Server::Impl {
     auto promise = std::make_shared<std::promise<decltype(fn())>>();
     auto future = promise->get_future();
     {
-      std::lock_guard lock(mutex_);
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [this] { return !starting_; });
       if (state_ != State::running && state_ != State::draining) return server_not_running();
       if (!shard_->loop().post([promise = std::move(promise), fn = std::move(fn)]() mutable { run(*promise, fn); }))
         return shard_->loop().stopped() ? server_not_running()
@@ -70,6 +76,9 @@ class Server::Impl {
   std::condition_variable changed_;
   State state_ = State::created;
   bool joining_ = false;
+  bool serving_ = false;              // from start() until the thread has given up the store, the last thing it does
+  bool starting_ = false;             // in start(), which holds no lock while it waits for the disk
+  std::optional<Duration> stop_when_started_;  // the drain of a stop() that came meanwhile
   telemetry::EventHub hub_;
   Callbacks callbacks_;
   size_t callback_queue_ = 0;
@@ -80,6 +89,7 @@ class Server::Impl {
   std::vector<BoundEndpoint> endpoints_;
   std::shared_ptr<forward::HostChannel> host_channel_;
   const config::RegistryConfig registry_config_;
+  const OpenStore open_store_;
   RegistryHub registry_;
 };
 

@@ -221,6 +221,7 @@ void Shard::begin_drain(Duration drain) {
   drain_until_ = draining_ ? std::min(drain_until_, until) : until;
   draining_ = true;
   gatekeeper_->stop_asking(drain == Duration::zero() ? Reason::server_stopping : Reason::draining);
+  for (auto& listener : listeners_) listener->begin_drain();
   drain_step();
 }
 

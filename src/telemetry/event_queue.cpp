@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <chrono>
 
+#include "base/descriptor.hpp"
+
 namespace smartvpn::telemetry {
 namespace {
 
@@ -20,7 +22,7 @@ size_t lane_of(EventType type) {
 }  // namespace
 
 Result<std::shared_ptr<EventQueue>> EventQueue::create(uint64_t type_mask, size_t capacity) {
-  int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  int fd = above_standard(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (fd < 0) return system_error(errno, "eventfd");
   capacity = std::clamp(capacity, kMinCapacity, kMaxCapacity);
   return std::shared_ptr<EventQueue>(new EventQueue(type_mask, capacity, fd));

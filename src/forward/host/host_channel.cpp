@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "base/clock.hpp"
+#include "base/descriptor.hpp"
 
 namespace smartvpn::forward {
 namespace {
@@ -25,7 +26,8 @@ int remaining_ms(Time end) {
 }  // namespace
 
 HostChannel::HostChannel(const HostEngineOptions& options) : impl_(std::make_unique<Impl>(options.ring_bytes)) {
-  impl_->event.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  impl_->event.reset(above_standard(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)));
+  if (!impl_->event) impl_->error = errno;
 }
 
 HostChannel::~HostChannel() = default;

@@ -28,6 +28,7 @@ struct HostChannel::Impl {
 
   PacketRing to_host, to_clients;
   net::Fd event;  // eventfd; readable while host_signalled
+  int error = 0;  // errno, if there is none
   std::atomic<bool> host_signalled{false};
   std::atomic<bool> shard_signalled{false};
   std::atomic<bool> closed{false};

@@ -12,7 +12,7 @@ HostEngine::HostEngine(net::Loop& loop, const HostEngineOptions& options)
 HostEngine::~HostEngine() { stop(); }
 
 Result<void> HostEngine::start(const EngineNetwork&, EngineSink& sink) {
-  if (channel_->fd() < 0) return make_error(Status::SYSTEM, "cannot create the packets' descriptor");
+  if (channel_->fd() < 0) return system_error(channel_->impl().error, "cannot create the packets' descriptor");
   auto wake = net::Wake::create(loop_, [this] { deliver(); });
   if (!wake) return wake.error();
   wake_ = std::move(*wake);

@@ -14,6 +14,7 @@
 #include <cstring>
 
 #include "base/bytes.hpp"
+#include "base/descriptor.hpp"
 
 namespace smartvpn::forward {
 namespace {
@@ -118,7 +119,7 @@ class Netlink::Message {
 };
 
 Result<Netlink> Netlink::open() {
-  net::Fd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+  net::Fd fd(above_standard(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE)));
   if (!fd) return system_error(errno, "cannot open rtnetlink");
   return Netlink(std::move(fd));
 }

@@ -12,6 +12,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/descriptor.hpp"
+
 namespace smartvpn::forward {
 
 NfBatch::NfBatch() { header(NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES); }
@@ -74,7 +76,7 @@ void NfBatch::number(uint16_t type, uint32_t value) {
 }
 
 Result<NfSocket> NfSocket::open() {
-  net::Fd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER));
+  net::Fd fd(above_standard(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER)));
   if (!fd && errno == EPROTONOSUPPORT) return make_error(Status::UNSUPPORTED, "this kernel has no netfilter");
   if (!fd) return system_error(errno, "cannot open nfnetlink");
   return NfSocket(std::move(fd));

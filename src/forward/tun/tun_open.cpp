@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/descriptor.hpp"
 #include "forward/tun/netlink.hpp"
 #include "forward/tun/virtio_header.hpp"
 
@@ -49,7 +50,7 @@ Result<void> attach(OpenedTun& tun, const TunOptions& options, bool virtio) {
 
 Result<void> create(OpenedTun& tun, const TunOptions& options) {
   if (options.name.size() >= IFNAMSIZ) return make_error(Status::INVALID, "a device name has 15 bytes", options.path);
-  tun.fd.reset(::open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC));
+  tun.fd.reset(above_standard(::open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC)));
   if (!tun.fd) return system_error(errno, "cannot open /dev/net/tun", options.path);
   auto result = attach(tun, options, options.offload);
   // EINVAL is a kernel without IFF_VNET_HDR; a name that is wrong or taken fails again without it.

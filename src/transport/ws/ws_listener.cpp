@@ -100,6 +100,10 @@ void WsListener::set_options(ListenerOptions options) {
   for (auto& [id, connection] : connections_) connection->set_keys(options_.responder.keys);
 }
 
+void WsListener::begin_drain() noexcept {
+  if (options_.fd >= 0) acceptor_->pause();
+}
+
 void WsListener::close_all(Reason reason) {
   closing_ = true;
   acceptor_->pause();

@@ -68,6 +68,9 @@ class WsListener {
   // For new connections, but for where it listens. Keys are for live ones too.
   void set_options(ListenerOptions options);
 
+  // No session will begin here any more. A listening socket of the host's is let alone from now on: whoever else has
+  // it serves what comes. At our own, health checks are answered until the end.
+  void begin_drain() noexcept;
   // Refuses whatever comes, and closes every connection with this reason; sessions are told.
   void close_all(Reason reason);
 

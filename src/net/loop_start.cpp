@@ -1,0 +1,105 @@
+// See loop_start.hpp. What the host has closed of 0 to 2 is occupied while libuv makes its descriptors, in the process
+// that starts a loop and again in a forked child, where libuv makes its pipe anew.
+#include "net/loop_start.hpp"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <mutex>
+
+namespace smartvpn::net {
+namespace {
+
+constexpr int kStandard = 3;
+
+// Placeholders are sockets because each has an inode of its own: what the host has put in the place of one meanwhile
+// is not closed.
+class StandardNumbers {
+ public:
+  void occupy() noexcept {
+    for (int fd = 0; fd < kStandard; ++fd) {
+      ours_[index(fd)] = false;
+      if (::fcntl(fd, F_GETFD) != -1) continue;
+      const int made = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+      struct stat info {};
+      if (made == fd && ::fstat(made, &info) == 0) {
+        ours_[index(fd)] = true;
+        inode_[index(fd)] = info.st_ino;
+      } else if (made >= 0) {
+        ::close(made);
+      }
+    }
+  }
+  void leave() noexcept {
+    for (int fd = 0; fd < kStandard; ++fd) {
+      struct stat info {};
+      if (ours_[index(fd)] && ::fstat(fd, &info) == 0 && S_ISSOCK(info.st_mode) && info.st_ino == inode_[index(fd)])
+        ::close(fd);
+      ours_[index(fd)] = false;
+    }
+  }
+
+ private:
+  static size_t index(int fd) noexcept { return static_cast<size_t>(fd); }
+  std::array<bool, kStandard> ours_{};
+  std::array<ino_t, kStandard> inode_{};
+};
+
+// Trivially destructible, as all that lives at namespace scope.
+std::mutex starting;
+StandardNumbers standard;
+bool before_libuv = false, after_libuv = false;  // our fork handlers on both sides of libuv's; under `starting`
+
+// Children run these in the order of registration, libuv's own in between.
+void lock_for_fork() noexcept { starting.lock(); }
+void unlock_in_parent() noexcept { starting.unlock(); }
+void occupy_in_child() noexcept {
+  standard.occupy();
+  starting.unlock();
+}
+void leave_in_child() noexcept { standard.leave(); }
+
+// What a loop opens: two pipes, of which the process's first it does not forgive, an epoll and an eventfd.
+int check_room() noexcept {
+  std::array<int, 6> fds{};
+  fds.fill(-1);
+  int error = 0;
+  for (size_t i = 0; i < fds.size() && error == 0; i += 2)
+    if (::pipe2(&fds[i], O_CLOEXEC) != 0) error = errno;
+  for (const int fd : fds)
+    if (fd >= 0) ::close(fd);
+  return error;
+}
+
+int start_locked(uv_loop_t* loop, uv_async_t* async, uv_async_cb on_async) noexcept {
+  if (int rc = uv_loop_init(loop); rc != 0) return -rc;
+  // Opens an eventfd only where uv_loop_init has not.
+  if (int rc = uv_async_init(loop, async, on_async); rc != 0) {
+    uv_loop_close(loop);
+    return -rc;
+  }
+  return 0;
+}
+
+}  // namespace
+
+int start_loop(uv_loop_t* loop, uv_async_t* async, uv_async_cb on_async) noexcept {
+  std::lock_guard lock(starting);
+  if (!before_libuv) {
+    if (int error = pthread_atfork(lock_for_fork, unlock_in_parent, occupy_in_child); error != 0) return error;
+    before_libuv = true;
+  }
+  if (int error = check_room(); error != 0) return error;
+  standard.occupy();
+  const int error = start_locked(loop, async, on_async);
+  standard.leave();
+  if (!after_libuv) after_libuv = pthread_atfork(nullptr, nullptr, leave_in_child) == 0;
+  return error;
+}
+
+}  // namespace smartvpn::net
