@@ -44,6 +44,9 @@ class ConnectHost final : public LoopHost {
   }
   void begin_stop() override { (void)smartvpn_tunnel_stop(tunnel_, 0, nullptr); }
   void stop_now() override { begin_stop(); }
+  void abandon() override {
+    if (dns_) dns_->undo_or_say();
+  }
   void on_hangup() override { begin_stop(); }
   const std::optional<Failure>& refusal() const { return refusal_; }
 

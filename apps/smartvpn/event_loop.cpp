@@ -26,7 +26,7 @@ sigset_t handled_signals() {
 
 }  // namespace
 
-EventLoop::EventLoop(bool json) : json_(json), output_(json ? STDOUT_FILENO : STDERR_FILENO) {
+EventLoop::EventLoop(bool json) : json_(json), output_(json ? STDOUT_FILENO : STDERR_FILENO, json) {
   sigset_t set = handled_signals();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   signals_ = ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -106,7 +106,9 @@ void EventLoop::take_signals(LoopHost& host) {
     ++stops_;
     if (stops_ == 1) host.begin_stop();
     if (stops_ == 2) host.stop_now();
-    if (stops_ > 2) ::_exit(kExitRuntime);
+    if (stops_ <= 2) continue;
+    host.abandon();
+    ::_exit(kExitRuntime);
   }
 }
 

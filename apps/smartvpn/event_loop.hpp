@@ -26,6 +26,8 @@ class LoopHost {
   virtual void begin_stop() = 0;
   // The second one: drop everything.
   virtual void stop_now() = 0;
+  // The third: the process ends when this returns. What would outlive it and hurt is undone.
+  virtual void abandon() {}
   // SIGHUP.
   virtual void on_hangup() = 0;
 };

@@ -2,6 +2,7 @@
 #include "forward/tun/tun_interface.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 
 namespace smartvpn::forward {
@@ -41,7 +42,13 @@ std::vector<inet::Cidr> kernel_routes(const TunSettings& settings) {
 Result<void> TunInterface::apply(const TunSettings& settings) {
   auto netlink = Netlink::open();
   if (!netlink) return netlink.error();
-  if (mtu_ == 0) (void)netlink->disable_ipv6_autoconf(index_);  // a courtesy; fe80:: noise is filtered anyway
+  if (mtu_ == 0 && stays_) {
+    auto before = netlink->link(index_);
+    if (!before) return before.error();
+    before_ = *before;
+  } else if (mtu_ == 0) {
+    (void)netlink->disable_ipv6_autoconf(index_);  // a courtesy; fe80:: noise is filtered anyway
+  }
   if (auto result = netlink->set_up(index_, settings.mtu); !result) return result;
   auto routes = kernel_routes(settings);
   auto old_addresses = addresses_;
@@ -54,6 +61,7 @@ Result<void> TunInterface::apply(const TunSettings& settings) {
     unpin(*netlink, old_pins);
     if (keep_only(*netlink, old_addresses, old_routes)) (void)set_again(*netlink);
     if (mtu_ != 0) (void)netlink->set_up(index_, mtu_);
+    if (mtu_ == 0 && stays_) (void)netlink->set_link(index_, before_);
     return result;
   }
   unpin(*netlink, settings.outside);
@@ -152,6 +160,8 @@ Result<void> TunInterface::add_missing(Netlink& netlink, const std::vector<Inter
     if (has(routes_, route)) continue;
     auto result = netlink.add_route(index_, route);
     if (!result && route.base.is_v6() && is_absent(result.error())) continue;
+    // As an address that was there: it is theirs to remove.
+    if (!result && stays_ && result.error().system_errno == EEXIST && leads_here(netlink, route)) continue;
     if (!result) return result;
     routes_.push_back(route);
   }
@@ -172,22 +182,52 @@ bool TunInterface::keep_only(Netlink& netlink, const std::vector<InterfaceAddres
          }) > 0;
 }
 
-Result<void> TunInterface::set_again(Netlink& netlink) {
-  auto missing = [](const Result<void>& result) { return !result && result.error().system_errno != EEXIST; };
-  for (const auto& address : addresses_)
-    if (auto result = netlink.add_address(index_, address.ip, address.prefix); missing(result)) return result;
-  for (const auto& route : routes_)
-    if (auto result = netlink.add_route(index_, route); missing(result)) return result;
-  return {};
+// The first failure is told, and the rest is set all the same.
+Result<void> TunInterface::set_again(Netlink& netlink, size_t* count) {
+  Result<void> out;
+  auto note = [&](Result<void> result) {
+    if (result && count) ++*count;
+    if (!result && result.error().system_errno != EEXIST && out) out = std::move(result);
+  };
+  for (const auto& address : addresses_) note(netlink.add_address(index_, address.ip, address.prefix));
+  for (const auto& route : routes_) note(netlink.add_route(index_, route));
+  return out;
 }
 
-void TunInterface::remove_all(bool device_stays) noexcept {
-  if (!device_stays && pins_.empty()) return;
+// The prefix itself is no address that could be asked for everywhere; the one behind it is as good.
+bool TunInterface::leads_here(Netlink& netlink, const inet::Cidr& route) const {
+  inet::IpAddress inside = route.base;
+  if (route.prefix < route.base.bits()) {
+    std::array<uint8_t, 16> bytes{};
+    std::copy(route.base.bytes().begin(), route.base.bytes().end(), bytes.begin());
+    bytes[route.base.bytes().size() - 1] |= 1;
+    inside = route.base.is_v4() ? inet::IpAddress::v4(load_be32(bytes.data())) : inet::IpAddress::v6(bytes);
+  }
+  auto path = netlink.path_to(inside);
+  return path && path->index == index_;
+}
+
+Result<TunInterface::Look> TunInterface::look_after() {
+  Look look;
+  if (mtu_ == 0) return look;
+  auto netlink = Netlink::open();
+  if (!netlink) return netlink.error();
+  auto state = netlink->link(index_);
+  if (!state) return state.error();
+  look.up = state->up;
+  if (look.up)
+    if (auto set = set_again(*netlink, &look.set_again); !set) return set.error();
+  return look;
+}
+
+void TunInterface::remove_all() noexcept {
+  if (!stays_ && pins_.empty()) return;
   try {
     auto netlink = Netlink::open();
     if (!netlink) return;
     unpin(*netlink, {});
-    if (device_stays) (void)keep_only(*netlink, {}, {});
+    if (stays_) (void)keep_only(*netlink, {}, {});
+    if (stays_ && mtu_ != 0) (void)netlink->set_link(index_, before_);
   } catch (const std::bad_alloc&) {
     return;  // the kernel keeps them until the host removes its device
   }
