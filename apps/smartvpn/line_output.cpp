@@ -12,8 +12,10 @@ namespace smartvpn::cli {
 
 void LineOutput::add(std::string_view line) {
   if (broken_) return;
-  if (torn_ && !pending()) buffer_.push_back('\n');
-  if (lost_ > 0 && !pending()) buffer_.append(loss());
+  if (!pending()) {
+    if (torn_) buffer_.push_back('\n');
+    if (lost_ > 0) buffer_.append(loss());
+  }
   buffer_.append(line);
   buffer_.push_back('\n');
   ++lines_;

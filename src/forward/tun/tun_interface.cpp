@@ -19,6 +19,15 @@ bool is_own_prefix(const TunSettings& settings, const inet::Cidr& route) {
   });
 }
 
+// Another address of the prefix, which is nobody's own: the one that a question about the prefix is asked with.
+inet::IpAddress with_bit_flipped(const inet::IpAddress& ip, uint8_t prefix) {
+  std::array<uint8_t, 16> bytes{};
+  const ByteView given = ip.bytes();
+  std::copy(given.begin(), given.end(), bytes.begin());
+  bytes[given.size() - 1] ^= prefix + 2 <= ip.bits() ? 2 : 1;
+  return ip.is_v4() ? inet::IpAddress::v4(load_be32(bytes.data())) : inet::IpAddress::v6(bytes);
+}
+
 }  // namespace
 
 std::vector<inet::Cidr> kernel_routes(const TunSettings& settings) {
@@ -161,7 +170,7 @@ Result<void> TunInterface::add_missing(Netlink& netlink, const std::vector<Inter
     auto result = netlink.add_route(index_, route);
     if (!result && route.base.is_v6() && is_absent(result.error())) continue;
     // As an address that was there: it is theirs to remove.
-    if (!result && stays_ && result.error().system_errno == EEXIST && leads_here(netlink, route)) continue;
+    if (!result && stays_ && result.error().system_errno == EEXIST && leads_here(netlink, with_bit_flipped(route.base, route.prefix))) continue;
     if (!result) return result;
     routes_.push_back(route);
   }
@@ -194,17 +203,23 @@ Result<void> TunInterface::set_again(Netlink& netlink, size_t* count) {
   return out;
 }
 
-// The prefix itself is no address that could be asked for everywhere; the one behind it is as good.
-bool TunInterface::leads_here(Netlink& netlink, const inet::Cidr& route) const {
-  inet::IpAddress inside = route.base;
-  if (route.prefix < route.base.bits()) {
-    std::array<uint8_t, 16> bytes{};
-    std::copy(route.base.bytes().begin(), route.base.bytes().end(), bytes.begin());
-    bytes[route.base.bytes().size() - 1] |= 1;
-    inside = route.base.is_v4() ? inet::IpAddress::v4(load_be32(bytes.data())) : inet::IpAddress::v6(bytes);
-  }
-  auto path = netlink.path_to(inside);
+bool TunInterface::leads_here(Netlink& netlink, const inet::IpAddress& ip) const {
+  auto path = netlink.path_to(ip);
   return path && path->index == index_;
+}
+
+void TunInterface::renew_without_prefix(Netlink& netlink) {
+  std::erase_if(crossed_, [&](const InterfaceAddress& address) {
+    return leads_here(netlink, with_bit_flipped(address.ip, address.prefix));
+  });
+  for (const auto& address : addresses_) {
+    if (address.prefix == address.ip.bits() || has(crossed_, address)) continue;
+    const inet::IpAddress neighbour = with_bit_flipped(address.ip, address.prefix);
+    if (leads_here(netlink, neighbour)) continue;
+    (void)netlink.delete_address(index_, address.ip, address.prefix);
+    (void)netlink.add_address(index_, address.ip, address.prefix);
+    if (!leads_here(netlink, neighbour)) crossed_.push_back(address);
+  }
 }
 
 Result<TunInterface::Look> TunInterface::look_after() {
@@ -215,8 +230,12 @@ Result<TunInterface::Look> TunInterface::look_after() {
   auto state = netlink->link(index_);
   if (!state) return state.error();
   look.up = state->up;
-  if (look.up)
-    if (auto set = set_again(*netlink, &look.set_again); !set) return set.error();
+  if (!look.up) return look;
+  auto set = set_again(*netlink, &look.set_again);
+  renew_without_prefix(*netlink);
+  // With a primary IPv4 address go its secondary ones.
+  if (set) set = set_again(*netlink, &look.set_again);
+  if (!set) return set.error();
   return look;
 }
 

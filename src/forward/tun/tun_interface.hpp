@@ -45,13 +45,16 @@ class TunInterface {
   bool keep_only(Netlink& netlink, const std::vector<InterfaceAddress>& addresses,
                  const std::vector<inet::Cidr>& routes);
   Result<void> set_again(Netlink& netlink, size_t* count = nullptr);
-  bool leads_here(Netlink& netlink, const inet::Cidr& route) const;
+  bool leads_here(Netlink& netlink, const inet::IpAddress& ip) const;
+  // The kernel makes the route to an address's prefix with the address, and only then.
+  void renew_without_prefix(Netlink& netlink);
 
   const int index_;
   const bool stays_;
   std::vector<InterfaceAddress> addresses_;  // added by us
   std::vector<inet::Cidr> routes_;           // likewise, default routes already halved
   std::vector<Pin> pins_;                    // host routes added by us
+  std::vector<InterfaceAddress> crossed_;    // whose prefix leads elsewhere, whatever we do
   uint16_t mtu_ = 0;                         // 0: not up yet
   LinkState before_;                         // of a device that stays
 };
