@@ -17,6 +17,7 @@ class LineOutput {
   void add(std::string_view line);
   int fd() const noexcept { return fd_; }
   bool pending() const noexcept { return written_ < buffer_.size(); }
+  size_t waiting() const noexcept { return buffer_.size() - written_; }  // bytes
   // To be called when the descriptor is writable, or has failed.
   void write_some();
   // What is left is dropped, and whatever comes.

@@ -1,6 +1,7 @@
 """What lies around a running server goes wrong: files replaced under their names, disks full, sockets and stores
 removed, the wall clock set. It goes on serving, says what it could not do, and takes what is good again."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -149,9 +150,8 @@ def test_a_full_disk_under_the_events_costs_the_events_of_that_time_and_no_more(
               f"pid=$! && echo pid $pid && while read word; do case $word in fill) head -c 8192 /dev/zero > {disk}/rest;; "
               f"free) rm {disk}/rest;; show) cat {disk}/events; echo end;; esac; echo ok; done 2>/dev/null; wait $pid")
     shell = subprocess.Popen(["unshare", "-m", "sh", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    pid = int(shell.stdout.readline().split()[1])
     try:
-        pid = int(shell.stdout.readline().split()[1])
-
         def ask(word):
             shell.stdin.write(word + "\n")
             shell.stdin.flush()
@@ -183,6 +183,7 @@ def test_a_full_disk_under_the_events_costs_the_events_of_that_time_and_no_more(
         same(shell.wait(WAIT_S), 0)
     finally:
         if shell.poll() is None:
+            os.kill(pid, signal.SIGKILL)
             shell.kill()
             shell.wait()
 
@@ -203,6 +204,22 @@ def test_outputs_that_take_nothing_at_all_do_not_matter(bench):
         client = bench.connect(address, "--events")
         client.event("session_up")
         same((client.stop(), server.stop()), (0, 0))
+
+
+def test_an_error_output_that_nobody_reads_does_not_hold_it_up(bench):
+    reading, writing = os.pipe()
+    control = Controlled(bench, stderr=writing)
+    os.close(writing)
+    fcntl.fcntl(reading, fcntl.F_SETPIPE_SZ, 4096)
+    bench.file("server.json", "{")
+    for _ in range(5):
+        for _ in range(60):  # 50 bytes each
+            control.server.signal(signal.SIGHUP)
+            time.sleep(0.002)
+        same(control.json("clients", "list")[0]["id"], "alice")
+    same(control.server.stop(), 0)
+    assert os.read(reading, 64).startswith(b"smartvpn: "), "it has complained of nothing"
+    os.close(reading)
 
 
 def test_a_control_folder_that_is_removed_is_anothers_to_make(bench):

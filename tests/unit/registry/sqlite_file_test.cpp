@@ -244,7 +244,7 @@ TEST_F(SqliteFile, OneThatIsRemovedOrReplacedUnderneathTakesNoWritesUntilItIsBac
   ASSERT_TRUE(store) << store.error().text;
   ASSERT_TRUE(insert(**store, random_, "a"));
   int n = 0;
-  for (const std::string name : {path(), path() + "-wal"}) {
+  for (const std::string& name : {path(), path() + "-wal"}) {
     for (bool replaced : {false, true}) {
       fs::rename(name, name + ".away");
       if (replaced) fs::copy_file(name + ".away", name);
