@@ -27,7 +27,8 @@ sigset_t handled_signals() {
 
 }  // namespace
 
-EventLoop::EventLoop(bool json) : json_(json), output_(json ? STDOUT_FILENO : STDERR_FILENO, json), errors_(STDERR_FILENO, false) {
+EventLoop::EventLoop(bool json)
+    : json_(json), output_(json ? STDOUT_FILENO : STDERR_FILENO, json), errors_(STDERR_FILENO, false) {
   sigset_t set = handled_signals();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   signals_ = ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);

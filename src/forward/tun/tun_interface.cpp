@@ -170,7 +170,9 @@ Result<void> TunInterface::add_missing(Netlink& netlink, const std::vector<Inter
     auto result = netlink.add_route(index_, route);
     if (!result && route.base.is_v6() && is_absent(result.error())) continue;
     // As an address that was there: it is theirs to remove.
-    if (!result && stays_ && result.error().system_errno == EEXIST && leads_here(netlink, with_bit_flipped(route.base, route.prefix))) continue;
+    if (!result && stays_ && result.error().system_errno == EEXIST &&
+        leads_here(netlink, with_bit_flipped(route.base, route.prefix)))
+      continue;
     if (!result) return result;
     routes_.push_back(route);
   }
