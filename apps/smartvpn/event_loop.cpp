@@ -75,8 +75,9 @@ int EventLoop::wait_ms() const {
 
 void EventLoop::poll_once(int events_fd) {
   watch_patience(std::chrono::steady_clock::now());
-  add_polls(events_fd);
   signals_ready_ = events_ready_ = false;
+  if (closed_ && !pending()) return;  // given up just now: nothing is left to wait for
+  add_polls(events_fd);
   int ready = ::poll(polls_.data(), polls_.size(), wait_ms());
   if (ready < 0 && errno != EINTR) throw Failure{kExitRuntime, "", std::string("poll: ") + std::strerror(errno)};
   if (ready < 0) return;
