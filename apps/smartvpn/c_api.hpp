@@ -39,6 +39,8 @@ using Stats = std::unique_ptr<smartvpn_stats, HandleDeleter<smartvpn_stats_free>
 using ApiError = std::unique_ptr<smartvpn_error, HandleDeleter<smartvpn_error_free>>;
 
 void print_failure(const Failure& failure);
+// The same line, without its end.
+std::string failure_text(const Failure& failure);
 
 // What an operator can only mend in the configuration is no run-time failure.
 inline int exit_code_of(smartvpn_status status) noexcept {

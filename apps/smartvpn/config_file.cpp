@@ -1,6 +1,8 @@
 // See config_file.hpp.
 #include "config_file.hpp"
 
+#include <sys/stat.h>
+
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -75,6 +77,13 @@ SecretText read_input(const std::string& name) {
   std::unique_ptr<std::FILE, Closer> file(std::fopen(name.c_str(), "rbe"));
   if (!file) throw Failure{kExitUsage, name, std::strerror(errno)};
   return read_stream(file.get(), name);
+}
+
+void must_be_readable_again(const std::string& file) {
+  if (file == "-") throw Failure{kExitUsage, "standard input", "cannot be read a second time"};
+  struct stat info {};
+  if (::stat(file.c_str(), &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode))
+    throw Failure{kExitUsage, file, "is not a regular file, so it cannot be read again"};
 }
 
 LoadedConfig load_config(const std::string& file, Kind kind) {

@@ -33,7 +33,7 @@ void set_key(smartvpn_config* config, const char* pointer, const nlohmann::json&
 
 class ConnectHost final : public LoopHost {
  public:
-  ConnectHost(smartvpn_tunnel* tunnel, DnsSwitch* dns) : tunnel_(tunnel), dns_(dns) {}
+  ConnectHost(smartvpn_tunnel* tunnel, EventLoop& loop, DnsSwitch* dns) : tunnel_(tunnel), loop_(loop), dns_(dns) {}
 
   void on_event(const smartvpn_event* event) override {
     int32_t type = smartvpn_event_type(event);
@@ -44,6 +44,9 @@ class ConnectHost final : public LoopHost {
   }
   void begin_stop() override { (void)smartvpn_tunnel_stop(tunnel_, 0, nullptr); }
   void stop_now() override { begin_stop(); }
+  void abandon() override {
+    if (dns_) dns_->undo_or_say();
+  }
   void on_hangup() override { begin_stop(); }
   const std::optional<Failure>& refusal() const { return refusal_; }
 
@@ -64,11 +67,12 @@ class ConnectHost final : public LoopHost {
       const nlohmann::json info = info_of(tunnel_);
       dns_->apply(info.value("device", ""), info.value("dns", std::vector<std::string>()));
     } catch (const Failure& failure) {
-      print_failure(failure);
+      loop_.complain(failure);
     }
   }
 
   smartvpn_tunnel* tunnel_;
+  EventLoop& loop_;
   DnsSwitch* dns_;  // null: not wanted
   std::optional<Failure> refusal_;
 };
@@ -90,7 +94,7 @@ int run_connect(const ConnectOptions& options) {
     return smartvpn_tunnel_events_open(tunnel.get(), SMARTVPN_EVENTS_ALL, kEventQueue, out, error);
   });
   call([&](smartvpn_error** error) { return smartvpn_tunnel_start(tunnel.get(), error); });
-  ConnectHost host(tunnel.get(), dns ? &*dns : nullptr);
+  ConnectHost host(tunnel.get(), loop, dns ? &*dns : nullptr);
   loop.run(events.get(), host);
   if (host.refusal()) throw *host.refusal();
   return kExitOk;

@@ -26,6 +26,8 @@ namespace {
 
 constexpr const char* kResolvConf = "/etc/resolv.conf";
 constexpr const char* kResolvedFolder = "/run/systemd/resolve";
+// Always the same, so that the next run finds what a killed one has left; there is only one at a time.
+constexpr const char* kRecord = "tun.smartvpn";
 constexpr const char* kLockName = "smartvpn connect --dns";
 constexpr int kStepMs = 10, kPatienceMs = 5000;
 
@@ -90,13 +92,13 @@ void must_run(const std::vector<std::string>& words, const std::string& input = 
   if (run_program(words, input) != 0) throw Failure{kExitRuntime, "--dns", words[0] + " " + words[1] + " has failed"};
 }
 
-std::string record_of(const std::string& device) { return "tun." + device; }
-
 }  // namespace
 
 DnsSwitch::DnsSwitch() {
   hold_lock();
   try {
+    // The record of one that died, if there is any. systemd-resolved drops a device's settings with the device.
+    if (!uses_resolved() && is_program("resolvconf")) (void)run_program({"resolvconf", "-d", kRecord});
     (void)restore_name_servers(kResolvConf);
   } catch (const Failure&) {
     ::close(lock_);
@@ -105,12 +107,16 @@ DnsSwitch::DnsSwitch() {
 }
 
 DnsSwitch::~DnsSwitch() {
+  undo_or_say();
+  ::close(lock_);
+}
+
+void DnsSwitch::undo_or_say() noexcept {
   try {
     undo();
   } catch (const Failure& failure) {
     print_failure(failure);
   }
-  ::close(lock_);
 }
 
 // A name that the kernel frees with the process, in this network namespace.
@@ -159,15 +165,15 @@ void DnsSwitch::apply_resolved() {
 void DnsSwitch::apply_resolvconf(const std::vector<std::string>& servers) {
   std::string text;
   for (const auto& server : servers) text += "nameserver " + server + "\n";
-  if (run_program({"resolvconf", "-a", record_of(device_), "-m", "0", "-x"}, text) == 0) return;
-  must_run({"resolvconf", "-a", record_of(device_)}, text);
+  if (run_program({"resolvconf", "-a", kRecord, "-m", "0", "-x"}, text) == 0) return;
+  must_run({"resolvconf", "-a", kRecord}, text);
 }
 
 void DnsSwitch::undo() {
   const Way way = std::exchange(way_, Way::none);
   // The record of a device that is gone is gone, too: no error.
   if (way == Way::resolved) (void)run_program({"resolvectl", "revert", device_});
-  if (way == Way::resolvconf) must_run({"resolvconf", "-d", record_of(device_)});
+  if (way == Way::resolvconf) must_run({"resolvconf", "-d", kRecord});
   if (way == Way::file) (void)restore_name_servers(kResolvConf);
 }
 

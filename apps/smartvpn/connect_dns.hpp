@@ -9,10 +9,10 @@ namespace smartvpn::cli {
 
 class DnsSwitch {
  public:
-  // Puts back what a process that died has left in the file. Throws Failure when another `connect --dns` is at work
-  // in this network namespace, or when a file of ours cannot be restored.
+  // Puts back what a process that died has left in the file or with resolvconf. Throws Failure when another `connect
+  // --dns` is at work in this network namespace, or when a file of ours cannot be restored.
   DnsSwitch();
-  ~DnsSwitch();  // as undo(); what fails then is said on standard error
+  ~DnsSwitch();  // as undo_or_say()
   DnsSwitch(const DnsSwitch&) = delete;
   DnsSwitch& operator=(const DnsSwitch&) = delete;
 
@@ -21,6 +21,8 @@ class DnsSwitch {
   void apply(const std::string& device, const std::vector<std::string>& servers);
   // Everything as it was before.
   void undo();
+  // What fails then is said on standard error.
+  void undo_or_say() noexcept;
 
  private:
   enum class Way { none, resolved, resolvconf, file };

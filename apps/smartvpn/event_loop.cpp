@@ -16,6 +16,7 @@ namespace smartvpn::cli {
 namespace {
 
 constexpr std::chrono::seconds kOutputPatience{1};
+constexpr size_t kMaxComplaints = 64 * 1024;  // bytes
 
 sigset_t handled_signals() {
   sigset_t set;
@@ -26,7 +27,8 @@ sigset_t handled_signals() {
 
 }  // namespace
 
-EventLoop::EventLoop(bool json) : json_(json), output_(json ? STDOUT_FILENO : STDERR_FILENO) {
+EventLoop::EventLoop(bool json)
+    : json_(json), output_(json ? STDOUT_FILENO : STDERR_FILENO, json), errors_(STDERR_FILENO, false) {
   sigset_t set = handled_signals();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   signals_ = ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -37,7 +39,7 @@ EventLoop::~EventLoop() { ::close(signals_); }
 
 void EventLoop::run(smartvpn_events* events, LoopHost& host) {
   int events_fd = smartvpn_events_fd(events);
-  while (!closed_ || output_.pending()) {
+  while (!closed_ || pending()) {
     poll_once(events_fd);
     if (signals_ready_) take_signals(host);
     if (events_ready_) take_event(events, host);
@@ -52,6 +54,7 @@ void EventLoop::add_polls(int events_fd) {
   polls_.push_back({signals_, POLLIN, 0});
   polls_.push_back({pending || closed_ ? -1 : events_fd, POLLIN, 0});
   polls_.push_back({pending ? output_.fd() : -1, POLLOUT, 0});
+  polls_.push_back({errors_.pending() ? errors_.fd() : -1, POLLOUT, 0});
   for (auto& part : parts_) {
     part.first = polls_.size();
     part.part->add_polls(polls_);
@@ -71,9 +74,10 @@ int EventLoop::wait_ms() const {
 }
 
 void EventLoop::poll_once(int events_fd) {
-  watch_patience(output_.pending(), std::chrono::steady_clock::now());
-  add_polls(events_fd);
+  watch_patience(std::chrono::steady_clock::now());
   signals_ready_ = events_ready_ = false;
+  if (closed_ && !pending()) return;  // given up just now: nothing is left to wait for
+  add_polls(events_fd);
   int ready = ::poll(polls_.data(), polls_.size(), wait_ms());
   if (ready < 0 && errno != EINTR) throw Failure{kExitRuntime, "", std::string("poll: ") + std::strerror(errno)};
   if (ready < 0) return;
@@ -84,15 +88,17 @@ void EventLoop::poll_once(int events_fd) {
     output_.write_some();
     patience_.reset();
   }
+  if (polls_[3].revents != 0) errors_.write_some();
   for (const auto& part : parts_) part.part->on_polls(std::span(polls_).subspan(part.first, part.count), now);
 }
 
-void EventLoop::watch_patience(bool pending, LoopTime now) {
+void EventLoop::watch_patience(LoopTime now) {
   bool ending = closed_ || stops_ > 0;
-  if (!pending || !ending) return patience_.reset();
+  if (!pending() || !ending) return patience_.reset();
   if (!patience_) patience_ = now + kOutputPatience;
   if (now < *patience_) return;
   output_.give_up();
+  errors_.give_up();
   patience_.reset();
 }
 
@@ -106,7 +112,9 @@ void EventLoop::take_signals(LoopHost& host) {
     ++stops_;
     if (stops_ == 1) host.begin_stop();
     if (stops_ == 2) host.stop_now();
-    if (stops_ > 2) ::_exit(kExitRuntime);
+    if (stops_ <= 2) continue;
+    host.abandon();
+    ::_exit(kExitRuntime);
   }
 }
 
@@ -129,6 +137,12 @@ void EventLoop::take_event(smartvpn_events* events, LoopHost& host) {
 
 void EventLoop::say(const std::string& line) {
   if (!json_ && !line.empty()) output_.add(line);
+}
+
+void EventLoop::complain(const Failure& failure) {
+  LineOutput& output = json_ ? errors_ : output_;
+  // A reader that takes nothing gets no more than this to take.
+  if (output.waiting() < kMaxComplaints) output.add(failure_text(failure));
 }
 
 }  // namespace smartvpn::cli

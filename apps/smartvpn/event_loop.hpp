@@ -10,6 +10,7 @@
 #include <span>
 #include <vector>
 
+#include "c_api.hpp"
 #include "line_output.hpp"
 
 namespace smartvpn::cli {
@@ -26,6 +27,8 @@ class LoopHost {
   virtual void begin_stop() = 0;
   // The second one: drop everything.
   virtual void stop_now() = 0;
+  // The third: the process ends when this returns. What would outlive it and hurt is undone.
+  virtual void abandon() {}
   // SIGHUP.
   virtual void on_hangup() = 0;
 };
@@ -57,6 +60,8 @@ class EventLoop {
   void run(smartvpn_events* events, LoopHost& host);
   // A line of our own among the text; nothing where JSON is printed.
   void say(const std::string& line);
+  // What went wrong, on standard error as print_failure() would have it, but without waiting for its reader.
+  void complain(const Failure& failure);
 
  private:
   struct PartPolls {
@@ -66,12 +71,14 @@ class EventLoop {
   void poll_once(int events_fd);
   void add_polls(int events_fd);
   int wait_ms() const;
-  void watch_patience(bool pending, LoopTime now);
+  bool pending() const noexcept { return output_.pending() || errors_.pending(); }
+  void watch_patience(LoopTime now);
   void take_signals(LoopHost& host);
   void take_event(smartvpn_events* events, LoopHost& host);
 
   const bool json_;
   LineOutput output_;
+  LineOutput errors_;  // used where the output is another descriptor
   std::vector<PartPolls> parts_;
   std::vector<pollfd> polls_;
   std::optional<LoopTime> patience_;  // with a reader that takes nothing while we end

@@ -36,12 +36,11 @@ int run(int argc, char** argv) {
 
 }  // namespace
 
-void print_failure(const Failure& failure) {
-  std::string line = "smartvpn: ";
-  if (!failure.path.empty()) line += failure.path + ": ";
-  line += failure.text + "\n";
-  std::fputs(line.c_str(), stderr);
+std::string failure_text(const Failure& failure) {
+  return "smartvpn: " + (failure.path.empty() ? "" : failure.path + ": ") + failure.text;
 }
+
+void print_failure(const Failure& failure) { std::fputs((failure_text(failure) + "\n").c_str(), stderr); }
 
 }  // namespace smartvpn::cli
 

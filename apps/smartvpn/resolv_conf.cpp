@@ -61,6 +61,7 @@ std::string read_file(const std::string& file) {
   while ((n = ::read(in.get(), buffer, sizeof buffer)) > 0 && out.size() < kLargestFile)
     out.append(buffer, static_cast<size_t>(n));
   if (n < 0) fail(file);
+  if (out.size() >= kLargestFile) throw Failure{kExitRuntime, file, "the file is too large"};
   return out;
 }
 
@@ -73,9 +74,21 @@ bool write_all(int fd, const std::string& text) {
   return true;
 }
 
+// Over what is there, and never cut before the new text stands: a full disk must not cost the old one.
 void write_in_place(const std::string& file, const std::string& text) {
-  Descriptor out(::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-  if (!out || !write_all(out.get(), text)) fail(file);
+  const std::string old = read_file(file);
+  Descriptor out(::open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+  if (!out) fail(file);
+  // Room first, without changing the file. Where the file system cannot promise any, writing shows.
+  const int room = ::fallocate(out.get(), FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(text.size()));
+  if (room != 0 && errno != EOPNOTSUPP && errno != ENOSYS) fail(file);
+  if (write_all(out.get(), text) && ::ftruncate(out.get(), static_cast<off_t>(text.size())) == 0) return;
+  const int error = errno;
+  // The old text fits where it was; what is longer now is cut.
+  if (::lseek(out.get(), 0, SEEK_SET) == 0 && write_all(out.get(), old))
+    (void)!::ftruncate(out.get(), static_cast<off_t>(old.size()));
+  errno = error;
+  fail(file);
 }
 
 // A new file of the same owner and mode, renamed over the old one. 0, or why not; then the old one is untouched.
@@ -103,8 +116,9 @@ std::string real_path(const std::string& file) {
 void write_file(const std::string& file, const std::string& text) {
   std::string real = real_path(file);
   const int error = replace(real, text);
-  // A mount point, or a folder that takes no new files.
-  if (error == EBUSY || error == EACCES || error == EPERM || error == EROFS) return write_in_place(real, text);
+  // A mount point, or a folder that takes no new files; a full disk may have room in the file itself.
+  const bool elsewhere = error == EBUSY || error == EACCES || error == EPERM || error == EROFS;
+  if (elsewhere || error == ENOSPC || error == EDQUOT) return write_in_place(real, text);
   if (error == 0) return;
   errno = error;
   fail(file);

@@ -32,7 +32,7 @@ class ServeHost final : public LoopHost {
       (void)reload(false);
       loop_.say("the configuration and the certificates were read again");
     } catch (const Failure& failure) {
-      print_failure(failure);
+      loop_.complain(failure);
     }
   }
 

@@ -30,6 +30,8 @@ Config ServerConfigFile::load() const {
 }
 
 std::string ServerConfigFile::reconfigure(smartvpn_server* server, bool dry_run) const {
+  // Nothing here may wait: a pipe that was read once would keep us for ever.
+  must_be_readable_again(path_);
   Config config = load();
   uint32_t flags = dry_run ? SMARTVPN_RECONFIGURE_DRY_RUN : 0;
   Changes changes = make<Changes>([&](smartvpn_changes** out, smartvpn_error** error) {

@@ -25,6 +25,10 @@ class EngineSink {
   virtual void on_engine_drop(Drop drop, uint64_t packets) = 0;
   // The engine can no longer work (device deleted). The server goes on with its sessions and says so.
   virtual void on_engine_failed(const Error& error) = 0;
+  // It can again, and `how` says by what.
+  virtual void on_engine_recovered(const std::string& how) = 0;
+  // Somebody else has changed what the engine works with, or it was put back; one sentence for the log.
+  virtual void on_engine_notice(const std::string& text) = 0;
   virtual PacketPool& engine_pool() = 0;
 };
 

@@ -91,4 +91,27 @@ Result<std::string> prepare_sqlite_file(const std::string& path) {
   return whole;
 }
 
+SqliteFiles::SqliteFiles(std::string path) : file_{std::move(path)}, log_{file_.path + "-wal"} {
+  (void)check(file_);
+  (void)check(log_);
+}
+
+Result<void> SqliteFiles::check() {
+  if (auto there = check(file_); !there) return there;
+  return check(log_);
+}
+
+Result<void> SqliteFiles::check(Identity& file) {
+  struct stat now {};
+  const bool exists = ::lstat(file.path.c_str(), &now) == 0;
+  if (!exists && file.inode == 0) return {};
+  if (!exists) return refused(errno, file.path, "somebody has removed it under the running server");
+  if (file.inode == 0) {
+    file.device = now.st_dev;
+    file.inode = now.st_ino;
+  }
+  if (file.device == now.st_dev && file.inode == now.st_ino) return {};
+  return refused(ESTALE, file.path, "somebody has replaced it under the running server");
+}
+
 }  // namespace smartvpn::registry

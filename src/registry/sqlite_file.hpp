@@ -2,6 +2,8 @@
 // folder or other people's file.
 #pragma once
 
+#include <sys/types.h>
+
 #include <string>
 
 #include "base/result.hpp"
@@ -13,5 +15,25 @@ namespace smartvpn::registry {
 // a folder in which everybody may replace it, or has such a companion (-wal, -shm, -journal). An existing file is
 // looked at but never opened: closing it would drop the locks of a store that has it open in this process.
 Result<std::string> prepare_sqlite_file(const std::string& path);
+
+// Whether the open store's files are still the ones that their names lead to. SQLite itself does not notice when
+// somebody deletes or replaces them, and what it then commits is gone with the process.
+class SqliteFiles {
+ public:
+  // The store is open: remembers the file, and its log as soon as there is one.
+  explicit SqliteFiles(std::string path);
+  // SYSTEM with ENOENT or ESTALE and the path "/registry/path".
+  Result<void> check();
+
+ private:
+  struct Identity {
+    std::string path;
+    dev_t device = 0;
+    ino_t inode = 0;  // 0: not known yet
+  };
+  static Result<void> check(Identity& file);
+
+  Identity file_, log_;
+};
 
 }  // namespace smartvpn::registry

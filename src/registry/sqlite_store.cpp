@@ -58,7 +58,8 @@ Result<std::optional<int64_t>> number_of(SqliteStatement& statement) {
 
 class OpenStore final : public Store {
  public:
-  OpenStore(SqliteDb db, size_t feed_size) : feed_size_(feed_size), db_(std::move(db)) {}
+  OpenStore(SqliteDb db, std::string path, size_t feed_size)
+      : feed_size_(feed_size), files_(std::move(path)), db_(std::move(db)) {}
   Result<void> prepare_statements() { return prepare(db_, sql_); }
 
   Result<std::vector<Client>> load() override;
@@ -76,6 +77,7 @@ class OpenStore final : public Store {
   Result<void> finish(uint64_t revision);
 
   const size_t feed_size_;
+  SqliteFiles files_;
   SqliteDb db_;  // outlives the statements
   Statements sql_;
 };
@@ -135,6 +137,7 @@ Result<uint64_t> OpenStore::apply(const std::vector<Write>& writes, std::optiona
   }
   const uint64_t after = *before + writes.size();
   if (auto finished = finish(after); !finished) return std::move(finished).error();
+  if (auto there = files_.check(); !there) return std::move(there).error();
   if (auto committed = transaction.commit(); !committed) return std::move(committed).error();
   return after;
 }
@@ -276,7 +279,7 @@ Result<std::unique_ptr<Store>> SqliteStore::open(const std::string& path, size_t
   if (auto durable = make_durable(*db); !durable) return std::move(durable).error();
   if (auto sound = check_sound(*db); !sound) return std::move(sound).error();
   if (auto migrated = migrate_sqlite(*db, *schema, steps); !migrated) return std::move(migrated).error();
-  auto store = std::make_unique<OpenStore>(std::move(*db), feed_size);
+  auto store = std::make_unique<OpenStore>(std::move(*db), *file, feed_size);
   if (auto prepared = store->prepare_statements(); !prepared) return std::move(prepared).error();
   return std::unique_ptr<Store>(std::move(store));
 }

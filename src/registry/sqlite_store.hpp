@@ -15,7 +15,8 @@ class SqliteStore {
   // "/registry/path": SYSTEM with errno for what the system refuses, for a file that others may touch or that is
   // open elsewhere (EBUSY), and for a damaged or foreign one; UNSUPPORTED for one of a newer version, and in a build
   // without SQLite. So have errors of later calls; after one, the file is as it was before the call, and once the
-  // cause is gone (a full disk), the same store works again. Open it and use it on one side of a fork.
+  // cause is gone (a full disk), the same store works again. A file that somebody removed or replaced takes no writes.
+  // Open it and use it on one side of a fork.
   static Result<std::unique_ptr<Store>> open(const std::string& path, size_t feed_size = kFeedSize);
 };
 

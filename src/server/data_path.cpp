@@ -192,4 +192,11 @@ void DataPath::on_engine_failed(const Error& error) {
   parts_.reporter.log(LogLevel::error, "forwarding has failed: " + error.text);
 }
 
+void DataPath::on_engine_recovered(const std::string& how) {
+  engine_failed_ = false;
+  parts_.reporter.log(LogLevel::warning, "forwarding works again: " + how);
+}
+
+void DataPath::on_engine_notice(const std::string& text) { parts_.reporter.log(LogLevel::warning, text); }
+
 }  // namespace smartvpn::server

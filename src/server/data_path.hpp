@@ -34,6 +34,8 @@ class DataPath final : public forward::EngineSink {
   void on_engine_packets(std::span<Packet> batch) override;
   void on_engine_drop(Drop drop, uint64_t packets) override;
   void on_engine_failed(const Error& error) override;
+  void on_engine_recovered(const std::string& how) override;
+  void on_engine_notice(const std::string& text) override;
   PacketPool& engine_pool() override { return parts_.pool; }
 
  private:

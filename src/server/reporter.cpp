@@ -95,13 +95,15 @@ void Reporter::session_up(const LiveSession& session) noexcept {
   });
 }
 
-void Reporter::session_down(const LiveSession& session, Reason reason, const std::string& detail) noexcept {
+void Reporter::session_down(const LiveSession& session, Reason reason, const std::string& detail, Time now) noexcept {
+  // Not by the wall clock, which may have been set meanwhile.
+  const auto lasted = std::chrono::duration_cast<milliseconds>(std::max(now, session.since) - session.since).count();
   scope(session.peer.listener).session_ended(reason);
   tell(EventType::session_down, [&](Event& event) {
     describe_session(event, session);
     event.set("reason", reason_name(reason))
         .set_if("detail", detail)
-        .set("duration_ms", static_cast<uint64_t>(std::max<int64_t>(0, event.time_ms() - session.since_ms)))
+        .set("duration_ms", static_cast<uint64_t>(lasted))
         .set("bytes_in", session.counters.inner_bytes_in)
         .set("bytes_out", session.counters.inner_bytes_out);
   });

@@ -24,7 +24,7 @@ class Reporter {
   // Refused, or ended before it became a session. Floods are reported by count.
   void rejected(const session::Connection& connection, Reason reason, const std::string& detail, Time now) noexcept;
   void session_up(const LiveSession& session) noexcept;
-  void session_down(const LiveSession& session, Reason reason, const std::string& detail) noexcept;
+  void session_down(const LiveSession& session, Reason reason, const std::string& detail, Time now) noexcept;
   void health_changed(const LiveSession& session) noexcept;
   void client_changed(const std::string& client_id, const char* change, uint64_t revision) noexcept;
   void reconfigured(const std::vector<std::pair<std::string, std::string>>& changes) noexcept;

@@ -85,7 +85,7 @@ bool Shard::on_session_end(uint64_t connection, Reason reason, const std::string
   session->account->ended.add(session->counters);
   session->account->last_seen_ms = last_seen_ms(*session);
   reporter_.scope(session->peer.listener).traffic.add(session->counters);
-  reporter_.session_down(*session, session->ending != Reason::none ? session->ending : reason, detail);
+  reporter_.session_down(*session, session->ending != Reason::none ? session->ending : reason, detail, loop_->now());
   return true;
 }
 

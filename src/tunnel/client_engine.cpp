@@ -1,6 +1,9 @@
 #include "tunnel/client_engine.hpp"
 
+#include <optional>
+
 #include "forward/testing_engine.hpp"
+#include "forward/tun/tun_revival.hpp"
 
 namespace smartvpn::tunnel {
 namespace {
@@ -39,11 +42,16 @@ class WrappedEngine final : public ClientEngine {
 class TunClientEngine final : public ClientEngine, private forward::TunHandler {
  public:
   TunClientEngine(const config::TunnelConfig& config, net::Loop& loop, forward::EngineSink& sink)
-      : config_(config.tun), loop_(loop), sink_(sink) {}
+      : config_(config.tun),
+        loop_(loop),
+        sink_(sink),
+        name_(config.tun.name),
+        revival_(
+            loop, [this] { return make_again(); }, [this](const std::string& text) { on_tun_notice(text); }) {}
 
   Result<void> open() override {
     forward::TunOptions options;
-    options.name = config_.name;
+    options.name = name_;
     options.path = "/tun";
     auto device = forward::TunDevice::open(loop_, options, sink_.engine_pool(), *this);
     if (!device) return device.error();
@@ -57,33 +65,56 @@ class TunClientEngine final : public ClientEngine, private forward::TunHandler {
   }
 
   Result<void> apply(const session::SessionParameters& parameters, const inet::IpAddress& server) override {
-    if (!device_) return make_error(Status::CLOSED, "the device is gone", "/tun");
     forward::TunSettings settings;
     for (const auto& ip : parameters.addresses) settings.addresses.push_back({ip, static_cast<uint8_t>(ip.bits())});
     if (config_.routes == Routes::from_server) settings.routes = parameters.routes;
     if (config_.routes == Routes::listed) settings.routes = config_.listed_routes;
     if (server) settings.outside.push_back(server);
     settings.mtu = parameters.mtu;
-    return device_->apply(settings);
+    settings_ = std::move(settings);
+    if (!device_) return make_error(Status::CLOSED, "the device is gone", "/tun");
+    return device_->apply(*settings_);
   }
 
   void write(std::span<const PacketView> batch) override {
-    if (device_) device_->write(batch);
+    if (device_) return device_->write(batch);
+    sink_.on_engine_drop(Drop::engine_failed, batch.size());
   }
   bool takes_super_packets() const override { return device_ && device_->has_offload(); }
-  void close() override { device_.reset(); }
+  void close() override {
+    revival_.stop();
+    device_.reset();
+  }
   std::string device_name() const override { return name_; }
 
  private:
+  Result<void> make_again() {
+    if (auto result = open(); !result) return result;
+    if (settings_) {
+      if (auto result = device_->apply(*settings_); !result) {
+        device_.reset();
+        return result;
+      }
+    }
+    sink_.on_engine_recovered("device " + name_ + " was made anew");
+    return {};
+  }
   void on_tun_packets(std::span<Packet> batch) override { sink_.on_engine_packets(batch); }
   void on_tun_drop(Drop drop, uint64_t packets) override { sink_.on_engine_drop(drop, packets); }
-  void on_tun_failed(const Error& error) override { sink_.on_engine_failed(error); }
+  void on_tun_notice(const std::string& text) override { sink_.on_engine_notice(text); }
+  void on_tun_failed(const Error& error) override {
+    sink_.on_engine_failed(error);
+    device_.reset();
+    revival_.begin();
+  }
 
   const config::TunnelTunConfig config_;
   net::Loop& loop_;
   forward::EngineSink& sink_;
   std::unique_ptr<forward::TunDevice> device_;
   std::string name_;
+  std::optional<forward::TunSettings> settings_;  // of the session; for a device that is made anew
+  forward::TunRevival revival_;
 };
 
 }  // namespace

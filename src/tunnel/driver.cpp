@@ -141,6 +141,7 @@ void Driver::on_connected(const session::SessionParameters& parameters) {
   quality_ = {};
   apply(parameters);
   info_.since_ms = wall_clock_ms();
+  since_ = loop_->now();
   info_.server_addr = connection_->server_addr();
   telemetry::Event event(telemetry::EventType::session_up, info_.since_ms);
   std::vector<std::string> addresses;
@@ -176,7 +177,8 @@ void Driver::report_health() {
 
 void Driver::on_ended(const Ending& ending) noexcept {
   bool was_up = info_.state == State::connected;
-  int64_t duration_ms = was_up ? wall_clock_ms() - info_.since_ms : 0;
+  // Not by the wall clock, which may have been set meanwhile.
+  int64_t duration_ms = was_up ? std::chrono::duration_cast<milliseconds>(loop_->now() - since_).count() : 0;
   info_.last_reason = ending.reason;
   info_.last_detail.clear();
   info_.server_addr = connection_->server_addr();

@@ -60,6 +60,8 @@ class Driver final : private ClientConnection::Owner, private forward::EngineSin
   void on_engine_packets(std::span<Packet> batch) override;
   void on_engine_drop(Drop drop, uint64_t packets) override { counters_.drop(drop, packets); }
   void on_engine_failed(const Error& error) override;
+  void on_engine_recovered(const std::string& how) override { log("warning", "forwarding works again: " + how); }
+  void on_engine_notice(const std::string& text) override { log("warning", text); }
   PacketPool& engine_pool() override { return pool_; }
 
   const PublicKey& expected_server_key() const;
@@ -91,6 +93,7 @@ class Driver final : private ClientConnection::Owner, private forward::EngineSin
   std::vector<PacketView> batch_;
   uint64_t sessions_ = 0, ended_[kReasonCount] = {};
   int64_t started_ms_ = 0;
+  Time since_{};  // of the present session
   Time stop_until_ = kNever;
   bool stopping_ = false;
 };

@@ -28,6 +28,7 @@ struct TunRecorder : forward::TunHandler {
   std::vector<Packet> packets;
   std::map<Drop, uint64_t> drops;
   std::vector<Error> failures;
+  std::vector<std::string> notices;
   std::function<void(std::span<Packet>)> on_packets;
   void on_tun_packets(std::span<Packet> batch) override {
     if (on_packets) return on_packets(batch);
@@ -35,6 +36,7 @@ struct TunRecorder : forward::TunHandler {
   }
   void on_tun_drop(Drop drop, uint64_t count) override { drops[drop] += count; }
   void on_tun_failed(const Error& error) override { failures.push_back(error); }
+  void on_tun_notice(const std::string& text) override { notices.push_back(text); }
 };
 
 struct TunEnd {

@@ -62,7 +62,9 @@ ControlSocket::ControlSocket(const std::string& path) : path_(path), lock_path_(
   }
 }
 
+// Somebody may have removed the folder under us, and another server have it now.
 ControlSocket::~ControlSocket() {
+  if (!still_there(lock_.get(), lock_path_)) return;
   ::unlink(path_.c_str());
   ::unlink(lock_path_.c_str());
 }

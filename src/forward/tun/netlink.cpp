@@ -15,6 +15,7 @@
 
 #include "base/bytes.hpp"
 #include "base/descriptor.hpp"
+#include "forward/tun/netlink_attributes.hpp"
 
 namespace smartvpn::forward {
 namespace {
@@ -26,21 +27,6 @@ constexpr uint8_t kHostRoute = 83;
 
 uint8_t family_of(const inet::IpAddress& ip) { return ip.is_v4() ? AF_INET : AF_INET6; }
 
-template <class Fn>
-void for_each_attribute(ByteView rest, Fn&& fn) {
-  while (rest.size() >= sizeof(rtattr)) {
-    rtattr head;
-    std::memcpy(&head, rest.data(), sizeof head);
-    if (head.rta_len < sizeof head || head.rta_len > rest.size()) return;
-    fn(static_cast<uint16_t>(head.rta_type & NLA_TYPE_MASK), rest.first(head.rta_len).subspan(sizeof head));
-    rest = rest.subspan(std::min<size_t>(rest.size(), RTA_ALIGN(head.rta_len)));
-  }
-}
-
-ByteView attributes_behind(ByteView body, size_t head) {
-  return body.subspan(std::min<size_t>(body.size(), NLMSG_ALIGN(head)));
-}
-
 // Reads the path out of the kernel's answer to RTM_GETROUTE.
 void read_path(ByteView body, Path& path) {
   rtmsg route;
@@ -51,6 +37,16 @@ void read_path(ByteView body, Path& path) {
     if (type == RTA_OIF && value.size() == 4) std::memcpy(&path.index, value.data(), 4);
     if (type == RTA_GATEWAY && value.size() == 4) path.gateway = inet::IpAddress::v4(load_be32(value.data()));
     if (type == RTA_GATEWAY && value.size() == 16) path.gateway = inet::IpAddress::v6(value.first<16>());
+  });
+}
+
+void read_link(ByteView body, LinkState& state) {
+  ifinfomsg link;
+  if (body.size() < sizeof link) return;
+  std::memcpy(&link, body.data(), sizeof link);
+  state.up = (link.ifi_flags & IFF_UP) != 0;
+  for_each_attribute(attributes_behind(body, sizeof link), [&](uint16_t type, ByteView value) {
+    if (type == IFLA_MTU && value.size() == 4) std::memcpy(&state.mtu, value.data(), 4);
   });
 }
 
@@ -159,6 +155,30 @@ Result<void> Netlink::set_up(int index, uint16_t mtu) {
   message.body(link);
   message.attribute_u32(IFLA_MTU, mtu);
   return transact(message, "cannot set MTU and bring the interface up");
+}
+
+Result<void> Netlink::set_link(int index, const LinkState& state) {
+  Message message(RTM_NEWLINK, 0);
+  ifinfomsg link{};
+  link.ifi_index = index;
+  link.ifi_flags = state.up ? IFF_UP : 0;
+  link.ifi_change = IFF_UP;
+  message.body(link);
+  message.attribute_u32(IFLA_MTU, state.mtu);
+  return transact(message, "cannot set the interface back");
+}
+
+Result<LinkState> Netlink::link(int index) {
+  Message message(RTM_GETLINK, 0);
+  ifinfomsg link{};
+  link.ifi_index = index;
+  message.body(link);
+  LinkState state;
+  auto result = transact(message, "cannot look at the interface", [&](uint16_t type, ByteView body) {
+    if (type == RTM_NEWLINK) read_link(body, state);
+  });
+  if (!result) return result.error();
+  return state;
 }
 
 Result<void> Netlink::disable_ipv6_autoconf(int index) {

@@ -19,6 +19,12 @@ struct Path {
   bool onlink = false;      // the gateway is reached there, whatever the prefixes say
 };
 
+// What an administrator has said of an interface.
+struct LinkState {
+  bool up = false;
+  uint32_t mtu = 0;
+};
+
 // Speaks to the network namespace of the thread that opened it. The kernel answers within the call. Errors are
 // SYSTEM with the kernel's errno.
 class Netlink {
@@ -27,6 +33,8 @@ class Netlink {
 
   // Brings the interface up with this MTU.
   Result<void> set_up(int index, uint16_t mtu);
+  Result<LinkState> link(int index);
+  Result<void> set_link(int index, const LinkState& state);
   // No link-local address of the kernel's own making, and so no neighbour discovery noise. Old kernels refuse.
   Result<void> disable_ipv6_autoconf(int index);
   // Whether a tun device puts 4 bytes of its own before each packet. False where the kernel does not tell (4.15).

@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 
+#include "forward/tun/link_watch.hpp"
 #include "forward/tun/tun_interface.hpp"
 #include "forward/tun/tun_open.hpp"
 #include "forward/tun/virtio_header.hpp"
@@ -28,7 +29,7 @@ struct TunDevice::Impl {
         virtio_size(tun.virtio_size),
         udp_offload(tun.udp_offload),
         adopted(tun.adopted),
-        interface(tun.index),
+        interface(tun.index, tun.adopted || tun.persistent),
         coalescer({tun.virtio_size > 0, tun.udp_offload}) {}
 
   enum class Step { more, blocked, broken };
@@ -52,16 +53,18 @@ struct TunDevice::Impl {
   TunInterface interface;
   inet::Coalescer coalescer;
   std::unique_ptr<net::FdWatcher> watcher;
+  std::unique_ptr<LinkWatch> link_watch;
   Packet spare;               // where the next read goes
   std::vector<Packet> batch;  // read in this turn
   std::array<uint64_t, kDropCount> drops{};
   bool dropped = false, failed = false;
+  bool up = true;  // as far as we have told
 };
 
 TunDevice::TunDevice() = default;
 
 TunDevice::~TunDevice() {
-  if (impl_) impl_->interface.remove_all(impl_->adopted);
+  if (impl_) impl_->interface.remove_all();
 }
 
 Result<std::unique_ptr<TunDevice>> TunDevice::open(net::Loop& loop, const TunOptions& options, PacketPool& pool,
@@ -79,6 +82,7 @@ Result<std::unique_ptr<TunDevice>> TunDevice::open(net::Loop& loop, const TunOpt
   auto watcher = net::FdWatcher::create(loop, std::move(tun->fd), *device);
   if (!watcher) return watcher.error();
   device->impl_->watcher = std::move(*watcher);
+  device->loop_ = &loop;
   return device;
 #endif
 }
@@ -88,8 +92,37 @@ bool TunDevice::has_udp_offload() const noexcept { return impl_->udp_offload; }
 
 Result<void> TunDevice::apply(const TunSettings& settings) {
   auto result = impl_->interface.apply(settings);
-  if (result) start_reading();
+  if (!result) return result;
+  if (!impl_->adopted && !impl_->link_watch) {
+    auto watch = LinkWatch::create(*loop_, index_, [this] { look_after(); });
+    if (!watch) return watch.error();
+    impl_->link_watch = std::move(*watch);
+  }
+  start_reading();
   return result;
+}
+
+// Somebody else may have done something to the device.
+void TunDevice::look_after() {
+  auto& it = *impl_;
+  if (it.failed) return;
+  auto look = it.interface.look_after();
+  if (!look) {
+    // ENODEV: it is being deleted, or has moved to another network namespace.
+    if (look.error().system_errno != ENODEV)
+      it.handler.on_tun_notice("device " + name_ + " was changed by somebody: " + look.error().text);
+    return;
+  }
+  const bool came_up = look->up && !it.up;
+  const bool went_down = !look->up && it.up;
+  it.up = look->up;
+  const std::string again = std::to_string(look->set_again) + " of its addresses and routes were set again";
+  if (went_down)
+    it.handler.on_tun_notice("device " + name_ + " was set down: nothing is forwarded until it is up");
+  else if (came_up)
+    it.handler.on_tun_notice("device " + name_ + " is up again; " + again);
+  else if (look->set_again > 0)
+    it.handler.on_tun_notice("device " + name_ + " was changed by somebody; " + again);
 }
 
 Result<void> TunDevice::keep_outside(const std::vector<inet::IpAddress>& addresses, bool afresh) {

@@ -50,6 +50,8 @@ class TunHandler {
   virtual void on_tun_drop(Drop drop, uint64_t packets) = 0;
   // The device is gone or broken. Once; nothing is read afterwards, and writes are drops.
   virtual void on_tun_failed(const Error& error) = 0;
+  // Somebody else has changed the device's state, addresses or routes, or they were set again; a sentence for the log.
+  virtual void on_tun_notice(const std::string& text) = 0;
 };
 
 class TunDevice final : private net::FdHandler {
@@ -60,11 +62,13 @@ class TunDevice final : private net::FdHandler {
   // SYSTEM with EPERM without CAP_NET_ADMIN.
   static Result<std::unique_ptr<TunDevice>> open(net::Loop& loop, const TunOptions& options, PacketPool& pool,
                                                  TunHandler& handler);
-  // Takes back what apply() set on an adopted device or outside of it; a device of ours vanishes with all it had.
+  // Takes back what apply() set outside of the device, and on one that stays (adopted, or persistent: made by somebody
+  // beforehand); a device of ours vanishes with all it had.
   ~TunDevice() override;
 
   // Sets addresses, MTU and routes, brings the device up and begins to read; later calls change what differs.
-  // On failure what this call had added is taken back.
+  // On failure what this call had added is taken back. From then on what somebody else removes is set again, at most
+  // once a second; not on an adopted device.
   Result<void> apply(const TunSettings& settings);
 
   // Addresses that are about to be dialled, while routes of ours may be up that would draw them into the device:
@@ -93,7 +97,9 @@ class TunDevice final : private net::FdHandler {
   void on_readable() override;
   void on_fd_error() override;
   void on_out_of_memory() noexcept override;
+  void look_after();
 
+  net::Loop* loop_ = nullptr;
   std::string name_;
   int index_ = 0;
   std::unique_ptr<Impl> impl_;

@@ -21,7 +21,11 @@ TunSettings settings_of(const EngineNetwork& network) {
 }  // namespace
 
 TunEngine::TunEngine(net::Loop& loop, TunOptions options, InternetAccess internet)
-    : loop_(loop), options_(std::move(options)), internet_(std::move(internet)) {}
+    : loop_(loop),
+      options_(std::move(options)),
+      internet_(std::move(internet)),
+      revival_(
+          loop, [this] { return make_again(); }, [this](const std::string& text) { on_tun_notice(text); }) {}
 TunEngine::~TunEngine() { stop(); }
 
 Result<void> TunEngine::start(const EngineNetwork& network, EngineSink& sink) {
@@ -37,9 +41,13 @@ Result<void> TunEngine::start(const EngineNetwork& network, EngineSink& sink) {
 
 // A device of the host's has the routes that the host gave it.
 Result<void> TunEngine::set_routes(const std::vector<inet::Cidr>& routes) {
-  if (!device_ || options_.fd >= 0) return {};
+  if (options_.fd >= 0) return {};
   EngineNetwork changed = network_;
   changed.routes = routes;
+  if (!device_) {
+    network_ = std::move(changed);  // for the device to come
+    return {};
+  }
   if (auto result = device_->apply(settings_of(changed)); !result) return result;
   network_ = std::move(changed);
   return {};
@@ -63,7 +71,19 @@ Result<void> TunEngine::set_up(TunDevice& device, const EngineNetwork& network) 
   return {};
 }
 
+Result<void> TunEngine::make_again() {
+  TunOptions options = options_;
+  options.name = name_;
+  auto device = TunDevice::open(loop_, options, sink_->engine_pool(), *this);
+  if (!device) return device.error();
+  if (auto result = set_up(**device, network_); !result) return result;
+  device_ = std::move(*device);
+  sink_->on_engine_recovered("device " + name_ + " was made anew");
+  return {};
+}
+
 void TunEngine::stop() {
+  revival_.stop();
   masquerade_.reset();
   device_.reset();
   sink_ = nullptr;
@@ -76,6 +96,15 @@ void TunEngine::write(std::span<const PacketView> batch) {
 bool TunEngine::takes_super_packets() const { return device_ && device_->has_offload(); }
 void TunEngine::on_tun_packets(std::span<Packet> batch) { sink_->on_engine_packets(batch); }
 void TunEngine::on_tun_drop(Drop drop, uint64_t packets) { sink_->on_engine_drop(drop, packets); }
-void TunEngine::on_tun_failed(const Error& error) { sink_->on_engine_failed(error); }
+void TunEngine::on_tun_notice(const std::string& text) { sink_->on_engine_notice(text); }
+
+// What the host has lent us is for the host to bring back.
+void TunEngine::on_tun_failed(const Error& error) {
+  sink_->on_engine_failed(error);
+  if (options_.fd >= 0) return;
+  masquerade_.reset();
+  device_.reset();
+  revival_.begin();
+}
 
 }  // namespace smartvpn::forward

@@ -8,6 +8,7 @@
 #include "forward/engine.hpp"
 #include "forward/tun/masquerade.hpp"
 #include "forward/tun/tun_device.hpp"
+#include "forward/tun/tun_revival.hpp"
 
 namespace smartvpn::forward {
 
@@ -17,7 +18,8 @@ struct InternetAccess {
   std::string out_interface;  // "": any
 };
 
-// A device of the host's (TunOptions::fd) is used as it is: its addresses, routes, MTU and state are the host's.
+// A device of the host's (TunOptions::fd) is used as it is: its addresses, routes, MTU and state are the host's. One of
+// our own that somebody deletes is made anew under the same name, with all it had.
 class TunEngine final : public Engine, private TunHandler {
  public:
   TunEngine(net::Loop& loop, TunOptions options, InternetAccess internet = {});
@@ -35,8 +37,10 @@ class TunEngine final : public Engine, private TunHandler {
   void on_tun_packets(std::span<Packet> batch) override;
   void on_tun_drop(Drop drop, uint64_t packets) override;
   void on_tun_failed(const Error& error) override;
+  void on_tun_notice(const std::string& text) override;
 
   net::Loop& loop_;
+  Result<void> make_again();
   Result<void> set_up(TunDevice& device, const EngineNetwork& network);
 
   const TunOptions options_;
@@ -46,6 +50,7 @@ class TunEngine final : public Engine, private TunHandler {
   std::string name_;
   std::unique_ptr<TunDevice> device_;
   std::unique_ptr<Masquerade> masquerade_;
+  TunRevival revival_;
 };
 
 }  // namespace smartvpn::forward

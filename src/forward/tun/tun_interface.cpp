@@ -2,6 +2,7 @@
 #include "forward/tun/tun_interface.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 
 namespace smartvpn::forward {
@@ -16,6 +17,15 @@ bool is_own_prefix(const TunSettings& settings, const inet::Cidr& route) {
   return std::any_of(settings.addresses.begin(), settings.addresses.end(), [&](const InterfaceAddress& a) {
     return a.prefix == route.prefix && a.ip.masked(a.prefix) == route.base;
   });
+}
+
+// Another address of the prefix, which is nobody's own: the one that a question about the prefix is asked with.
+inet::IpAddress with_bit_flipped(const inet::IpAddress& ip, uint8_t prefix) {
+  std::array<uint8_t, 16> bytes{};
+  const ByteView given = ip.bytes();
+  std::copy(given.begin(), given.end(), bytes.begin());
+  bytes[given.size() - 1] ^= prefix + 2 <= ip.bits() ? 2 : 1;
+  return ip.is_v4() ? inet::IpAddress::v4(load_be32(bytes.data())) : inet::IpAddress::v6(bytes);
 }
 
 }  // namespace
@@ -41,7 +51,13 @@ std::vector<inet::Cidr> kernel_routes(const TunSettings& settings) {
 Result<void> TunInterface::apply(const TunSettings& settings) {
   auto netlink = Netlink::open();
   if (!netlink) return netlink.error();
-  if (mtu_ == 0) (void)netlink->disable_ipv6_autoconf(index_);  // a courtesy; fe80:: noise is filtered anyway
+  if (mtu_ == 0 && stays_) {
+    auto before = netlink->link(index_);
+    if (!before) return before.error();
+    before_ = *before;
+  } else if (mtu_ == 0) {
+    (void)netlink->disable_ipv6_autoconf(index_);  // a courtesy; fe80:: noise is filtered anyway
+  }
   if (auto result = netlink->set_up(index_, settings.mtu); !result) return result;
   auto routes = kernel_routes(settings);
   auto old_addresses = addresses_;
@@ -54,6 +70,7 @@ Result<void> TunInterface::apply(const TunSettings& settings) {
     unpin(*netlink, old_pins);
     if (keep_only(*netlink, old_addresses, old_routes)) (void)set_again(*netlink);
     if (mtu_ != 0) (void)netlink->set_up(index_, mtu_);
+    if (mtu_ == 0 && stays_) (void)netlink->set_link(index_, before_);
     return result;
   }
   unpin(*netlink, settings.outside);
@@ -152,6 +169,10 @@ Result<void> TunInterface::add_missing(Netlink& netlink, const std::vector<Inter
     if (has(routes_, route)) continue;
     auto result = netlink.add_route(index_, route);
     if (!result && route.base.is_v6() && is_absent(result.error())) continue;
+    // As an address that was there: it is theirs to remove.
+    if (!result && stays_ && result.error().system_errno == EEXIST &&
+        leads_here(netlink, with_bit_flipped(route.base, route.prefix)))
+      continue;
     if (!result) return result;
     routes_.push_back(route);
   }
@@ -172,22 +193,62 @@ bool TunInterface::keep_only(Netlink& netlink, const std::vector<InterfaceAddres
          }) > 0;
 }
 
-Result<void> TunInterface::set_again(Netlink& netlink) {
-  auto missing = [](const Result<void>& result) { return !result && result.error().system_errno != EEXIST; };
-  for (const auto& address : addresses_)
-    if (auto result = netlink.add_address(index_, address.ip, address.prefix); missing(result)) return result;
-  for (const auto& route : routes_)
-    if (auto result = netlink.add_route(index_, route); missing(result)) return result;
-  return {};
+// The first failure is told, and the rest is set all the same.
+Result<void> TunInterface::set_again(Netlink& netlink, size_t* count) {
+  Result<void> out;
+  auto note = [&](Result<void> result) {
+    if (result && count) ++*count;
+    if (!result && result.error().system_errno != EEXIST && out) out = std::move(result);
+  };
+  for (const auto& address : addresses_) note(netlink.add_address(index_, address.ip, address.prefix));
+  for (const auto& route : routes_) note(netlink.add_route(index_, route));
+  return out;
 }
 
-void TunInterface::remove_all(bool device_stays) noexcept {
-  if (!device_stays && pins_.empty()) return;
+bool TunInterface::leads_here(Netlink& netlink, const inet::IpAddress& ip) const {
+  auto path = netlink.path_to(ip);
+  return path && path->index == index_;
+}
+
+void TunInterface::renew_without_prefix(Netlink& netlink) {
+  std::erase_if(crossed_, [&](const InterfaceAddress& address) {
+    return leads_here(netlink, with_bit_flipped(address.ip, address.prefix));
+  });
+  for (const auto& address : addresses_) {
+    if (address.prefix == address.ip.bits() || has(crossed_, address)) continue;
+    const inet::IpAddress neighbour = with_bit_flipped(address.ip, address.prefix);
+    if (leads_here(netlink, neighbour)) continue;
+    (void)netlink.delete_address(index_, address.ip, address.prefix);
+    (void)netlink.add_address(index_, address.ip, address.prefix);
+    if (!leads_here(netlink, neighbour)) crossed_.push_back(address);
+  }
+}
+
+Result<TunInterface::Look> TunInterface::look_after() {
+  Look look;
+  if (mtu_ == 0) return look;
+  auto netlink = Netlink::open();
+  if (!netlink) return netlink.error();
+  auto state = netlink->link(index_);
+  if (!state) return state.error();
+  look.up = state->up;
+  if (!look.up) return look;
+  auto set = set_again(*netlink, &look.set_again);
+  renew_without_prefix(*netlink);
+  // With a primary IPv4 address go its secondary ones.
+  if (set) set = set_again(*netlink, &look.set_again);
+  if (!set) return set.error();
+  return look;
+}
+
+void TunInterface::remove_all() noexcept {
+  if (!stays_ && pins_.empty()) return;
   try {
     auto netlink = Netlink::open();
     if (!netlink) return;
     unpin(*netlink, {});
-    if (device_stays) (void)keep_only(*netlink, {}, {});
+    if (stays_) (void)keep_only(*netlink, {}, {});
+    if (stays_ && mtu_ != 0) (void)netlink->set_link(index_, before_);
   } catch (const std::bad_alloc&) {
     return;  // the kernel keeps them until the host removes its device
   }

@@ -43,6 +43,8 @@ Result<void> attach(OpenedTun& tun, const TunOptions& options, bool virtio) {
   if (virtio && ioctl(tun.fd.get(), TUNSETVNETHDRSZ, &size) != 0)
     return system_error(errno, "cannot set the virtio header", options.path);
   tun.virtio_size = virtio ? VirtioHeader::kSize : 0;
+  ifreq made{};
+  tun.persistent = ioctl(tun.fd.get(), TUNGETIFF, &made) == 0 && (made.ifr_flags & IFF_PERSIST) != 0;
   tun.index = static_cast<int>(if_nametoindex(tun.name.c_str()));
   if (tun.index == 0) return system_error(errno, "cannot find device " + tun.name, options.path);
   return {};

@@ -13,6 +13,7 @@ struct OpenedTun {
   std::string name;
   int index = 0;  // 0: adopted, of another network namespace
   bool adopted = false;
+  bool persistent = false;   // it was there before and will be afterwards: somebody has made it for us
   size_t virtio_size = 0;    // bytes of header in front of each packet; 0: no header, no super-packets
   bool udp_offload = false;  // USO, kernel 6.2 and later
 };

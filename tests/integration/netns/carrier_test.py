@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import unittest
 
 from netns import World, client_config, run, server_config, wait_until
@@ -17,6 +18,11 @@ GATEWAY = {4: "198.51.100.1", 6: "2001:db8:100::1"}
 DNS = ["10.8.0.1", "fd00:8::1"]
 RESOLV_CONF = "# the host's\nnameserver 192.0.2.53\nnameserver 2001:db8::53\nsearch example.org\noptions edns0"
 RECORD = "#!/bin/sh\necho \"$(basename $0) $*\" >> {log}\ncase \"$*\" in -a*) cat >> {log};; esac\n"
+FLOOD = """
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for i in range(20000): s.sendto(bytes(1300), ("10.8.0.1", 9))
+"""
 
 
 def url(version, host=None):
@@ -170,6 +176,47 @@ class Carrier(unittest.TestCase):
         wait_until(lambda: self.resolv_conf() == RESOLV_CONF, "the file is as it was")
         tunnel.stop()
 
+    def test_a_third_signal_ends_it_at_once_and_the_name_servers_are_put_back(self):
+        self.give("resolv.conf", RESOLV_CONF)
+        server = self.world.serve(self.config)
+        tunnel = self.connect("--dns")
+        self.check_switched()
+        # Who takes no bytes delays the goodbye.
+        server.process.send_signal(signal.SIGSTOP)
+        self.world.in_client(["/usr/bin/python3", "-c", FLOOD])
+        for _ in range(3):
+            tunnel.process.send_signal(signal.SIGINT)
+            time.sleep(0.1)
+        self.assertEqual(tunnel.process.wait(10), 1)
+        server.process.send_signal(signal.SIGCONT)
+        self.assertEqual(self.resolv_conf(), RESOLV_CONF)
+
+    def test_a_full_disk_never_costs_the_name_servers_that_were_there(self):
+        os.makedirs(self.etc)
+        run(["mount", "-t", "tmpfs", "-o", "size=8k,nr_inodes=8", "none", self.etc])
+        self.addCleanup(run, ["umount", "-l", self.etc])
+        self.world.serve(self.config)
+        long = RESOLV_CONF + "\n# " + "x" * (4090 - len(RESOLV_CONF)) + "\n"  # with our lines it does not fit its block
+        for text in (long, RESOLV_CONF):
+            self.give("resolv.conf", text)
+            with open(os.path.join(self.etc, "rest"), "wb") as rest:
+                rest.write(bytes(4096))
+            with open(os.path.join(self.etc, "rest"), "ab", buffering=0) as rest, self.assertRaises(OSError):
+                rest.write(b"!")
+            tunnel = self.connect("--dns")
+            if text is long:
+                wait_until(lambda: "No space left" in self.said("client"), "it says that it could not")
+                self.assertEqual(self.resolv_conf(), text)
+            else:
+                self.check_switched()
+            self.check_internet()
+            self.assertEqual(tunnel.stop(), 0)
+            self.assertEqual(self.resolv_conf(), text)
+
+    def said(self, name):
+        with open(self.world.path(name + ".log")) as file:
+            return file.read()
+
     def test_a_second_one_in_the_same_place_is_refused(self):
         self.give("resolv.conf", RESOLV_CONF)
         self.world.serve(self.config)
@@ -233,11 +280,15 @@ class Carrier(unittest.TestCase):
         etc = self.in_own_etc(path)
         shutil.copy(self.world.write("before", RESOLV_CONF), os.path.join(etc, "resolv.conf"))
         self.serve_plainly()
+        removed = ["resolvconf -d tun.smartvpn"]  # also at the start: one that was killed may have left it
+        once = removed + ["resolvconf -a tun.smartvpn -m 0 -x"] + [f"nameserver {ip}" for ip in DNS]
         tunnel = self.connect("--dns")
-        wanted = ["resolvconf -a tun.svtun -m 0 -x"] + [f"nameserver {ip}" for ip in DNS]
-        wait_until(lambda: self.calls() == wanted, "resolvconf was called")
+        wait_until(lambda: self.calls() == once, "resolvconf was called")
+        tunnel.stop(signal.SIGKILL)
+        tunnel = self.connect("--dns")
+        wait_until(lambda: self.calls() == once + once, "resolvconf was called again")
         tunnel.stop()
-        self.assertEqual(self.calls(), wanted + ["resolvconf -d tun.svtun"])
+        self.assertEqual(self.calls(), once + once + removed)
         self.assertEqual(self.resolv_conf(etc), RESOLV_CONF)
 
     def test_resolvectl_is_preferred_where_resolved_serves_the_machine(self):

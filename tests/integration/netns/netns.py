@@ -2,7 +2,9 @@
 
 A `World` makes two namespaces joined by a veth pair: `client` (198.51.100.7, .8, .66; 2001:db8:100::7) and
 `edge` (198.51.100.1; 2001:db8:100::1), where the server and what stands in front of it run. Everything it
-started is ended by pid, and everything it made is removed, whatever happens.
+started is ended by pid, and everything it made is removed, whatever happens. Also when the test itself is killed:
+it runs as the first process of a process namespace, and names its network namespaces in a mount namespace of its own,
+so that the kernel ends and removes both with it.
 """
 import base64
 import hashlib
@@ -11,10 +13,27 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 
 WAIT_S = 30
+NAMED_HERE = ("/run/netns", "/etc/netns")  # where `ip netns` keeps names, and files for them
+
+
+def stand_apart():
+    """Begins the test program again where nothing of it can stay behind."""
+    if os.environ.get("SMARTVPN_TEST_STANDS_APART") != "1":
+        os.environ["SMARTVPN_TEST_STANDS_APART"] = "1"
+        os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child",
+                              "--mount-proc", sys.executable, *sys.orig_argv[1:]])
+    for folder in NAMED_HERE:
+        os.makedirs(folder, exist_ok=True)
+        if os.getpid() == 1:  # and not in a program of the test's
+            subprocess.run(["mount", "-t", "tmpfs", "none", folder], check=True)
+
+
+stand_apart()
 
 
 class Program:

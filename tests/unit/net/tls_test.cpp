@@ -1,8 +1,10 @@
 // Both ends of TLS in memory, with certificates made here.
 #include <gtest/gtest.h>
 #include <openssl/ssl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include "net/tls_context.hpp"
@@ -224,6 +226,23 @@ TEST_F(Tls, ErrorsNameTheKeyOfTheConfiguration) {
   expect_path(options, "/listen/0/tls/key", Status::INVALID);
   options.key = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
   expect_path(options, "/listen/0/tls/key", Status::INVALID);
+}
+
+// Opening a pipe would wait for its writer, and reading a device may never end.
+TEST_F(Tls, FilesThatAreNoFilesAreRefusedWithoutWaiting) {
+  std::string folder = ::testing::TempDir() + "svpn-pipe-XXXXXX";
+  ASSERT_NE(mkdtemp(folder.data()), nullptr);
+  const std::string pipe = folder + "/pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  for (const std::string& path : {pipe, std::string("/dev/zero"), folder}) {
+    auto options = server_options();
+    options.certificate = path;
+    auto result = TlsContext::server(options);
+    ASSERT_FALSE(result.ok()) << path;
+    EXPECT_EQ(result.error().path, "/listen/0/tls/certificate");
+    EXPECT_NE(result.error().text.find(path), std::string::npos) << result.error().text;
+  }
+  std::filesystem::remove_all(folder);
 }
 
 TEST_F(Tls, ReloadServesNewConnectionsAndLeavesOldOnes) {

@@ -238,6 +238,31 @@ TEST_F(SqliteFile, AFullDiskRefusesRollsBackAndWorksAgainWhenThereIsRoom) {
   if (refused != 0) GTEST_SKIP() << "no file system of one's own here: " << strerror(refused);
 }
 
+// SQLite would go on with files that have no name any more, and what it acknowledges would be gone with the process.
+TEST_F(SqliteFile, OneThatIsRemovedOrReplacedUnderneathTakesNoWritesUntilItIsBack) {
+  auto store = SqliteStore::open(path());
+  ASSERT_TRUE(store) << store.error().text;
+  ASSERT_TRUE(insert(**store, random_, "a"));
+  int n = 0;
+  for (const std::string& name : {path(), path() + "-wal"}) {
+    for (bool replaced : {false, true}) {
+      fs::rename(name, name + ".away");
+      if (replaced) fs::copy_file(name + ".away", name);
+      auto written = insert(**store, random_, "refused" + std::to_string(n));
+      ASSERT_FALSE(written) << name;
+      EXPECT_EQ(written.error().status, Status::SYSTEM);
+      EXPECT_EQ(written.error().path, "/registry/path");
+      EXPECT_EQ(written.error().system_errno, replaced ? ESTALE : ENOENT);
+      fs::rename(name + ".away", name);
+      EXPECT_TRUE(insert(**store, random_, "b" + std::to_string(n++)));
+    }
+  }
+  store->reset();
+  store = SqliteStore::open(path());
+  ASSERT_TRUE(store);
+  EXPECT_EQ((*store)->load()->size(), 5u);
+}
+
 TEST_F(SqliteFile, AReadOnlyDiskIsSaidToBeOne) {
   const int refused = SmallDisk::with(1 << 20, [&](SmallDisk& disk) {
     ASSERT_TRUE(SqliteStore::open(disk / "registry"));
