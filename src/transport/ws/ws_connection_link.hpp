@@ -61,6 +61,7 @@ class ServerConnection final : public session::Link,
   void on_close(const CloseEvent& event) override;
   // session::ResponderHandler
   bool on_static_key(const PublicKey& key) override;
+  const SecretKey* shared_secret(const PublicKey& own, const PublicKey& theirs) override;
   void on_identity(const session::Identity& identity) override;
   uint64_t on_confirmed(Reason* why) override;
   void on_packets(std::span<const PacketView> batch) override;
