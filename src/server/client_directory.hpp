@@ -53,6 +53,7 @@ class ClientDirectory {
 
   const registry::Registry& registry() const { return registry_; }
   size_t size() const { return registry_.size(); }
+  size_t secrets() const { return secrets_.size(); }
 
  private:
   struct Entry {

@@ -198,6 +198,8 @@ def counts(options):
         world.iperf(road, 1, 1, False)
         for mode, down in (("from_client", False), ("to_client", True)):
             results = []
+            if read_counters(file)[0] == 0:
+                raise AssertionError("nothing is counted")
             for _ in range(options.rounds):
                 start, packets = read_counters(file), tun_packets(world, down)
                 rate, _ = world.iperf(road, options.seconds, 1, down)
