@@ -52,6 +52,8 @@ class ServerConnection final : public session::Link,
 
   // net::TcpStream::Handler
   void on_stream_bytes(ByteSpan bytes) override;
+  ByteSpan stream_gap() noexcept override;
+  void on_stream_gap(size_t n, ByteSpan rest) override;
   void on_stream_writable() override { flush_.request(); }
   void on_stream_end(int error) override;
   // net::TlsMachine::Sink
