@@ -14,8 +14,13 @@ namespace smartvpn::ws {
 class MessageBuffer {
  public:
   MessageBuffer() = default;
-  MessageBuffer(const MessageBuffer&) = delete;
-  MessageBuffer& operator=(const MessageBuffer&) = delete;
+  MessageBuffer(MessageBuffer&& other) noexcept { *this = std::move(other); }
+  MessageBuffer& operator=(MessageBuffer&& other) noexcept {
+    data_ = std::move(other.data_);
+    size_ = std::exchange(other.size_, 0);
+    capacity_ = std::exchange(other.capacity_, 0);
+    return *this;
+  }
   ~MessageBuffer() = default;
 
   ByteSpan bytes() noexcept { return {data_.get(), size_}; }
