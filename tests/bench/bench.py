@@ -130,10 +130,12 @@ def smoke(tools):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("build")
-    parser.add_argument("parts", nargs="*", choices=PARTS)
+    parser.add_argument("parts", nargs="*", metavar="|".join(PARTS))
     parser.add_argument("--write")
     parser.add_argument("--smoke", action="store_true")
     options = parser.parse_args()
+    if not set(options.parts) <= set(PARTS):
+        parser.error(f"there are {', '.join(PARTS)}")
     tools, figures = Tools(options.build), Figures()
     if options.smoke:
         return smoke(tools)

@@ -243,7 +243,7 @@ def main():
     parser.add_argument("smartvpn")
     parser.add_argument("--upstream", help="another wireguard-go to compare with")
     parser.add_argument("--count-library", help="libbench_count.so; with counts")
-    parser.add_argument("--seconds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     tunnels(options) if options.what == "tunnel" else counts(options)
