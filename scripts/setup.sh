@@ -11,7 +11,8 @@ demo=(haproxy iproute2 iputils-ping iperf3 jq procps python3 nftables)
 test=(libgtest-dev libgmock-dev libcmocka-dev swig clang clang-format clang-tidy libclang-rt-14-dev
       python3-dev python3-websockets python3-dissononce golang-go nodejs
       nginx-light libnginx-mod-stream openssl curl binutils ethtool abigail-tools
-      sqlite3 prometheus zbar-tools wireguard-tools bash-completion zsh fish groff-base systemd util-linux)
+      sqlite3 prometheus zbar-tools wireguard-tools bash-completion zsh fish groff-base systemd util-linux
+      libbenchmark-dev wireguard-go golang-github-pires-go-proxyproto-dev strace)
 
 case "${1:-all}" in
   build) wanted=("${build[@]}") ;;

@@ -1,24 +1,38 @@
 // X25519 over libsodium, with the one rule of ours: an all-zero result is a failure, always.
 #include "crypto/x25519.hpp"
 
+#include "crypto/montgomery.hpp"
 #include "crypto/sodium.hpp"
 
 namespace smartvpn::crypto {
+namespace {
+
+void clamp(std::span<uint8_t, 32> secret) noexcept {
+  secret[0] &= 248;
+  secret[31] = static_cast<uint8_t>((secret[31] & 127) | 64);
+}
+
+}  // namespace
 
 KeyPair generate_key_pair(Rng& rng) noexcept {
   KeyPair pair;
   auto secret = pair.secret.span();
   rng.fill(secret);
-  secret[0] &= 248;
-  secret[31] = static_cast<uint8_t>((secret[31] & 127) | 64);
+  clamp(secret);
   pair.pub = public_key_of(pair.secret);
   return pair;
 }
 
 PublicKey public_key_of(const SecretKey& secret) noexcept {
   ready_sodium();
-  PublicKey key{};
-  crypto_scalarmult_curve25519_base(key.data(), secret.view().data());
+  SecretKey scalar = secret.clone();
+  clamp(scalar.span());
+  PublicKey key{}, edwards{};
+  // A clamped scalar is no multiple of the base point's order, so that this cannot fail.
+  if (crypto_scalarmult_ed25519_base_noclamp(edwards.data(), scalar.view().data()) == 0)
+    montgomery_u(key, edwards);
+  else
+    crypto_scalarmult_curve25519_base(key.data(), scalar.view().data());
   return key;
 }
 

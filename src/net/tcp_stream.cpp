@@ -19,6 +19,13 @@ namespace {
 
 constexpr size_t kPiecesPerCall = 64;
 
+// What a thread keeps of a queue's memory, so that a busy stream allocates none for each rest.
+constexpr size_t kMostKept = 64;
+std::vector<Packet>& spare_queue() noexcept {
+  static thread_local std::vector<Packet> spare;
+  return spare;
+}
+
 bool is_transient(int error) { return error == EAGAIN || error == EWOULDBLOCK || error == EINTR; }
 
 size_t total_size(std::span<const ByteView> pieces) {
@@ -84,9 +91,17 @@ void TcpStream::on_readable() {
 }
 
 void TcpStream::read_some() {
-  ByteSpan buffer = loop_.read_buffer();
-  ssize_t n = recv(watcher_->fd(), buffer.data(), buffer.size(), MSG_DONTWAIT);
-  if (n > 0) return handler_->on_stream_bytes(buffer.first(static_cast<size_t>(n)));
+  const ByteSpan gap = handler_->stream_gap(), buffer = loop_.read_buffer();
+  std::array<iovec, 2> places{iovec{gap.data(), gap.size()}, iovec{buffer.data(), buffer.size()}};
+  msghdr message{};
+  message.msg_iov = gap.empty() ? &places[1] : places.data();
+  message.msg_iovlen = gap.empty() ? 1 : 2;
+  ssize_t n = recvmsg(watcher_->fd(), &message, MSG_DONTWAIT);
+  if (n > 0) {
+    const auto size = static_cast<size_t>(n), in_gap = std::min(size, gap.size());
+    if (in_gap == 0) return handler_->on_stream_bytes(buffer.first(size));
+    return handler_->on_stream_gap(in_gap, buffer.first(size - in_gap));
+  }
   if (n < 0) {
     if (!is_transient(errno)) end(errno);
     return;
@@ -159,6 +174,7 @@ bool TcpStream::write(std::span<Packet> batch) {
     fail_later(ENOBUFS);
     return false;
   }
+  if (pending_.capacity() == 0) pending_.swap(spare_queue());
   pending_.reserve(pending_.size() + batch.size());
   for (Packet& packet : batch) pending_.push_back(std::move(packet));
   bool waited = pending_bytes_ > 0;
@@ -189,6 +205,8 @@ bool TcpStream::flush_pending() noexcept {
     if (taken < wanted) return false;
   }
   if (!is_open()) return false;
+  pending_.clear();
+  if (pending_.capacity() <= kMostKept) pending_.swap(spare_queue());
   std::vector<Packet>().swap(pending_);
   pending_front_ = pending_offset_ = 0;
   if (shutdown_wanted_) ::shutdown(watcher_->fd(), SHUT_WR);

@@ -39,6 +39,11 @@ class TcpStream final : private FdHandler {
     virtual ~Handler() = default;
     // At least one byte, writable (unmasked or decrypted in place), valid during the call.
     virtual void on_stream_bytes(ByteSpan bytes) = 0;
+    // Where the handler would like the next bytes to be put, asked before each read. With such a place,
+    // on_stream_gap() comes in place of on_stream_bytes(): the first `n` bytes (at least one) lie there, and what
+    // did not fit is `rest`, as `bytes` is above.
+    virtual ByteSpan stream_gap() noexcept { return {}; }
+    virtual void on_stream_gap(size_t /*n*/, ByteSpan /*rest*/) {}
     // The socket takes bytes again and nothing waits in the stream. Once for each short try_write(),
     // unfinished write() or want_writable().
     virtual void on_stream_writable() = 0;

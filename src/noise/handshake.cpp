@@ -128,10 +128,14 @@ std::optional<PublicKey> Responder::read_static(ByteView message) {
   return their_static_;
 }
 
-bool Responder::read_payload(Bytes& payload) {
+bool Responder::read_payload(Bytes& payload, const SecretKey* shared) {
   payload.clear();
-  bool ok = stage_ == Stage::payload1 && mix_dh(own_->secret, their_static_) &&  // ss
-            symmetric_.decrypt_and_hash(payload_ciphertext_, payload);
+  bool ok = stage_ == Stage::payload1;
+  if (ok && shared)
+    symmetric_.mix_key(shared->view());  // ss
+  else
+    ok = ok && mix_dh(own_->secret, their_static_);
+  ok = ok && symmetric_.decrypt_and_hash(payload_ciphertext_, payload);
   Bytes().swap(payload_ciphertext_);
   if (!ok) return fail();
   stage_ = Stage::message2;

@@ -90,8 +90,10 @@ class Responder : public Handshake {
   // before the second. The key is not proven yet: act on it only after read_payload(). A responder
   // with two static keys makes a second Responder with the other key when this gives nothing.
   [[nodiscard]] std::optional<PublicKey> read_static(ByteView message);
-  // The second half: proves the key and opens the payload. `payload` is replaced, empty on failure.
-  [[nodiscard]] bool read_payload(Bytes& payload);
+  // The second half: proves the key and opens the payload. `payload` is replaced, empty on failure. `shared`: what
+  // own_public() and the key of read_static() make together, where somebody has computed it before; null: now.
+  [[nodiscard]] bool read_payload(Bytes& payload, const SecretKey* shared = nullptr);
+  const PublicKey& own_public() const noexcept { return own_->pub; }
   // Both halves.
   [[nodiscard]] bool read_message(ByteView message, Bytes& payload);
   // Message 2, appended to `out`: kMessage2Overhead + payload, at most kMaxMessage. Then finished().

@@ -5,6 +5,14 @@
 
 namespace smartvpn::server {
 
+namespace {
+
+bool same_keys(const registry::Client& a, const registry::Client& b) {
+  return a.noise_public_key == b.noise_public_key && a.rotation == b.rotation;
+}
+
+}  // namespace
+
 Result<ClientListsPtr> compile_client_lists(const registry::ClientSecurity& security, const std::string& path) {
   auto policy = compile_client_policy(security, path);
   if (!policy) return policy.error();
@@ -42,7 +50,10 @@ Result<void> ClientDirectory::load(std::vector<registry::Client> clients, uint64
   auto registry = registry::Registry::open(std::move(clients), revision, pool_, system_rng(), options_);
   if (!registry) return registry.error();
   registry_ = std::move(*registry);
-  for (const auto& client : registry_.list()) add_routes(*client);
+  for (const auto& client : registry_.list()) {
+    add_routes(*client);
+    expect_secrets(*client);
+  }
   return {};
 }
 
@@ -65,7 +76,10 @@ void ClientDirectory::commit(const registry::Draft& draft, const std::vector<Cli
   registry_.commit(draft);
   for (size_t i = 0; i < draft.steps.size(); ++i) {
     const auto& step = draft.steps[i];
-    if (step.before) remove_routes(*step.before);
+    if (step.before) {
+      remove_routes(*step.before);
+      if (!step.after || !same_keys(*step.before, *step.after)) forget_secrets(*step.before);
+    }
     if (!step.after) {
       entries_.erase(step.before->id);
       continue;
@@ -74,7 +88,29 @@ void ClientDirectory::commit(const registry::Draft& draft, const std::vector<Cli
     if (entry.number == 0) entry.number = next_number_++;
     if (lists[i]) entry.lists = lists[i];
     add_routes(*step.after);
+    expect_secrets(*step.after);
   }
+}
+
+std::vector<std::string> ClientDirectory::expire_rotations(int64_t now_ms) {
+  auto ids = registry_.expire_rotations(now_ms);
+  if (!ids.empty())
+    secrets_.retain([&](const PublicKey& key) { return registry_.find_by_key(key, now_ms) != nullptr; });
+  return ids;
+}
+
+const SecretKey* ClientDirectory::shared_secret(const PublicKey& own, const PublicKey& theirs) const {
+  return secrets_.find(own, theirs, registry_.find_by_key(theirs, wall_clock_ms()) != nullptr);
+}
+
+void ClientDirectory::expect_secrets(const registry::Client& client) {
+  secrets_.expect(client.noise_public_key);
+  if (client.rotation) secrets_.expect(client.rotation->noise_public_key);
+}
+
+void ClientDirectory::forget_secrets(const registry::Client& client) noexcept {
+  secrets_.forget(client.noise_public_key);
+  if (client.rotation) secrets_.forget(client.rotation->noise_public_key);
 }
 
 void ClientDirectory::add_routes(const registry::Client& client) {

@@ -10,6 +10,7 @@
 #include "registry/registry.hpp"
 #include "router/router.hpp"
 #include "server/plan.hpp"
+#include "server/shared_secrets.hpp"
 
 namespace smartvpn::server {
 
@@ -41,10 +42,18 @@ class ClientDirectory {
   void commit(const registry::Draft& draft, const std::vector<ClientListsPtr>& lists);
   void roll_back(registry::Draft& draft) { registry_.roll_back(draft); }
   bool note_new_key(const std::string& id) { return registry_.note_new_key(id); }
-  std::vector<std::string> expire_rotations(int64_t now_ms) { return registry_.expire_rotations(now_ms); }
+  std::vector<std::string> expire_rotations(int64_t now_ms);
+
+  // Our static keys, from which secrets with every client's key are precomputed: a few at a time, whenever
+  // prepare_secrets() is called. True: it wants to be called again.
+  void set_static_keys(std::shared_ptr<const session::StaticKeys> keys) { secrets_.set_own(std::move(keys)); }
+  bool prepare_secrets(size_t count) noexcept { return secrets_.work(count); }
+  // As session::ResponderHandler::shared_secret.
+  const SecretKey* shared_secret(const PublicKey& own, const PublicKey& theirs) const;
 
   const registry::Registry& registry() const { return registry_; }
   size_t size() const { return registry_.size(); }
+  size_t secrets() const { return secrets_.size(); }
 
  private:
   struct Entry {
@@ -54,6 +63,8 @@ class ClientDirectory {
   ClientDirectory(registry::Registry registry, registry::AddressPool& pool, router::RouteTable& routes,
                   registry::Registry::Options options)
       : registry_(std::move(registry)), pool_(pool), routes_(routes), options_(options) {}
+  void expect_secrets(const registry::Client& client);
+  void forget_secrets(const registry::Client& client) noexcept;
   void add_routes(const registry::Client& client);
   void remove_routes(const registry::Client& client);
   Found found(const registry::Client* client) const;
@@ -63,6 +74,7 @@ class ClientDirectory {
   router::RouteTable& routes_;
   const registry::Registry::Options options_;
   std::unordered_map<std::string, Entry> entries_;
+  SharedSecrets secrets_;
   uint64_t next_number_ = 1;
 };
 

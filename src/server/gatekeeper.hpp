@@ -53,6 +53,9 @@ class Gatekeeper final : public session::Admission {
   Reason on_real_address(const session::Connection& connection) override;
   bool may_start_handshake(const session::Connection& connection) override;
   bool knows_key(const PublicKey& key) override { return parts_.clients.find_by_key(key).client != nullptr; }
+  const SecretKey* shared_secret(const PublicKey& own, const PublicKey& theirs) override {
+    return parts_.clients.shared_secret(own, theirs);
+  }
   std::optional<session::IdentityVerdict> on_identity(const session::Connection& connection,
                                                       const session::Identity& identity) override;
   void on_closed(const session::Connection& connection, Reason reason, const std::string& detail) noexcept override;

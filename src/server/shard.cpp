@@ -11,6 +11,9 @@ namespace smartvpn::server {
 namespace {
 
 constexpr Duration kTick = seconds(1);
+// What handshakes will need is computed beside everything else: at most a sixth of the thread's time.
+constexpr size_t kSecretsAtOnce = 4;
+constexpr Duration kSecretsStep = milliseconds(1);
 constexpr Duration kDrainStep = milliseconds(20);
 constexpr Duration kVerdictTimeout = seconds(75);     // beyond any authorize_timeout_ms, which holds first
 constexpr Duration kCloseLimit = milliseconds(1500);  // what closing connections may take to say goodbye
@@ -70,6 +73,7 @@ Result<std::unique_ptr<Shard>> Shard::create(Plan plan, telemetry::EventHub& hub
   auto directory = ClientDirectory::open(shard->addresses_, shard->router_.table(), {.wireguard_addresses = wireguard});
   if (!directory) return directory.error();
   shard->clients_ = std::move(*directory);
+  shard->clients_->set_static_keys(shard->keys_);
   if (shard->plan_.config.security.authorize) {
     auto requests = RequestQueue::create();
     if (!requests) return requests.error();
@@ -100,7 +104,8 @@ Shard::Shard(Plan plan, telemetry::EventHub& hub, std::unique_ptr<net::Loop> loo
       data_path_({sessions_, router_, reporter_, packets_, *loop_}),
       keys_(static_keys(plan_.config.keys)),
       tick_(*loop_, [this] { tick(); }),
-      drain_timer_(*loop_, [this] { drain_step(); }) {
+      drain_timer_(*loop_, [this] { drain_step(); }),
+      secrets_timer_(*loop_, [this] { prepare_secrets(); }) {
   router::RouteNetwork network;
   network.subnets = plan_.config.network.subnets;
   network.gateways = addresses_.gateways();
@@ -198,6 +203,7 @@ Result<void> Shard::open() {
   }
   started_ms_ = wall_clock_ms();
   tick_.start_in(kTick);
+  prepare_secrets();
   return {};
 }
 
@@ -209,6 +215,7 @@ void Shard::run() {
 void Shard::close_everything() {
   tick_.stop();
   drain_timer_.stop();
+  secrets_timer_.stop();
   listeners_.clear();
   data_path_.set_engine(nullptr);
   if (engine_) engine_->stop();
@@ -251,6 +258,10 @@ void Shard::tick() {
     });
   }
   expire();
+}
+
+void Shard::prepare_secrets() {
+  if (clients_->prepare_secrets(kSecretsAtOnce)) secrets_timer_.start_in(kSecretsStep);
 }
 
 void Shard::abandon_after_fork() noexcept {

@@ -103,6 +103,7 @@ class Shard final : public session::Host {
   std::unique_ptr<LiveSession> take_out(uint64_t connection) noexcept;
   void end_session(uint64_t id, Reason reason) noexcept;
   void tick();
+  void prepare_secrets();
   void close_everything();
   void drain_step();
   telemetry::SessionCounters counters_of(const LiveSession& session) const noexcept;
@@ -135,6 +136,7 @@ class Shard final : public session::Host {
   std::vector<BoundEndpoint> endpoints_;
   net::Timer tick_;
   net::Timer drain_timer_;
+  net::Timer secrets_timer_;
   Time drain_until_ = kNever, close_until_ = kNever;
   uint64_t next_connection_id_ = 1;
   int64_t started_ms_ = 0;

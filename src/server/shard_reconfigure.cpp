@@ -12,6 +12,7 @@ void Shard::reconfigure(Plan next, const std::vector<std::pair<std::string, std:
   auto routing = router_options(next.config.network);
   std::vector<ws::ListenerOptions> options;
   for (size_t i = 0; i < listeners_.size(); ++i) options.push_back(listener_options(next, keys, i));
+  clients_->set_static_keys(keys);
   plan_ = std::move(next);
   keys_ = std::move(keys);
   for (size_t i = 0; i < listeners_.size(); ++i) {
@@ -21,6 +22,7 @@ void Shard::reconfigure(Plan next, const std::vector<std::pair<std::string, std:
   router_.set_options(std::move(routing));
   reconfigured_ = true;
   gatekeeper_->reconfigured();
+  prepare_secrets();
   memory_.set_ceiling(plan_.config.limits.memory_bytes);
   session::NetworkUpdate update{plan_.config.network.routes, plan_.config.network.dns};
   std::vector<uint64_t> blocked;

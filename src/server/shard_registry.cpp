@@ -53,6 +53,7 @@ std::vector<std::string> Shard::clients_online() const { return sessions_.client
 
 void Shard::commit(RegistryChange& change) {
   clients_->commit(change.draft, change.lists);
+  prepare_secrets();
   if (!std::all_of(change.draft.steps.begin(), change.draft.steps.end(), same_subnets)) route_client_subnets();
   for (; change.told < change.draft.steps.size(); ++change.told) {
     const auto& step = change.draft.steps[change.told];

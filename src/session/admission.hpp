@@ -1,7 +1,7 @@
 // The one interface through which a transport asks whether somebody may come in. `server/`
 // implements it over the lists, the registry and the limits, so phase 1 and phase 2 are the same
 // code whatever the carrier. A transport calls, in this order, on its shard's thread:
-//   on_accept [-> on_http_proxy] -> on_real_address -> knows_key -> on_identity -> Host::on_confirmed
+//   on_accept [-> on_http_proxy] -> on_real_address -> knows_key, shared_secret -> on_identity -> Host::on_confirmed
 //   (link.hpp), and on_closed exactly once at the end.
 #pragma once
 
@@ -77,6 +77,8 @@ class Admission {
   virtual bool may_start_handshake(const Connection& connection) = 0;
   // A key that somebody claims and has not proven yet: is it registered? Quick, and without effect.
   virtual bool knows_key(const PublicKey& key) = 0;
+  // As ResponderHandler::shared_secret (handler.hpp).
+  virtual const SecretKey* shared_secret(const PublicKey& own, const PublicKey& theirs) = 0;
   // Phase 2, and the limits. A grant, or a refusal; nothing: the answer comes later, to the transport's
   // `deliver_verdict` with the same connection id.
   virtual std::optional<IdentityVerdict> on_identity(const Connection& connection, const Identity& identity) = 0;

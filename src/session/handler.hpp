@@ -37,6 +37,9 @@ class ResponderHandler : public SessionHandler {
  public:
   // Somebody claims this key and has not proven it: is it in the registry? Quick, and without effect.
   virtual bool on_static_key(const PublicKey& key) = 0;
+  // What our key `own` and theirs make together, if it is at hand; null: it is computed. Whether there is one must
+  // not depend on whether the key is in the registry. Used at once.
+  virtual const SecretKey* shared_secret(const PublicKey& /*own*/, const PublicKey& /*theirs*/) { return nullptr; }
   // Proven. Answer with Responder::decide(), inside this call or later.
   virtual void on_identity(const Identity& identity) = 0;
   // The first data message opened. Gives the session id that stamps its packets, or 0 with `*why` when

@@ -55,11 +55,13 @@ Reason Responder::read_initiation(const MessageHeader& header, ByteView message)
   if (!claimed) return Reason::handshake_failed;
   pending_->client_key = *claimed;
 
-  // Whoever it is pays for the same exchanges, so that the time taken does not tell a registered key
-  // from another; the payload itself is looked at only if the key is known.
+  // Whoever it is costs the same exchanges, so that the time taken does not tell a registered key from
+  // another (a precomputed secret is there for everybody or nobody); the payload itself is looked at only if the
+  // key is known.
   const bool known = responder_handler_.on_static_key(*claimed);
   Bytes payload;
-  const bool proven = pending_->noise->read_payload(payload);
+  const bool proven = pending_->noise->read_payload(
+      payload, responder_handler_.shared_secret(pending_->noise->own_public(), *claimed));
   if (!known) return Reason::unknown_client;
   if (!proven) return Reason::handshake_failed;
   auto decoded = decode_initiation(payload);

@@ -141,6 +141,19 @@ void ClientConnection::on_stream_bytes(ByteSpan bytes) {
   guarded([&] { take_bytes(bytes); });
 }
 
+// A message of the session that is under way goes from the socket to where it is gathered.
+ByteSpan ClientConnection::stream_gap() noexcept {
+  return stage_ == Stage::open && !tls_ ? machine_->gap() : ByteSpan();
+}
+
+void ClientConnection::on_stream_gap(size_t n, ByteSpan rest) {
+  guarded([&] {
+    bytes_in_ += n + rest.size();
+    machine_->feed_gap(n, rest, *this);
+    after_receive();
+  });
+}
+
 void ClientConnection::take_bytes(ByteSpan bytes) {
   bytes_in_ += bytes.size();
   if (stage_ == Stage::over) return;

@@ -76,6 +76,8 @@ class ClientConnection final : private session::InitiatorHandler,
   enum class Stage : uint8_t { resolving, connecting, tls, upgrade, open, over };
 
   void on_stream_bytes(ByteSpan bytes) override;
+  ByteSpan stream_gap() noexcept override;
+  void on_stream_gap(size_t n, ByteSpan rest) override;
   void on_stream_writable() override { flush_.request(); }
   void on_stream_end(int error) override;
   bool on_tls_plaintext(ByteSpan plaintext) override;

@@ -1,5 +1,5 @@
 // The message machine against any stream: the callbacks and the bytes to send may not depend on how
-// the stream is cut, and nothing may be kept beyond the limits. Byte 0: role and limits; byte 1: the
+// the stream is cut or whether pieces are put into gaps, and nothing may be kept beyond the limits. Byte 0: role and limits; byte 1: the
 // size of the pieces; the rest: the stream.
 #undef NDEBUG
 #include <cassert>
@@ -26,7 +26,7 @@ struct Trace {
   Machine::State state = Machine::State::open;
 };
 
-Trace run(uint8_t options, ByteView stream, size_t piece_size) {
+Trace run(uint8_t options, ByteView stream, size_t piece_size, bool into_gaps = false) {
   const Limits limits = limits_of(options);
   test::CountingRng rng;
   Machine machine(options & 1 ? Machine::Role::client : Machine::Role::server, limits, rng);
@@ -34,7 +34,10 @@ Trace run(uint8_t options, ByteView stream, size_t piece_size) {
   for (ByteView rest = stream; !rest.empty();) {
     const size_t n = std::min(rest.size(), piece_size);
     Bytes piece(rest.begin(), rest.begin() + static_cast<std::ptrdiff_t>(n));
-    machine.feed(piece, recorder);
+    if (into_gaps)
+      test::feed_as_socket(machine, piece, recorder);
+    else
+      machine.feed(piece, recorder);
     assert(machine.buffered() <= limits.max_message);
     rest = rest.subspan(n);
   }
@@ -51,6 +54,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   assert(whole.events == cut.events);
   assert(whole.sent == cut.sent);
   assert(whole.state == cut.state);
+  const Trace placed = run(data[0], stream, 1 + data[1] % 64, true);
+  assert(whole.events == placed.events);
+  assert(whole.sent == placed.sent);
+  assert(whole.state == placed.state);
   const bool ended = whole.state == Machine::State::closed || whole.state == Machine::State::failed;
   assert(ended == (!whole.events.empty() && whole.events.back().rfind("close ", 0) == 0));
   return 0;

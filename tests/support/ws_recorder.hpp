@@ -60,6 +60,15 @@ inline Bytes peer_close(Machine::Role role, uint16_t code, std::string_view reas
   return peer_frame(role, Opcode::close, ByteView(body));
 }
 
+// Feeds a piece as a socket's reader does, which puts what it can where the machine wants it.
+inline void feed_as_socket(Machine& machine, ByteView piece, Handler& handler) {
+  ByteSpan gap = machine.gap();
+  const size_t n = std::min(gap.size(), piece.size());
+  std::copy_n(piece.begin(), n, gap.begin());
+  Bytes rest(piece.begin() + static_cast<std::ptrdiff_t>(n), piece.end());
+  n > 0 ? machine.feed_gap(n, rest, handler) : machine.feed(rest, handler);
+}
+
 inline Bytes operator+(Bytes a, const Bytes& b) {
   append(a, b);
   return a;

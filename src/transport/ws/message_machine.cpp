@@ -22,11 +22,24 @@ Machine::State Machine::feed(ByteSpan data, Handler& handler) {
     const size_t n = static_cast<size_t>(std::min<uint64_t>(frame_left_, data.size()));
     ByteSpan chunk = data.first(n);
     data = data.subspan(n);
-    take_payload(chunk, handler);
+    take_payload(chunk, false, handler);
   }
-  // Kept while a message is under way, so that a steady stream of cut messages allocates nothing.
-  if (message_.empty() || state_ != State::open) Bytes().swap(message_);
+  // Kept while a message is under way.
+  if (message_.empty() || state_ != State::open) message_.release();
   return state_;
+}
+
+ByteSpan Machine::gap() noexcept {
+  if (state_ != State::open || !in_payload_ || is_control(frame_.opcode) || message_.empty()) return {};
+  ByteSpan room = message_.room();
+  return room.first(static_cast<size_t>(std::min<uint64_t>(frame_left_, room.size())));
+}
+
+Machine::State Machine::feed_gap(size_t n, ByteSpan rest, Handler& handler) {
+  ByteSpan chunk = gap().first(n);
+  message_.commit(n);
+  take_payload(chunk, true, handler);
+  return feed(rest, handler);
 }
 
 // False when the header is not complete (all of `data` is then taken) or the frame broke a rule.
@@ -84,7 +97,7 @@ void Machine::begin_frame() noexcept {
 }
 
 // `chunk` is the next part of the frame's payload, possibly empty, at most `frame_left_` bytes.
-void Machine::take_payload(ByteSpan chunk, Handler& handler) {
+void Machine::take_payload(ByteSpan chunk, bool kept, Handler& handler) {
   if (frame_.masked) apply_mask(chunk, frame_.mask, static_cast<size_t>(frame_.payload_size - frame_left_));
   frame_left_ -= chunk.size();
   const bool frame_ends = frame_left_ == 0;
@@ -92,11 +105,11 @@ void Machine::take_payload(ByteSpan chunk, Handler& handler) {
   if (is_control(frame_.opcode)) {
     take_control(chunk, frame_ends, handler);
   } else {
-    take_data(chunk, frame_ends, handler);
+    take_data(chunk, kept, frame_ends, handler);
   }
 }
 
-void Machine::take_data(ByteSpan chunk, bool frame_ends, Handler& handler) {
+void Machine::take_data(ByteSpan chunk, bool kept, bool frame_ends, Handler& handler) {
   const bool message_ends = frame_ends && frame_.fin;
   if (state_ == State::closing) {
     if (message_ends) in_message_ = false;
@@ -106,8 +119,8 @@ void Machine::take_data(ByteSpan chunk, bool frame_ends, Handler& handler) {
     return fail(kCloseInvalidPayload, handler);
   }
   if (message_ends && message_.empty()) return deliver(chunk, handler);
-  if (!keep(chunk)) return fail(kCloseInternalError, handler);
-  if (message_ends) deliver(message_, handler);
+  if (!kept && !keep(chunk)) return fail(kCloseInternalError, handler);
+  if (message_ends) deliver(message_.bytes(), handler);
 }
 
 void Machine::deliver(ByteSpan message, Handler& handler) {
@@ -123,13 +136,9 @@ bool Machine::keep(ByteView chunk) noexcept {
     const size_t announced = needed + static_cast<size_t>(frame_left_);
     const size_t grown = std::min(2 * message_.capacity(), limits_.max_message);
     const size_t target = std::max({needed, std::min(announced, kReserveStep), grown});
-    try {
-      message_.reserve(target);
-    } catch (const std::bad_alloc&) {
-      return false;
-    }
+    if (!message_.reserve(target)) return false;
   }
-  append(message_, chunk);
+  message_.append(chunk);
   return true;
 }
 

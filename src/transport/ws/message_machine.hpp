@@ -13,6 +13,7 @@
 #include "base/rng.hpp"
 #include "transport/ws/close_code.hpp"
 #include "transport/ws/frame_codec.hpp"
+#include "transport/ws/message_buffer.hpp"
 #include "transport/ws/utf8.hpp"
 
 namespace smartvpn::ws {
@@ -63,6 +64,12 @@ class Machine {
   // ignored.
   State feed(ByteSpan data, Handler& handler);
 
+  // Where the next bytes of the stream belong, if they belong to a message under way: whoever reads them into
+  // there spares a copy. Empty otherwise. Valid until the next call.
+  ByteSpan gap() noexcept;
+  // The first `n` bytes of gap() are the stream's next ones, and `rest` follows them.
+  State feed_gap(size_t n, ByteSpan rest, Handler& handler);
+
   State state() const noexcept { return state_; }
   // From the next frame on.
   void set_limits(const Limits& limits) noexcept { limits_ = limits; }
@@ -91,8 +98,9 @@ class Machine {
   bool take_header(ByteSpan& data, Handler& handler);
   uint16_t judge_frame() const noexcept;
   void begin_frame() noexcept;
-  void take_payload(ByteSpan chunk, Handler& handler);
-  void take_data(ByteSpan chunk, bool frame_ends, Handler& handler);
+  // `kept`: it lies at the end of `message_` already.
+  void take_payload(ByteSpan chunk, bool kept, Handler& handler);
+  void take_data(ByteSpan chunk, bool kept, bool frame_ends, Handler& handler);
   void take_control(ByteView chunk, bool frame_ends, Handler& handler);
   void on_control_frame(ByteView body, Handler& handler);
   void on_close_frame(ByteView body, Handler& handler);
@@ -120,7 +128,7 @@ class Machine {
   bool binary_ = false;
   size_t fragments_ = 0;
   Utf8Validator utf8_;
-  Bytes message_;
+  MessageBuffer message_;
 
   // A control frame cut by the end of a read, apart because it may come between fragments.
   uint8_t control_have_ = 0;

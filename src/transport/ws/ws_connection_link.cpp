@@ -105,6 +105,19 @@ void ServerConnection::on_stream_bytes(ByteSpan bytes) {
   guarded([&] { take_bytes(bytes); });
 }
 
+// A message of the session that is under way goes from the socket to where it is gathered.
+ByteSpan ServerConnection::stream_gap() noexcept {
+  return stage_ == Stage::open && !tls_ ? machine_->gap() : ByteSpan();
+}
+
+void ServerConnection::on_stream_gap(size_t n, ByteSpan rest) {
+  guarded([&] {
+    bytes_in_ += n + rest.size();
+    machine_->feed_gap(n, rest, *this);
+    after_receive();
+  });
+}
+
 void ServerConnection::take_bytes(ByteSpan bytes) {
   bytes_in_ += bytes.size();
   if (stage_ == Stage::proxy_header) bytes = bytes.subspan(read_proxy_header(bytes));

@@ -52,6 +52,8 @@ class ServerConnection final : public session::Link,
 
   // net::TcpStream::Handler
   void on_stream_bytes(ByteSpan bytes) override;
+  ByteSpan stream_gap() noexcept override;
+  void on_stream_gap(size_t n, ByteSpan rest) override;
   void on_stream_writable() override { flush_.request(); }
   void on_stream_end(int error) override;
   // net::TlsMachine::Sink
@@ -61,6 +63,7 @@ class ServerConnection final : public session::Link,
   void on_close(const CloseEvent& event) override;
   // session::ResponderHandler
   bool on_static_key(const PublicKey& key) override;
+  const SecretKey* shared_secret(const PublicKey& own, const PublicKey& theirs) override;
   void on_identity(const session::Identity& identity) override;
   uint64_t on_confirmed(Reason* why) override;
   void on_packets(std::span<const PacketView> batch) override;

@@ -78,6 +78,10 @@ void ServerConnection::on_close(const CloseEvent& event) {
 
 bool ServerConnection::on_static_key(const PublicKey& key) { return around_.host.admission().knows_key(key); }
 
+const SecretKey* ServerConnection::shared_secret(const PublicKey& own, const PublicKey& theirs) {
+  return around_.host.admission().shared_secret(own, theirs);
+}
+
 void ServerConnection::on_identity(const session::Identity& identity) {
   auto verdict = around_.host.admission().on_identity(connection_, identity);
   if (verdict) return responder_->decide(*verdict, now());

@@ -38,6 +38,33 @@ TEST(X25519, DerivesThePublicKeyOfTheRfc) {
   EXPECT_EQ(to_hex(public_key_of(bob)), "de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f");
 }
 
+// The table of the Edwards curve and the ladder from the base point u = 9 are two ways to one key.
+TEST(X25519, PublicKeysAreWhatTheLadderGives) {
+  const PublicKey base{9};
+  auto check = [&](const SecretKey& secret) {
+    PublicKey ladder{};
+    ASSERT_TRUE(x25519(ladder, secret, base));
+    EXPECT_EQ(to_hex(public_key_of(secret)), to_hex(ladder));
+  };
+  testing::ScriptedRng rng({}, 25519);
+  for (int i = 0; i < 2000; ++i) {
+    SecretKey secret;
+    rng.fill(secret.span());
+    check(secret);
+  }
+  // Nothing but what clamping sets, nothing but what it leaves, and each bit alone.
+  for (uint8_t fill : {0x00, 0xff, 0x55, 0xaa}) {
+    SecretKey secret;
+    std::fill(secret.span().begin(), secret.span().end(), fill);
+    check(secret);
+  }
+  for (size_t bit = 0; bit < 256; ++bit) {
+    SecretKey secret;
+    secret.span()[bit / 8] = static_cast<uint8_t>(1 << bit % 8);
+    check(secret);
+  }
+}
+
 TEST(X25519, GeneratedKeysAreClampedAndAgree) {
   testing::ScriptedRng rng(Bytes(32, 0xff));
   KeyPair a = generate_key_pair(rng), b = generate_key_pair(rng);

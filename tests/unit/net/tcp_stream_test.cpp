@@ -65,6 +65,38 @@ TEST_F(TcpStreaming, StrangersShareAShortTimeOfEachTurnAndOthersAreReadInEveryTu
   }
 }
 
+// A handler that wants its bytes in a place of its own.
+struct GapRecorder : testing::StreamRecorder {
+  std::string place = std::string(8, '-');
+  size_t filled = 0;
+  std::string rest;
+  ByteSpan stream_gap() noexcept override {
+    return {reinterpret_cast<uint8_t*>(place.data()) + filled, place.size() - filled};
+  }
+  void on_stream_gap(size_t n, ByteSpan more) override {
+    filled += n;
+    rest.append(as_text(more));
+  }
+};
+
+TEST_F(TcpStreaming, AGapIsFilledFirstAndTheRestFollowsIt) {
+  connect_pair();
+  GapRecorder handler;
+  answered->start(handler);
+  ASSERT_EQ(dialled->try_write(as_bytes("abc")), 3u);
+  ASSERT_TRUE(run_until(*loop, [&] { return handler.filled == 3; }));
+  EXPECT_EQ(handler.place, "abc-----");
+  EXPECT_EQ(handler.rest, "");
+  ASSERT_EQ(dialled->try_write(as_bytes("defghijkl")), 9u);
+  ASSERT_TRUE(run_until(*loop, [&] { return handler.rest.size() == 4; }));
+  EXPECT_EQ(handler.place, "abcdefgh");
+  EXPECT_EQ(handler.rest, "ijkl");
+  ASSERT_EQ(dialled->try_write(as_bytes("mno")), 3u);
+  ASSERT_TRUE(run_until(*loop, [&] { return handler.bytes.size() == 3; }));
+  EXPECT_EQ(handler.bytes, "mno") << "no gap any more";
+  answered.reset();
+}
+
 TEST_F(TcpStreaming, FinIsToldOnceAndWritingGoesOn) {
   connect_pair();
   dialled->shutdown_write();

@@ -183,6 +183,30 @@ TEST_F(NoiseHandshake, ABorrowedPublicKeyIsNotProof) {
   EXPECT_FALSE(b.read_payload(payload));
 }
 
+// What a server has computed before anybody calls is `ss`, and proves as much.
+TEST_F(NoiseHandshake, APreparedSecretStandsForItsExchangeAndNoOther) {
+  SecretKey shared, other;
+  ASSERT_TRUE(crypto::x25519(shared.span(), server_.secret, client_.pub));
+  rng_.fill(other.span());
+  for (const SecretKey* prepared : {&shared, &other}) {
+    Initiator a = initiator();
+    const Bytes wire = message1(a);
+    Responder b = responder();
+    b.mix_hash(kHeader);
+    ASSERT_EQ(b.read_static(wire), client_.pub);
+    EXPECT_EQ(b.own_public(), server_.pub);
+    Bytes payload, answer;
+    ASSERT_EQ(b.read_payload(payload, prepared), prepared == &shared);
+    if (prepared != &shared) continue;
+    EXPECT_EQ(as_text(payload), as_text(kPayload));
+    ASSERT_TRUE(b.write_message({}, answer));
+    EXPECT_TRUE(a.read_message(answer, payload));
+    EXPECT_EQ(a.handshake_hash(), b.handshake_hash());
+  }
+  Bytes payload;  // out of order it is no key to anything
+  EXPECT_FALSE(responder().read_payload(payload, &shared));
+}
+
 TEST_F(NoiseHandshake, ASharedSecretOfZeroFailsEverywhere) {
   const PublicKey zero{};
   Bytes wire, payload;

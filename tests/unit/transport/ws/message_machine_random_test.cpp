@@ -29,7 +29,7 @@ struct Trace {
 };
 
 template <class NextSize>
-Trace trace(Role role, Bytes stream, NextSize next_size) {
+Trace trace(Role role, Bytes stream, NextSize next_size, bool into_gaps = false) {
   test::CountingRng rng;
   Machine machine(role, test_limits(), rng);
   test::Recorder recorder;
@@ -37,7 +37,10 @@ Trace trace(Role role, Bytes stream, NextSize next_size) {
     const size_t n = std::min(rest.size(), next_size());
     // A copy at its true size, so that the sanitizer sees any step outside it.
     Bytes piece(rest.begin(), rest.begin() + static_cast<ptrdiff_t>(n));
-    machine.feed(piece, recorder);
+    if (into_gaps)
+      test::feed_as_socket(machine, piece, recorder);
+    else
+      machine.feed(piece, recorder);
     rest = rest.subspan(n);
   }
   return {recorder.events, Bytes(machine.pending().begin(), machine.pending().end()), machine.state()};
@@ -104,7 +107,8 @@ TEST_P(MachineCuts, LegalStreamsGiveTheirMessagesHoweverTheyAreCut) {
     ASSERT_EQ(whole.events, expected) << seed;
     ASSERT_EQ(whole, trace(GetParam(), stream, [] { return size_t{1}; })) << seed;
     for (int i = 0; i < 4; ++i)
-      ASSERT_EQ(whole, trace(GetParam(), stream, [&] { return 1 + generator.below(1 + generator.below(2000)); }))
+      ASSERT_EQ(whole, trace(
+                           GetParam(), stream, [&] { return 1 + generator.below(1 + generator.below(2000)); }, i % 2))
           << seed;
   }
 }
@@ -119,7 +123,10 @@ TEST_P(MachineCuts, DamagedStreamsFailTheSameWayHoweverTheyAreCut) {
     const Trace whole = trace(GetParam(), stream, [&] { return stream.size(); });
     failed += whole.state == Machine::State::failed;
     ASSERT_EQ(whole, trace(GetParam(), stream, [] { return size_t{1}; })) << seed;
-    ASSERT_EQ(whole, trace(GetParam(), stream, [&] { return 1 + generator.below(300); })) << seed;
+    for (bool into_gaps : {false, true})
+      ASSERT_EQ(whole, trace(
+                           GetParam(), stream, [&] { return 1 + generator.below(300); }, into_gaps))
+          << seed;
   }
   EXPECT_GT(failed, 150u) << "the damage must hit rules, not only payload";
 }
@@ -147,6 +154,66 @@ TEST_P(MachineCuts, BigMessagesOverFixedReadsArriveIntact) {
     EXPECT_EQ(compare.equal, 5) << size;
     EXPECT_EQ(machine.buffered(), 0u);
   }
+}
+
+// The reader of a busy socket copies the beginning of a message, and no more of it.
+TEST(MessageGap, TheRestOfAMessageIsReadToWhereItIsHandedUp) {
+  test::CountingRng rng;
+  Limits limits;
+  limits.max_message = 70000;
+  Machine machine(Role::server, limits, rng);
+  test::Recorder recorder;
+  Bytes payload(60000, 'x');
+  Bytes stream = test::peer_frame(Role::server, Opcode::binary, ByteView(payload));
+  const size_t header = stream.size() - payload.size();
+  EXPECT_TRUE(machine.gap().empty()) << "nothing is under way";
+  machine.feed(ByteSpan(stream).first(header), recorder);
+  EXPECT_TRUE(machine.gap().empty()) << "the whole payload may come in the next read";
+  machine.feed(ByteSpan(stream).subspan(header, 100), recorder);
+  ByteSpan gap = machine.gap();
+  ASSERT_EQ(gap.size(), payload.size() - 100);
+  std::copy(stream.begin() + static_cast<ptrdiff_t>(header + 100), stream.end(), gap.begin());
+  machine.feed_gap(gap.size(), {}, recorder);
+  ASSERT_EQ(recorder.events.size(), 1u);
+  EXPECT_EQ(recorder.last_message, gap.data() - 100);
+  EXPECT_TRUE(machine.gap().empty());
+}
+
+TEST(MessageGap, ThereIsNoneForControlFramesNorAfterTheEnd) {
+  test::CountingRng rng;
+  Machine machine(Role::server, Limits{}, rng);
+  test::Recorder recorder;
+  Bytes ping = test::peer_frame(Role::server, Opcode::ping, "0123456789");
+  machine.feed(ByteSpan(ping).first(12), recorder);
+  EXPECT_TRUE(machine.gap().empty());
+  Bytes rest(ping.begin() + 12, ping.end());
+  Bytes message = test::peer_frame(Role::server, Opcode::binary, "a message");
+  append(rest, ByteView(message).first(12));
+  machine.feed(rest, recorder);
+  EXPECT_FALSE(machine.gap().empty());
+  machine.close(1000);
+  EXPECT_TRUE(machine.gap().empty());
+}
+
+TEST(MessageBuffer, LargeMemoryServesTheNextLargeMessageOfTheThread) {
+  MessageBuffer first, second, small;
+  ASSERT_TRUE(first.reserve(20000));
+  const uint8_t* memory = first.room().data();
+  first.release();
+  EXPECT_EQ(first.capacity(), 0u);
+  ASSERT_TRUE(small.reserve(1000));
+  EXPECT_EQ(small.capacity(), 1000u) << "a stranger's message holds no more than it is";
+  ASSERT_TRUE(second.reserve(18000));
+  EXPECT_EQ(second.room().data(), memory);
+}
+
+TEST(MessageBuffer, GrowingKeepsTheBytes) {
+  MessageBuffer buffer;
+  ASSERT_TRUE(buffer.reserve(3));
+  buffer.append(as_bytes("abc"));
+  ASSERT_TRUE(buffer.reserve(50000));
+  buffer.append(as_bytes("def"));
+  EXPECT_EQ(as_text(buffer.bytes()), "abcdef");
 }
 
 }  // namespace
