@@ -20,23 +20,33 @@ Result<void> Server::Impl::start() {
 Result<void> Server::Impl::start_locked(const RegistryHub::Hold& hold) {
   std::lock_guard lock(mutex_);
   if (state_ != State::created) return make_error(Status::BAD_STATE, "a server is started once");
-  auto fail = [&](const Error& error) -> Result<void> {
-    state_ = State::stopped;
-    shard_.reset();
-    close_queues();
-    return error;
-  };
-  if (auto ok = start_dispatcher(); !ok) return fail(ok.error());
-  if (auto ok = open_registry(hold); !ok) return fail(ok.error());
-  if (auto ok = shard_->open(); !ok) return fail(ok.error());
+  Result<void> opened = Error{Status::NO_MEMORY, {}, 0, {}};
+  try {
+    opened = open_locked(hold);
+  } catch (const std::bad_alloc&) {
+    // It stays what it says above.
+  }
+  if (opened) return opened;
+  state_ = State::stopped;
+  host_channel_.reset();
+  shard_.reset();
+  close_queues();
+  changed_.notify_all();
+  return opened;
+}
+
+Result<void> Server::Impl::open_locked(const RegistryHub::Hold& hold) {
+  if (auto ok = start_dispatcher(); !ok) return ok;
+  if (auto ok = open_registry(hold); !ok) return ok;
+  if (auto ok = shard_->open(); !ok) return ok;
+  endpoints_ = shard_->endpoints();
+  host_channel_ = shard_->host_channel();
   auto thread = net::Thread::start("svpn-shard0", [this] {
     shard_->run();
     on_thread_end();
     registry_.stop();  // after the shard's end: a change on its way has its answer then
   });
-  if (!thread) return fail(thread.error());
-  endpoints_ = shard_->endpoints();
-  host_channel_ = shard_->host_channel();
+  if (!thread) return std::move(thread).error();
   thread_ = std::move(*thread);
   state_ = State::running;
   return {};
@@ -56,9 +66,14 @@ Result<void> Server::Impl::start_dispatcher() {
   }
   if (!duties.events && !duties.requests) return {};
   duties.on_exception = [this](const char* callback) {
-    telemetry::Event event(telemetry::EventType::log, wall_clock_ms());
-    event.set("level", "error").set("message", "an exception left the " + std::string(callback) + " callback");
-    hub_.publish(std::move(event));
+    const int64_t now = wall_clock_ms();
+    try {
+      telemetry::Event event(telemetry::EventType::log, now);
+      event.set("level", "error").set("message", "an exception left the " + std::string(callback) + " callback");
+      hub_.publish(std::move(event));
+    } catch (const std::bad_alloc&) {
+      hub_.note_lost(telemetry::EventType::log, now);
+    }
   };
   auto dispatcher = Dispatcher::start(std::move(duties));
   if (!dispatcher) return dispatcher.error();
@@ -221,8 +236,8 @@ Error nobody_is_asked() {
 
 }  // namespace
 
-Result<RequestPtr> Server::authorize_next(int32_t timeout_ms) {
-  return impl_->requests_ ? impl_->requests_->next(timeout_ms) : nobody_is_asked();
+Result<RequestPtr> Server::authorize_next(int32_t timeout_ms, const RequestQueue::Ready& ready) {
+  return impl_->requests_ ? impl_->requests_->next(timeout_ms, ready) : nobody_is_asked();
 }
 
 Result<int> Server::authorize_fd() const {

@@ -210,6 +210,7 @@ void Shard::close_everything() {
   tick_.stop();
   drain_timer_.stop();
   listeners_.clear();
+  reporter_.last_words();
   data_path_.set_engine(nullptr);
   if (engine_) engine_->stop();
   engine_.reset();
