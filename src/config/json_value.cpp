@@ -34,7 +34,26 @@ Json::Json(double value) noexcept : value_(value) {}
 Json::Json(std::string text) noexcept : value_(std::move(text)) {}
 Json::Json(const char* text) : value_(std::string(text)) {}
 Json::Json(const std::vector<std::string>& texts) : value_(Array(texts.begin(), texts.end())) {}
-Json::Json(const Json& other) = default;
+// Piece by piece, because a variant of libstdc++ that runs out of memory while it is copied destroys what it has not
+// made yet (gcc 12). Here the copy is made first, and moved in.
+Json::Json(const Json& other) {
+  if (const auto* text = std::get_if<std::string>(&other.value_)) {
+    value_ = std::string(*text);
+  } else if (const auto* list = std::get_if<Array>(&other.value_)) {
+    value_ = Array(*list);
+  } else if (const auto* object = std::get_if<Object>(&other.value_)) {
+    value_ = Object(*object);
+  } else if (const auto* number = std::get_if<int64_t>(&other.value_)) {
+    value_ = *number;
+  } else if (const auto* natural = std::get_if<uint64_t>(&other.value_)) {
+    value_ = *natural;
+  } else if (const auto* real = std::get_if<double>(&other.value_)) {
+    value_ = *real;
+  } else if (const auto* truth = std::get_if<bool>(&other.value_)) {
+    value_ = *truth;
+  }
+}
+
 Json::Json(Json&& other) noexcept = default;
 Json::~Json() = default;
 

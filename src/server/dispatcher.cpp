@@ -61,7 +61,7 @@ Result<std::unique_ptr<Dispatcher>> Dispatcher::start(Duties duties) {
     Duty<RequestQueue, RequestPtr> requests{std::move(duties.requests)};
     Duty<telemetry::EventQueue, telemetry::EventPtr> events{std::move(duties.events)};
     while (requests.queue || events.queue) {
-      wait_for_either(requests, events);
+      if (!requests.item && !events.item) wait_for_either(requests, events);
       bool short_of_memory = requests.serve(duties.on_request, "authorize", duties.on_exception);
       short_of_memory |= events.serve(duties.on_event, "event", duties.on_exception);
       if (short_of_memory) std::this_thread::sleep_for(kPause);

@@ -57,7 +57,9 @@ class ScarceHost {
     size_t needed = 0;
     if (!must(what, [&](smartvpn_error** error) {
           smartvpn_status status = fn(out.data(), out.size(), &needed, error);
-          return status == SMARTVPN_SECRET_NOT_KEPT ? SMARTVPN_OK : status;
+          if (status != SMARTVPN_SECRET_NOT_KEPT) return status;
+          smartvpn_error_free(std::exchange(*error, nullptr));
+          return SMARTVPN_OK;
         }))
       return {};
     out.resize(needed - 1);

@@ -282,7 +282,8 @@ inline bool ScarceServer::administer() {
          take() &&
          change("rotate_commit", 1, [&](auto** e) { return smartvpn_client_rotate_commit(server_, "carol", e); }) &&
          transact() && tell() && reconfigure() &&
-         change("client_remove", 1, [&](auto** e) { return smartvpn_client_remove(server_, "carol", e); });
+         change("client_remove", 1, [&](auto** e) { return smartvpn_client_remove(server_, "carol", e); }) &&
+         drain() == SMARTVPN_AGAIN;
 }
 
 inline bool ScarceServer::transact() {

@@ -123,8 +123,16 @@ class OutOfMemory : public ::testing::Test {
       life();
       EXPECT_EQ(descriptors(), files);
       EXPECT_EQ(threads(), tasks);
-      for (int i = 0; i < FailingMemory::kSources; ++i)
-        EXPECT_LE(FailingMemory::live(static_cast<Source>(i)), live[i]) << "blocks of kind " << i;
+      for (int i = 0; i < FailingMemory::kSources; ++i) {
+        const auto source = static_cast<Source>(i);
+        const long now = FailingMemory::live(source);
+        if (now <= live[i]) continue;
+        // A table of the process's that has grown once does not grow again; a leak does.
+        FailingMemory::arm(shortage.source, round_now, shortage.count, shortage.window);
+        life();
+        EXPECT_LE(FailingMemory::live(source), now) << "blocks of kind " << i << ", " << live[i] << " before";
+        live[i] = now;
+      }
     });
   }
   // Rounds of `what` with one server that lives on. What it keeps has bounds: it does not grow with the rounds.
