@@ -19,6 +19,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #if SMARTVPN_WITH_SQLITE
 #include <sqlite3.h>
@@ -89,6 +90,7 @@ class FailingMemory {
 
  private:
   friend class Guest;
+  friend class NoGuest;
   static int64_t now_ns() noexcept {
     timespec t{};
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -118,18 +120,30 @@ class Guest {
   Guest& operator=(const Guest&) = delete;
 };
 
+// What the test itself does in between.
+class NoGuest {
+ public:
+  NoGuest() : before_(std::exchange(FailingMemory::guest_, 0)) {}
+  ~NoGuest() { FailingMemory::guest_ = before_; }
+  NoGuest(const NoGuest&) = delete;
+  NoGuest& operator=(const NoGuest&) = delete;
+
+ private:
+  const int before_;
+};
+
 // OpenSSL takes other allocators only before its first allocation, SQLite before its first use.
 inline void FailingMemory::install() {
   std::array<void*, 2> warm{};
   backtrace(warm.data(), 2);  // which allocates the first time
-  const int taken = CRYPTO_set_mem_functions(
-      [](size_t size, const char*, int) { return size == 0 ? nullptr : take(openssl, size); },
-      [](void* old, size_t size, const char*, int) -> void* {
-        if (size != 0) return resize(openssl, old, size);
-        give(openssl, old);
-        return nullptr;
-      },
-      [](void* p, const char*, int) { give(openssl, p); });
+  const int taken =
+      CRYPTO_set_mem_functions([](size_t size, const char*, int) { return size == 0 ? nullptr : take(openssl, size); },
+                               [](void* old, size_t size, const char*, int) -> void* {
+                                 if (size != 0) return resize(openssl, old, size);
+                                 give(openssl, old);
+                                 return nullptr;
+                               },
+                               [](void* p, const char*, int) { give(openssl, p); });
   if (taken != 1) std::abort();
   uv_replace_allocator([](size_t size) { return take(uv, size); },
                        [](void* old, size_t size) { return resize(uv, old, size); },
@@ -149,7 +163,8 @@ inline void FailingMemory::install() {
       },
       [](void* p) { give(sqlite, p ? static_cast<uint64_t*>(p) - 1 : nullptr); },
       [](void* old, int size) -> void* {
-        auto* p = static_cast<uint64_t*>(resize(sqlite, static_cast<uint64_t*>(old) - 1, static_cast<size_t>(size) + 8));
+        auto* p =
+            static_cast<uint64_t*>(resize(sqlite, static_cast<uint64_t*>(old) - 1, static_cast<size_t>(size) + 8));
         if (p) *p++ = static_cast<uint64_t>(size);
         return p;
       },
@@ -178,7 +193,9 @@ inline void* take_or_throw(size_t size, size_t alignment) {
   return smartvpn::testing::operators::take_or_throw(size, static_cast<size_t>(alignment));
 }
 [[gnu::noinline]] void* operator new[](size_t size) { return ::operator new(size); }
-[[gnu::noinline]] void* operator new[](size_t size, std::align_val_t alignment) { return ::operator new(size, alignment); }
+[[gnu::noinline]] void* operator new[](size_t size, std::align_val_t alignment) {
+  return ::operator new(size, alignment);
+}
 [[gnu::noinline]] void* operator new(size_t size, const std::nothrow_t&) noexcept {
   return smartvpn::testing::FailingMemory::take(smartvpn::testing::FailingMemory::cpp, size);
 }

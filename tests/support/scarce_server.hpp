@@ -93,9 +93,8 @@ class ScarceServer {
     callbacks.authorize = setting_.asks ? &on_request : nullptr;
     if (!made ||
         !host_.must("set_callbacks", [&](auto** e) { return smartvpn_server_set_callbacks(server_, &callbacks, e); }) ||
-        !host_.must("events_open", [&](auto** e) {
-          return smartvpn_events_open(server_, SMARTVPN_EVENTS_ALL, 1024, &events_, e);
-        }))
+        !host_.must("events_open",
+                    [&](auto** e) { return smartvpn_events_open(server_, SMARTVPN_EVENTS_ALL, 1024, &events_, e); }))
       return false;
     smartvpn_error* error = nullptr;
     const smartvpn_status status = ScarceHost::once([&] { return smartvpn_server_start(server_, &error); });
@@ -114,9 +113,8 @@ class ScarceServer {
   bool client(const std::string& id, int which) {
     smartvpn_credentials* made = nullptr;
     const std::string spec = R"({"id":")" + id + "\"}";
-    if (!host_.must("client_create", [&](auto** e) {
-          return smartvpn_client_create(server_, spec.data(), spec.size(), &made, e);
-        }))
+    if (!host_.must("client_create",
+                    [&](auto** e) { return smartvpn_client_create(server_, spec.data(), spec.size(), &made, e); }))
       return false;
     configs_[which] = taken_credentials(made);
     return !configs_[which].empty();
@@ -152,8 +150,8 @@ class ScarceServer {
   }
   // Lost packets are nobody's fault while memory is short, so it is tried again.
   static bool ping(smartvpn_tunnel* tunnel) {
-    const Bytes request = testing_support::echo_request(*inet::IpAddress::parse("10.8.0.2"),
-                                                        *inet::IpAddress::parse("10.8.0.1"));
+    const Bytes request =
+        testing_support::echo_request(*inet::IpAddress::parse("10.8.0.2"), *inet::IpAddress::parse("10.8.0.1"));
     smartvpn_packet meta{};
     meta.length = static_cast<uint32_t>(request.size());
     static uint8_t arena[70000];
@@ -209,7 +207,8 @@ class ScarceServer {
   smartvpn_status drain() {
     for (;;) {
       smartvpn_event* event = nullptr;
-      const smartvpn_status status = ScarceHost::once([&] { return smartvpn_events_next(events_, 0, &event, nullptr); });
+      const smartvpn_status status =
+          ScarceHost::once([&] { return smartvpn_events_next(events_, 0, &event, nullptr); });
       if (status == SMARTVPN_NO_MEMORY) continue;
       if (status != SMARTVPN_OK) return status;
       const int32_t type = smartvpn_event_type(event);
@@ -240,6 +239,7 @@ class ScarceServer {
     const uint64_t before = revision();
     const bool ok = host_.must(what, [&](smartvpn_error** e) {
       const smartvpn_status status = fn(e);
+      const NoGuest checking;
       EXPECT_TRUE(status >= 0 || revision() == before) << what << " has failed and yet done something";
       return status;
     });
@@ -266,9 +266,7 @@ inline bool ScarceServer::administer() {
   const char* spec = R"({"id":"carol","tags":["a","b"],"security":{"ip_block_list":["192.0.2.0/24"]}})";
   auto take = [&] { return !taken_credentials(std::exchange(made, nullptr)).empty(); };
   return change("client_create", 1,
-                [&](auto** e) {
-                  return smartvpn_client_create(server_, spec, SMARTVPN_NUL_TERMINATED, &made, e);
-                }) &&
+                [&](auto** e) { return smartvpn_client_create(server_, spec, SMARTVPN_NUL_TERMINATED, &made, e); }) &&
          take() &&
          change("client_update", 1,
                 [&](auto** e) {

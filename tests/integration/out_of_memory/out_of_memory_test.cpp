@@ -94,12 +94,12 @@ class OutOfMemory : public ::testing::Test {
     out.extra = "," + security + "}";
     if (name == "tls") {
       const Identity ca = make_ca("test"), server = make_server(ca, {}, {"127.0.0.1"});
-      out.listen.insert(out.listen.size() - 1, R"(,"tls":{"certificate":")" + folder_.write("cert", server.certificate) +
-                                                   R"(","key":")" + folder_.write("key", server.key) + "\"}");
+      out.listen.insert(out.listen.size() - 1, R"(,"tls":{"certificate":")" +
+                                                   folder_.write("cert", server.certificate) + R"(","key":")" +
+                                                   folder_.write("key", server.key) + "\"}");
     } else if (name == "asked") {
       out.asks = true;
-      out.listen.insert(out.listen.size() - 1,
-                        R"(,"proxy_protocol":{"mode":"v2","trusted_proxies":["127.0.0.1"]})");
+      out.listen.insert(out.listen.size() - 1, R"(,"proxy_protocol":{"mode":"v2","trusted_proxies":["127.0.0.1"]})");
       out.tunnel = R"(,"proxy_protocol":{"send":"v2"})";
       out.extra = "," + security + R"(,"authorize":"required"})";
     } else if (name == "durable") {
@@ -122,7 +122,8 @@ class OutOfMemory : public ::testing::Test {
     sweep(shortage, stride, [&] {
       life();
       EXPECT_EQ(descriptors(), files);
-      EXPECT_EQ(threads(), tasks);
+      // The kernel shows a thread for a moment after it was joined.
+      EXPECT_TRUE(ScarceHost::eventually([&] { return threads() == tasks; })) << threads();
       for (int i = 0; i < FailingMemory::kSources; ++i) {
         const auto source = static_cast<Source>(i);
         const long now = FailingMemory::live(source);
@@ -149,10 +150,13 @@ class OutOfMemory : public ::testing::Test {
       for (int s = 0; s < FailingMemory::kSources; ++s)
         most[s] = std::max(most[s], FailingMemory::live(static_cast<Source>(s)));
     }
+    // The store in memory remembers its last 4096 changes, some twelve a round.
+    const int feed = name == "durable" ? 0 : 2;
     sweep(shortage, stride, [&] {
       what(server, ++count);
       for (int i = 0; i < FailingMemory::kSources; ++i)
-        EXPECT_LE(FailingMemory::live(static_cast<Source>(i)), most[i] + 40) << "blocks of kind " << i;
+        EXPECT_LE(FailingMemory::live(static_cast<Source>(i)), most[i] + 40 + feed * std::min(count, 400))
+            << "blocks of kind " << i;
     });
   }
   void sweep_visits(const std::string& name, const Shortage& shortage, long stride) {
