@@ -54,7 +54,9 @@ void FdWatcher::Node::on_poll(uv_poll_t* handle, int status, int events) noexcep
 }
 
 Result<std::unique_ptr<FdWatcher>> FdWatcher::create(Loop& loop, Fd fd, FdHandler& handler) {
+  // Both before libuv knows the handle, which must not be freed without uv_close() from then on.
   auto node = std::make_unique<Node>();
+  std::unique_ptr<FdWatcher> watcher(new FdWatcher(nullptr));
   auto& impl = loop.impl();
   node->slot = impl.descriptors.add(fd.get());
   if (int rc = uv_poll_init(&impl.uv, &node->handle, fd.get()); rc != 0) {
@@ -65,10 +67,12 @@ Result<std::unique_ptr<FdWatcher>> FdWatcher::create(Loop& loop, Fd fd, FdHandle
   node->handler = &handler;
   node->loop = &impl;
   node->fd = std::move(fd);
-  return std::unique_ptr<FdWatcher>(new FdWatcher(node.release()));
+  watcher->node_ = node.release();
+  return watcher;
 }
 
 FdWatcher::~FdWatcher() {
+  if (!node_) return;
   node_->handler = nullptr;
   node_->events = 0;
   uv_close(reinterpret_cast<uv_handle_t*>(&node_->handle),

@@ -13,6 +13,7 @@ struct Wake::Node {
 Result<std::unique_ptr<Wake>> Wake::create(Loop& loop, std::function<void()> callback) {
   auto node = std::make_unique<Node>();
   node->callback = std::move(callback);
+  std::unique_ptr<Wake> wake(new Wake(nullptr));  // before libuv knows the handle
   int rc = uv_async_init(&loop.impl().uv, &node->handle, [](uv_async_t* handle) {
     auto* self = static_cast<Node*>(handle->data);
     // The callback may destroy the Wake; the node and its function live until the close callback.
@@ -20,10 +21,12 @@ Result<std::unique_ptr<Wake>> Wake::create(Loop& loop, std::function<void()> cal
   });
   if (rc != 0) return system_error(-rc, "cannot create a wake-up");
   node->handle.data = node.get();
-  return std::unique_ptr<Wake>(new Wake(node.release()));
+  wake->node_ = node.release();
+  return wake;
 }
 
 Wake::~Wake() {
+  if (!node_) return;
   node_->alive = false;
   uv_close(reinterpret_cast<uv_handle_t*>(&node_->handle),
            [](uv_handle_t* handle) { delete static_cast<Node*>(handle->data); });
