@@ -34,9 +34,10 @@ std::string AuthorizeRequest::json() const {
 }
 
 Result<std::shared_ptr<RequestQueue>> RequestQueue::create() {
-  int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (fd < 0) return system_error(errno, "eventfd");
-  return std::shared_ptr<RequestQueue>(new RequestQueue(fd));
+  std::shared_ptr<RequestQueue> queue(new RequestQueue(-1));  // which closes the descriptor
+  queue->fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (queue->fd_ < 0) return system_error(errno, "eventfd");
+  return queue;
 }
 
 RequestQueue::~RequestQueue() { abandon_after_fork(); }

@@ -20,10 +20,11 @@ size_t lane_of(EventType type) {
 }  // namespace
 
 Result<std::shared_ptr<EventQueue>> EventQueue::create(uint64_t type_mask, size_t capacity) {
-  int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (fd < 0) return system_error(errno, "eventfd");
   capacity = std::clamp(capacity, kMinCapacity, kMaxCapacity);
-  return std::shared_ptr<EventQueue>(new EventQueue(type_mask, capacity, fd));
+  std::shared_ptr<EventQueue> queue(new EventQueue(type_mask, capacity, -1));  // which closes the descriptor
+  queue->fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (queue->fd_ < 0) return system_error(errno, "eventfd");
+  return queue;
 }
 
 EventQueue::EventQueue(uint64_t mask, size_t capacity, int fd) : mask_(mask), capacity_(capacity), fd_(fd) {

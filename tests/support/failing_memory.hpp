@@ -49,6 +49,8 @@ class FailingMemory {
   }
   // Memory is there again, but for what it is worth allocations are still counted.
   static bool over() { return armed_ != kSources && failed_ > 0 && left_ <= 0 && now_ns() >= until_ns_; }
+  // Whether what failed was to make a piece larger.
+  static bool resize_failed() { return resize_failed_; }
   static long live(Source source) { return live_[source]; }
   // Where the first failure was, for a person with addr2line, on stderr. Safe in a signal handler.
   static void explain() {
@@ -77,8 +79,9 @@ class FailingMemory {
     return p;
   }
   static void* resize(Source source, void* old, size_t size) noexcept {
-    if (!old) return take(source, size);
-    return fails(source) ? nullptr : std::realloc(old, size);
+    void* p = !old ? take(source, size) : fails(source) ? nullptr : std::realloc(old, size);
+    if (!p) resize_failed_ = true;
+    return p;
   }
   static void give(Source source, void* p) noexcept {
     if (!p) return;
@@ -109,6 +112,7 @@ class FailingMemory {
   static inline std::array<std::atomic<long>, kSources> live_{};
   static inline std::array<void*, 40> trace_{};
   static inline int frames_ = 0;
+  static inline std::atomic<bool> resize_failed_{false};
 };
 
 // The test's thread is the host's, as long as one lives.
