@@ -30,9 +30,12 @@ smartvpn_status smartvpn_authorize_next(smartvpn_server* server, int32_t timeout
                                         smartvpn_error** err) {
   return call<ServerObject>(server, err, [&](ServerObject& object) -> Result<void> {
     if (!out) return null_argument("out");
-    Result<server::RequestPtr> request = object.server->authorize_next(timeout_ms);
+    Place place;
+    std::unique_ptr<RequestObject> made;
+    Result<server::RequestPtr> request = object.server->authorize_next(
+        timeout_ms, [&made](const server::AuthorizeRequest& next) { made = std::make_unique<RequestObject>(next); });
     if (!request) return std::move(request).error();
-    give(out, std::make_unique<RequestObject>(**request));
+    place.give(out, std::move(made));
     return {};
   });
 }

@@ -103,6 +103,26 @@ void give(Handle** out, std::unique_ptr<T> object) {
   *out = reinterpret_cast<Handle*>(HandleTable::instance().insert(T::kKind, std::move(object)));
 }
 
+// A place for the handle of what cannot be undone or taken twice: had before it is done, so that giving cannot fail.
+class Place {
+ public:
+  Place() : index_(HandleTable::instance().reserve()) {}
+  Place(const Place&) = delete;
+  Place& operator=(const Place&) = delete;
+  ~Place() {
+    if (!used_) HandleTable::instance().give_back(index_);
+  }
+  template <class Handle, class T>
+  void give(Handle** out, std::unique_ptr<T> object) noexcept {
+    used_ = true;
+    *out = reinterpret_cast<Handle*>(HandleTable::instance().fill(index_, T::kKind, std::move(object)));
+  }
+
+ private:
+  const uint32_t index_;
+  bool used_ = false;
+};
+
 template <class T, class Handle>
 smartvpn_status free_handle(Handle* handle) noexcept {
   if (!handle) return SMARTVPN_OK;

@@ -29,9 +29,13 @@ smartvpn_status smartvpn_events_next(smartvpn_events* events, int32_t timeout_ms
                                      smartvpn_error** err) {
   return call<EventsObject>(events, err, [&](EventsObject& object) -> Result<void> {
     if (!out) return null_argument("out");
+    // All that can fail comes before the event is taken.
+    Place place;
+    auto made = std::make_unique<EventObject>(nullptr);
     Result<telemetry::EventPtr> event = object.queue->next(timeout_ms);
     if (!event) return std::move(event).error();
-    give(out, std::make_unique<EventObject>(std::move(*event)));
+    made->event = std::move(*event);
+    place.give(out, std::move(made));
     return {};
   });
 }

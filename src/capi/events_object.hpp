@@ -30,7 +30,7 @@ class EventObject final : public Object {
     if (json_.empty()) json_ = event->json();
     return json_.c_str();
   }
-  const telemetry::EventPtr event;
+  telemetry::EventPtr event;  // constant once the host has the handle
 
  private:
   std::mutex mutex_;

@@ -43,24 +43,37 @@ HandleTable& HandleTable::instance() {
   return *table;
 }
 
-uintptr_t HandleTable::insert(Kind kind, std::unique_ptr<Object> object) {
+uint32_t HandleTable::reserve() {
   std::lock_guard lock(mutex_);
-  if (unused_.size() <= kRest && slots_.size() < kMaxSlots) {
+  if (unused_ <= kRest && slots_.size() < kMaxSlots) {
     slots_.emplace_back();
-    try {
-      unused_.push_back(static_cast<uint32_t>(slots_.size() - 1));
-    } catch (...) {
-      slots_.pop_back();
-      throw;
-    }
+    append_unused_locked(static_cast<uint32_t>(slots_.size() - 1));
   }
-  if (unused_.empty()) throw std::bad_alloc();
-  uint32_t index = unused_.front();
-  unused_.pop_front();
+  if (unused_ == 0) throw std::bad_alloc();
+  const uint32_t index = first_unused_;
+  first_unused_ = slots_[index].next_unused;
+  if (--unused_ == 0) last_unused_ = kNone;
+  slots_[index].next_unused = kNone;
+  return index;
+}
+
+uintptr_t HandleTable::fill(uint32_t index, Kind kind, std::unique_ptr<Object> object) noexcept {
+  std::lock_guard lock(mutex_);
   Slot& slot = slots_[index];
   slot.object = object.release();
   slot.kind = kind;
   return encode(index, slot.generation);
+}
+
+void HandleTable::give_back(uint32_t index) noexcept {
+  std::lock_guard lock(mutex_);
+  append_unused_locked(index);
+}
+
+void HandleTable::append_unused_locked(uint32_t index) noexcept {
+  (last_unused_ == kNone ? first_unused_ : slots_[last_unused_].next_unused) = index;
+  last_unused_ = index;
+  ++unused_;
 }
 
 HandleTable::Slot* HandleTable::find_locked(uintptr_t handle, Kind kind) noexcept {
@@ -112,11 +125,7 @@ void HandleTable::retire_locked(uint32_t index) noexcept {
   uint64_t next = slot.generation == kMaxGeneration ? 1 : slot.generation + 1;
   slot = Slot{};
   slot.generation = next;
-  try {
-    unused_.push_back(index);
-  } catch (const std::bad_alloc&) {
-    // The slot is lost for new handles, which is all the harm there is.
-  }
+  append_unused_locked(index);
 }
 
 void HandleTable::before_fork() noexcept {

@@ -47,7 +47,12 @@ class HandleTable {
   static HandleTable& instance();
 
   // The new handle's value. Throws std::bad_alloc, also when every slot is taken.
-  uintptr_t insert(Kind kind, std::unique_ptr<Object> object);
+  uintptr_t insert(Kind kind, std::unique_ptr<Object> object) { return fill(reserve(), kind, std::move(object)); }
+  // The same in two steps, for what must not fail once it is done: a place, which throws; and its handle, or the place
+  // back.
+  uint32_t reserve();
+  uintptr_t fill(uint32_t place, Kind kind, std::unique_ptr<Object> object) noexcept;
+  void give_back(uint32_t place) noexcept;
 
   // OK and a reference that release() gives back; BAD_HANDLE; FORKED.
   Status acquire(uintptr_t handle, Kind kind, Object** object) noexcept;
@@ -58,10 +63,12 @@ class HandleTable {
   Status free(uintptr_t handle, Kind kind) noexcept;
 
  private:
+  static constexpr uint32_t kNone = UINT32_MAX;
   struct Slot {
     Object* object = nullptr;
     uint32_t references = 0;
     uint64_t generation = 1;
+    uint32_t next_unused = kNone;
     Kind kind = Kind::none;
     bool dying = false;   // free() waits for `references`
     bool forked = false;  // belongs to the parent process
@@ -73,11 +80,15 @@ class HandleTable {
   static void after_fork_in_child() noexcept;
   Slot* find_locked(uintptr_t handle, Kind kind) noexcept;
   void retire_locked(uint32_t index) noexcept;
+  void append_unused_locked(uint32_t index) noexcept;
 
   std::mutex mutex_;
   std::condition_variable released_;
-  std::deque<Slot> slots_;       // grows only; a slot stays where it is
-  std::deque<uint32_t> unused_;  // longest unused first, so that a value comes again as late as possible
+  std::deque<Slot> slots_;  // grows only; a slot stays where it is
+  // The slots that nobody uses, as a list through them: longest unused first, so that a value comes again as late as
+  // possible, and freeing a handle needs no memory.
+  uint32_t first_unused_ = kNone, last_unused_ = kNone;
+  size_t unused_ = 0;
 };
 
 }  // namespace smartvpn::capi

@@ -73,9 +73,10 @@ smartvpn_status smartvpn_server_reconfigure(smartvpn_server* server, const smart
     std::lock_guard lock(object.reconfiguring);
     const auto changes = object.running.changes_to(*next);
     auto answer = std::make_unique<ChangesObject>(to_json(changes));
+    Place place;
     if ((flags & SMARTVPN_RECONFIGURE_DRY_RUN) == 0)
       if (auto done = apply(object, *next, changes); !done) return done;
-    if (out) give(out, std::move(answer));
+    if (out) place.give(out, std::move(answer));
     return {};
   });
 }

@@ -30,6 +30,13 @@ Result<registry::RotateOptions> rotate_options(const char* json, size_t json_len
   return registry::RotateOptions{config->overlap_seconds, config->noise_public_key, config->wireguard_public_key};
 }
 
+// The private key is made once: what holds it for the host is there before anybody acts on it.
+server::Server::Ready credentials_into(std::unique_ptr<CredentialsObject>& out) {
+  return [&out](server::AppliedChanges& changes) {
+    out = std::make_unique<CredentialsObject>(std::move(*changes.made.at(0)));
+  };
+}
+
 }  // namespace
 }  // namespace smartvpn::capi
 
@@ -44,9 +51,11 @@ smartvpn_status smartvpn_client_create(smartvpn_server* server, const char* json
     if (!text) return std::move(text).error();
     auto spec = parse_spec(*text);
     if (!spec) return std::move(spec).error();
-    auto made = object.server->client_create(*spec);
+    Place place;
+    std::unique_ptr<CredentialsObject> credentials;
+    auto made = object.server->client_create(*spec, credentials_into(credentials));
     if (!made) return std::move(made).error();
-    give(out, std::make_unique<CredentialsObject>(std::move(*made)));
+    place.give(out, std::move(credentials));
     return {};
   });
 }
@@ -111,9 +120,11 @@ smartvpn_status smartvpn_client_rotate(smartvpn_server* server, const char* id, 
     if (!out) return null_argument("out");
     auto options = rotate_options(json, json_len);
     if (!options) return std::move(options).error();
-    auto made = face.client_rotate(name, *options);
+    Place place;
+    std::unique_ptr<CredentialsObject> credentials;
+    auto made = face.client_rotate(name, *options, credentials_into(credentials));
     if (!made) return std::move(made).error();
-    give(out, std::make_unique<CredentialsObject>(std::move(*made)));
+    place.give(out, std::move(credentials));
     return {};
   });
 }

@@ -15,16 +15,20 @@ static_assert(SMARTVPN_SERVER_RUNNING == static_cast<int>(server::State::running
 static_assert(SMARTVPN_SERVER_DRAINING == static_cast<int>(server::State::draining));
 static_assert(SMARTVPN_SERVER_STOPPED == static_cast<int>(server::State::stopped));
 
-// Lends the object to the host's function as a handle that dies when it returns.
-template <class Handle, class T>
-void lend(std::unique_ptr<T> object, void (*function)(void*, const Handle*), void* user) {
-  Handle* handle = nullptr;
-  give(&handle, std::move(object));
-  struct Ending {
-    Handle* handle;
-    ~Ending() { free_handle<T>(handle); }
-  } ending{handle};
-  function(user, handle);
+// Lends the object that `make()` makes to the host's function, as a handle that dies when it returns. Without memory
+// for it the function is called later.
+template <class T, class Handle, class Make>
+void lend(Make&& make, void (*function)(void*, const Handle*), void* user) {
+  struct Lent {
+    Handle* handle = nullptr;
+    ~Lent() { free_handle<T>(handle); }
+  } lent;
+  try {
+    give(&lent.handle, std::unique_ptr<T>(make()));
+  } catch (const std::bad_alloc&) {
+    throw server::Callbacks::CallLater();
+  }
+  function(user, lent.handle);
 }
 
 }  // namespace
@@ -116,11 +120,13 @@ smartvpn_status smartvpn_server_set_callbacks(smartvpn_server* server, const sma
     server::Callbacks made;
     if (mine->event)
       made.event = [host = *mine](const telemetry::Event& event) {
-        lend(std::make_unique<EventObject>(std::make_shared<const telemetry::Event>(event)), host.event, host.user);
+        lend<EventObject>(
+            [&] { return std::make_unique<EventObject>(std::make_shared<const telemetry::Event>(event)); }, host.event,
+            host.user);
       };
     if (mine->authorize)
       made.authorize = [host = *mine](const server::AuthorizeRequest& request) {
-        lend(std::make_unique<RequestObject>(request), host.authorize, host.user);
+        lend<RequestObject>([&] { return std::make_unique<RequestObject>(request); }, host.authorize, host.user);
       };
     return object.server->set_callbacks(std::move(made));
   });

@@ -32,21 +32,26 @@ class TransactionObject final : public Object {
     if (committed_) return over();
     Reference<ServerObject> object(value_of(server_));
     if (!object) return handle_error(object.status());
-    auto applied = (*object).server->transact(changes_, expected_revision);
+    std::vector<std::unique_ptr<CredentialsObject>> made(changes_.size());
+    auto applied =
+        (*object).server->transact(changes_, expected_revision, [&made](server::AppliedChanges& done) {
+          for (size_t i = 0; i < made.size(); ++i)
+            if (done.made[i]) made[i] = std::make_unique<CredentialsObject>(std::move(*done.made[i]));
+        });
     if (!applied) return std::move(applied).error();
     committed_ = true;
     if (revision) *revision = applied->revision;
-    made_ = std::move(applied->made);
+    made_ = std::move(made);
     return {};
   }
 
-  Result<std::unique_ptr<CredentialsObject>> take(size_t index) {
+  Result<void> take(size_t index, smartvpn_credentials** out) {
     std::lock_guard lock(mutex_);
     if (!committed_) return make_error(Status::BAD_STATE, "the transaction is not committed");
     if (index >= made_.size() || !made_[index]) return make_error(Status::NOT_FOUND, "no credentials at this index");
-    auto out = std::make_unique<CredentialsObject>(std::move(*made_[index]));
-    made_[index].reset();
-    return out;
+    Place place;
+    place.give(out, std::move(made_[index]));
+    return {};
   }
 
  private:
@@ -55,7 +60,7 @@ class TransactionObject final : public Object {
   const smartvpn_server* const server_;
   std::mutex mutex_;
   std::vector<ClientChange> changes_;
-  std::vector<std::optional<server::NewClient>> made_;  // by change, until taken
+  std::vector<std::unique_ptr<CredentialsObject>> made_;  // by change, until taken
   bool committed_ = false;
 };
 
@@ -124,10 +129,7 @@ smartvpn_status smartvpn_transaction_credentials(smartvpn_transaction* transacti
                                                  smartvpn_credentials** out, smartvpn_error** err) {
   return call<TransactionObject>(transaction, err, [&](TransactionObject& object) -> Result<void> {
     if (!out) return null_argument("out");
-    auto credentials = object.take(index);
-    if (!credentials) return std::move(credentials).error();
-    give(out, std::move(*credentials));
-    return {};
+    return object.take(index, out);
   });
 }
 

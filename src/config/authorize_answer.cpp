@@ -1,7 +1,6 @@
 // A small object with a key table of its own, so that its errors read like those of the configuration.
 #include "config/authorize_answer.hpp"
 
-#include <nlohmann/json.hpp>
 
 #include "config/reader.hpp"
 

@@ -2,8 +2,6 @@
 // configuration can.
 #include "config/client_json.hpp"
 
-#include <nlohmann/json.hpp>
-
 #include "base/secret.hpp"
 #include "config/build.hpp"
 #include "config/reader.hpp"
@@ -65,10 +63,11 @@ Json security_json(const ClientSecurityConfig& security) {
   out["destination_allow_list"] = security.destination_allow_list;
   out["destination_block_list"] = security.destination_block_list;
   const RateLimitConfig& rate = security.rate_limit;
-  out["rate_limit"] = Json{{"from_client_bytes_per_second", rate.from_client_bytes_per_second},
-                           {"from_client_burst_bytes", rate.from_client_burst_bytes},
-                           {"to_client_bytes_per_second", rate.to_client_bytes_per_second},
-                           {"to_client_burst_bytes", rate.to_client_burst_bytes}};
+  Json& limit = out["rate_limit"] = Json::object();
+  limit["from_client_bytes_per_second"] = rate.from_client_bytes_per_second;
+  limit["from_client_burst_bytes"] = rate.from_client_burst_bytes;
+  limit["to_client_bytes_per_second"] = rate.to_client_bytes_per_second;
+  limit["to_client_burst_bytes"] = rate.to_client_burst_bytes;
   return out;
 }
 
@@ -96,7 +95,7 @@ void write_client(const ClientConfig& client, Json& out) {
 // Also of keys whose value is null, which the merged tree no longer has.
 Result<void> check_names(const KeyNode& node, const Json& patch, const std::string& pointer) {
   if (!patch.is_object() || node.type() != Type::object) return {};
-  for (const auto& [name, value] : patch.items()) {
+  for (const auto& [name, value] : patch.members()) {
     const KeyNode* child = node.child(name);
     if (!child) return unknown_key(node, name, pointer);
     if (auto checked = check_names(*child, value, join_pointer(pointer, name)); !checked) return checked;

@@ -1,7 +1,6 @@
 // What differs between two configurations, key by key along the table: an absent key has its default, so
 // that writing a default out, or leaving it out, is no change.
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "config/json_tree.hpp"
 
@@ -9,10 +8,7 @@ namespace smartvpn::config {
 namespace {
 
 // The default, or JSON's null where there is none.
-Json default_of(const KeyNode& node) {
-  if (!node.spec || node.spec->fallback.empty()) return nullptr;
-  return Json::parse(node.spec->fallback, nullptr, false);
-}
+Json default_of(const KeyNode& node) { return node.spec ? fallback_of(*node.spec) : Json(); }
 
 // Without a copy: values may be secret.
 bool same(const KeyNode& node, const Json* a, const Json* b) {
@@ -22,7 +18,7 @@ bool same(const KeyNode& node, const Json* a, const Json* b) {
 }
 
 const Json* member(const Json* object, const std::string& name) {
-  return object && object->is_object() && object->contains(name) ? &object->at(name) : nullptr;
+  return object ? object->find(name) : nullptr;
 }
 
 // An object that means something by being there, as `tls` does: it has keys that it must have.

@@ -2,7 +2,6 @@
 #include "config/document.hpp"
 
 #include <charconv>
-#include <nlohmann/json.hpp>
 
 #include "base/secret.hpp"
 #include "config/build.hpp"
@@ -64,7 +63,7 @@ Result<Place> find_place(const KeyNode& root, const Json& tree, const std::vecto
     } else if (node.type() == Type::object) {
       const KeyNode* child = node.child(part);
       if (!child) return unknown_key(node, part, place.pointer);
-      at = at && at->contains(part) ? &(*at)[part] : nullptr;
+      at = at ? at->find(part) : nullptr;
       place = {child, join_pointer(place.pointer, part)};
     } else {
       return make_error(Status::INVALID, "has no parts", place.pointer);
@@ -93,11 +92,35 @@ Json& make_place(const KeyNode& root, Json& tree, const std::vector<std::string>
   return *at;
 }
 
+// Null where the tree ends before the pointer.
+const Json* find_value(const Json& tree, const std::vector<std::string>& parts) {
+  const Json* at = &tree;
+  for (const auto& part : parts) {
+    const size_t index = at->is_array() ? parse_index(part, at->size()).value_or(at->size()) : 0;
+    at = !at->is_array() ? at->find(part) : index < at->size() ? &(*at)[index] : nullptr;
+    if (!at) return nullptr;
+  }
+  return at;
+}
+
 void wipe_value(const KeyNode& node, Json& value) noexcept {
   if (node.spec && node.spec->secret && value.is_string())
-    wipe(value.get_ref<std::string&>());
+    wipe(value.text());
   else
     wipe_secrets(node, value);
+}
+
+// Made on a copy, so that the tree stays as it was when memory does not suffice.
+void put(const KeyNode& root, Json& tree, const std::vector<std::string>& parts, const KeyNode& node, Json value) {
+  struct Copy {
+    const KeyNode& root;
+    Json json;
+    ~Copy() { wipe_secrets(root, json); }
+  } made{root, tree};
+  Json& target = make_place(root, made.json, parts);
+  wipe_value(node, target);
+  target = std::move(value);
+  std::swap(tree, made.json);
 }
 
 // Removing what is not there is no error.
@@ -164,17 +187,15 @@ Result<void> Document::set(std::string_view pointer, std::string_view json_value
     wipe_value(*place->node, value);
     return checked;
   }
-  Json& target = make_place(impl_->root(), tree, *parts);
-  wipe_value(*place->node, target);
-  target = std::move(value);
+  put(impl_->root(), tree, *parts, *place->node, std::move(value));
   return {};
 }
 
 std::string Document::to_json(bool with_secrets) const {
-  if (with_secrets) return impl_->tree.json().dump(2) + "\n";
+  if (with_secrets) return impl_->tree.json().dump() + "\n";
   Json visible = impl_->tree.json();
   remove_secrets(impl_->root(), visible);
-  return visible.dump(2) + "\n";
+  return visible.dump() + "\n";
 }
 
 Result<void> Document::validate() const {
@@ -211,18 +232,17 @@ std::vector<KeyChange> Document::changes_to(const Document& next) const {
 }
 
 void Document::take(const Document& next, const std::vector<KeyChange>& changes) {
-  const Json& source = next.impl_->tree.json();
   Json& tree = impl_->tree.json();
   for (const auto& change : changes) {
-    const Json::json_pointer pointer(change.path);
     const auto parts = *split_pointer(change.path);
-    if (!source.contains(pointer)) {
+    const Json* source = find_value(next.impl_->tree.json(), parts);
+    if (!source) {
       remove_place(impl_->root(), tree, parts);
       continue;
     }
     Json& target = make_place(impl_->root(), tree, parts);
     wipe_value(*find_place(impl_->root(), tree, parts)->node, target);
-    target = source.at(pointer);
+    target = *source;
   }
 }
 

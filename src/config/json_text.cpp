@@ -1,35 +1,41 @@
-// JSON text to tree in two passes: the first finds what a tree cannot show (repeated keys, depth,
-// where the text is broken), the second builds.
+// JSON text to tree. The library reads the text and says what comes; the tree is ours (json_value.hpp says why), and so
+// is what the library would let pass: repeated keys and any depth.
 #include <nlohmann/json.hpp>
 #include <set>
 #include <vector>
 
+#include "base/secret.hpp"
 #include "config/json_tree.hpp"
 
 namespace smartvpn::config {
 namespace {
 
+using Library = nlohmann::json;
+
 struct Level {
-  bool is_array = false;
-  size_t index = 0;            // of the element being read
+  Json* container = nullptr;   // where it stays until it is complete: what it lies in does not grow meanwhile
   std::string key;             // of the member being read
   std::set<std::string> seen;  // keys of an object
 };
 
-// Follows the text; stops at the first fault. The JSON library calls it.
-class Checker final : public nlohmann::json_sax<Json> {
+// Builds as the text goes; stops at the first fault. The JSON library calls it.
+class Builder final : public nlohmann::json_sax<Library> {
  public:
-  Checker(std::string_view text, std::string pointer) : text_(text), base_(std::move(pointer)) {}
+  Builder(std::string_view text, std::string pointer, Json& out) : text_(text), base_(std::move(pointer)), out_(out) {}
 
-  bool null() override { return value(); }
-  bool boolean(bool) override { return value(); }
-  bool number_integer(number_integer_t) override { return value(); }
-  bool number_unsigned(number_unsigned_t) override { return value(); }
-  bool number_float(number_float_t, const string_t&) override { return value(); }
-  bool string(string_t&) override { return value(); }
-  bool binary(binary_t&) override { return value(); }
-  bool start_object(size_t) override { return enter(false); }
-  bool start_array(size_t) override { return enter(true); }
+  bool null() override { return add({}); }
+  bool boolean(bool value) override { return add(value); }
+  bool number_integer(number_integer_t value) override { return add(value); }
+  bool number_unsigned(number_unsigned_t value) override { return add(value); }
+  bool number_float(number_float_t value, const string_t&) override { return add(Json(value)); }
+  bool string(string_t& value) override {
+    Json text(value);
+    wipe(value);  // the library's buffer, where it is
+    return add(std::move(text));
+  }
+  bool binary(binary_t&) override { return false; }  // not of texts
+  bool start_object(size_t) override { return enter(Json::object()); }
+  bool start_array(size_t) override { return enter(Json::array()); }
   bool end_object() override { return leave(); }
   bool end_array() override { return leave(); }
 
@@ -51,30 +57,44 @@ class Checker final : public nlohmann::json_sax<Json> {
   Error take_error() { return std::move(error_); }
 
  private:
-  bool enter(bool is_array) {
+  Json& place(Json value) {
+    if (levels_.empty()) return out_ = std::move(value);
+    Json& container = *levels_.back().container;
+    if (container.is_array()) return container.push_back(std::move(value));
+    return container[levels_.back().key] = std::move(value);
+  }
+  bool add(Json value) {
+    place(std::move(value));
+    return true;
+  }
+  bool enter(Json container) {
     if (levels_.size() >= kMaxJsonDepth) return fail("nested too deeply");
-    levels_.push_back({is_array, 0, {}, {}});
+    Json& placed = place(std::move(container));
+    levels_.push_back({&placed, {}, {}});
     return true;
   }
   bool leave() {
     levels_.pop_back();
-    return value();
-  }
-  bool value() {
-    if (!levels_.empty()) ++levels_.back().index;
     return true;
   }
+  // Where a list has been read up to counts as the index of what follows.
   bool fail(std::string text) {
     std::string pointer = base_;
-    for (const auto& level : levels_)
-      if (level.is_array || !level.key.empty())
-        pointer = join_pointer(pointer, level.is_array ? std::to_string(level.index) : level.key);
+    for (size_t i = 0; i < levels_.size(); ++i) {
+      const Level& level = levels_[i];
+      const bool entered = i + 1 < levels_.size();
+      if (level.container->is_array())
+        pointer = join_pointer(pointer, std::to_string(level.container->size() - entered));
+      else if (!level.key.empty())
+        pointer = join_pointer(pointer, level.key);
+    }
     error_ = make_error(Status::INVALID, std::move(text), std::move(pointer));
     return false;
   }
 
   std::string_view text_;
   std::string base_;
+  Json& out_;
   std::vector<Level> levels_;
   Error error_;
 };
@@ -89,11 +109,15 @@ std::string join_pointer(const std::string& pointer, std::string_view part) {
 
 Result<void> parse_json(std::string_view text, const std::string& pointer, Json& out) {
   if (text.size() > kMaxJsonBytes) return make_error(Status::INVALID, "longer than 64 MiB", pointer);
-  Checker checker(text, pointer);
-  if (!Json::sax_parse(text.begin(), text.end(), &checker)) return checker.take_error();
-  out = Json::parse(text.begin(), text.end(), nullptr, false);
-  if (out.is_discarded()) return make_error(Status::INVALID, "not JSON", pointer);
+  Builder builder(text, pointer, out);
+  if (!Library::sax_parse(text.begin(), text.end(), &builder)) return builder.take_error();
   return {};
+}
+
+Json fallback_of(const KeySpec& spec) {
+  Json out;
+  if (!spec.fallback.empty() && !parse_json(spec.fallback, {}, out)) out = {};
+  return out;
 }
 
 }  // namespace smartvpn::config

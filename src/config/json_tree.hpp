@@ -1,8 +1,7 @@
-// JSON text to tree and the walk of a tree along a key table. Inside config/ only; the JSON library's
-// full header is for sources alone.
+// JSON text to tree and the walk of a tree along a key table. Inside config/ only; the JSON library is
+// json_text.cpp's alone.
 #pragma once
 
-#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,18 +9,21 @@
 
 #include "base/result.hpp"
 #include "config/document.hpp"
+#include "config/json_value.hpp"
 #include "config/key_tree.hpp"
 
 namespace smartvpn::config {
-
-using Json = nlohmann::ordered_json;
 
 constexpr size_t kMaxJsonBytes = 64u << 20;
 constexpr size_t kMaxJsonDepth = 16;
 
 // RFC 8259 text, strictly; INVALID with line and column, or with the path of a key that comes twice.
-// `pointer` is where the value stands. Texts of errors quote nothing of the input but key names.
+// `pointer` is where the value stands. Texts of errors quote nothing of the input but key names. On failure `out` may
+// hold a part.
 Result<void> parse_json(std::string_view text, const std::string& pointer, Json& out);
+
+// A key's default; null where there is none.
+Json fallback_of(const KeySpec& spec);
 
 // "/a~1b" for pointer "" and part "a/b" (RFC 6901).
 std::string join_pointer(const std::string& pointer, std::string_view part);
@@ -46,15 +48,15 @@ std::vector<KeyChange> compare(const KeyNode& root, const Json& present, const J
 // A tree whose secrets are wiped when it goes.
 class SecretTree {
  public:
-  explicit SecretTree(Kind kind);
-  ~SecretTree();
+  explicit SecretTree(Kind kind) : root_(key_tree(kind)) {}
+  ~SecretTree() { wipe_secrets(root_, json_); }
   SecretTree(const SecretTree&) = delete;
   SecretTree& operator=(const SecretTree&) = delete;
-  Json& json() noexcept { return *json_; }
+  Json& json() noexcept { return json_; }
 
  private:
   const KeyNode& root_;
-  Json* json_;
+  Json json_ = Json::object();
 };
 
 }  // namespace smartvpn::config

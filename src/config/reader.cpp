@@ -1,14 +1,10 @@
 // Accessors over an accepted tree.
 #include "config/reader.hpp"
 
-#include <nlohmann/json.hpp>
-
 namespace smartvpn::config {
 
 const Json* Reader::find(std::string_view key) const {
-  if (!json_ || !json_->is_object()) return nullptr;
-  auto found = json_->find(std::string(key));
-  return found == json_->end() ? nullptr : &*found;
+  return json_ ? json_->find(key) : nullptr;
 }
 
 std::vector<Reader> Reader::list(std::string_view key) const {
@@ -20,20 +16,20 @@ std::vector<Reader> Reader::list(std::string_view key) const {
   return out;
 }
 
-std::string Reader::text() const { return json_ && json_->is_string() ? json_->get<std::string>() : std::string(); }
+std::string Reader::text() const { return json_ && json_->is_string() ? json_->text() : std::string(); }
 
 std::optional<int64_t> Reader::integer(std::string_view key) const {
   const Json* found = find(key);
-  return found && found->is_number_integer() ? std::optional(found->get<int64_t>()) : std::nullopt;
+  return found && found->is_integer() ? std::optional(found->integer()) : std::nullopt;
 }
 
 std::optional<bool> Reader::boolean(std::string_view key) const {
   const Json* found = find(key);
-  return found && found->is_boolean() ? std::optional(found->get<bool>()) : std::nullopt;
+  return found && found->is_boolean() ? std::optional(found->boolean()) : std::nullopt;
 }
 
 void Reader::read(std::string_view key, std::string& out) const {
-  if (const Json* found = find(key); found && found->is_string()) out = found->get_ref<const std::string&>();
+  if (const Json* found = find(key); found && found->is_string()) out = found->text();
 }
 
 void Reader::read(std::string_view key, bool& out) const {
@@ -62,18 +58,18 @@ void Reader::read(std::string_view key, std::vector<inet::Cidr>& out) const {
 
 void Reader::read(std::string_view key, std::optional<inet::Endpoint>& out) const {
   if (const Json* found = find(key); found && found->is_string())
-    out = inet::Endpoint::parse(found->get_ref<const std::string&>());
+    out = inet::Endpoint::parse(found->text());
 }
 
 void Reader::read(std::string_view key, std::optional<SecretKey>& out) const {
   if (const Json* found = find(key); found && found->is_string())
-    out = parse_secret_key(found->get_ref<const std::string&>());
+    out = parse_secret_key(found->text());
 }
 
 void Reader::read(std::string_view key, PublicKey& out) const {
   const Json* found = find(key);
   if (!found || !found->is_string()) return;
-  if (auto parsed = parse_public_key(found->get_ref<const std::string&>())) out = *parsed;
+  if (auto parsed = parse_public_key(found->text())) out = *parsed;
 }
 
 }  // namespace smartvpn::config

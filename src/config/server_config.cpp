@@ -3,7 +3,6 @@
 #include "config/server_config.hpp"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "config/build.hpp"
 #include "config/reader.hpp"

@@ -1,6 +1,4 @@
 // The walk of a tree along a key table: unknown keys, types, ranges, what is not built, secrets.
-#include <nlohmann/json.hpp>
-
 #include "base/secret.hpp"
 #include "config/json_tree.hpp"
 #include "config/server_config.hpp"
@@ -10,27 +8,27 @@ namespace {
 
 // Whether the value is the key's default, which is always built.
 bool is_fallback(const KeySpec& spec, const Json& value) {
-  return !spec.fallback.empty() && Json::parse(spec.fallback, nullptr, false) == value;
+  return !spec.fallback.empty() && fallback_of(spec) == value;
 }
 
 bool is_not_built(const KeySpec& spec, const Json& value) {
   if (spec.unsupported == "*") return !is_fallback(spec, value);
   if (spec.type == Type::choice && value.is_string())
-    return has_word(spec.unsupported, value.get_ref<const std::string&>());
-  return spec.type == Type::integer && value.is_number_integer() && value.get<int64_t>() > spec.built_max &&
-         value.get<int64_t>() <= spec.max;
+    return has_word(spec.unsupported, value.text());
+  return spec.type == Type::integer && value.is_integer() && value.integer() > spec.built_max &&
+         value.integer() <= spec.max;
 }
 
 Result<void> check_object(const KeyNode& node, const Json& value, const std::string& pointer, bool complete) {
   if (!value.is_object()) return make_error(Status::INVALID, "must be an object", pointer);
-  for (const auto& [name, member] : value.items()) {
+  for (const auto& [name, member] : value.members()) {
     const KeyNode* child = node.child(name);
     if (!child) return unknown_key(node, name, pointer);
     if (auto checked = check_structure(*child, member, join_pointer(pointer, name), complete); !checked) return checked;
   }
   if (!complete) return {};
   for (const auto& child : node.children)
-    if (child.spec->required && !value.contains(std::string(child.name)))
+    if (child.spec->required && !value.contains(child.name))
       return make_error(Status::INVALID, "is required", join_pointer(pointer, child.name));
   return {};
 }
@@ -58,10 +56,10 @@ void for_each_secret(const KeyNode& node, Json& value, const Visit& visit) {
   }
   if (!value.is_object()) return;
   for (const auto& child : node.children) {
-    auto found = value.find(std::string(child.name));
-    if (found == value.end()) continue;
+    Json* found = value.find(child.name);
+    if (!found) continue;
     if (child.spec->secret)
-      visit(*child.spec, value, found);
+      visit(*child.spec, value, *found);
     else
       for_each_secret(child, *found, visit);
   }
@@ -88,25 +86,18 @@ Result<void> check_structure(const KeyNode& node, const Json& value, const std::
 }
 
 void remove_secrets(const KeyNode& node, Json& value) {
-  for_each_secret(node, value, [](const KeySpec& spec, Json& parent, Json::iterator found) {
+  for_each_secret(node, value, [](const KeySpec& spec, Json& parent, Json& found) {
     // The path of a key file tells nothing.
-    if (spec.type == Type::pem && !(found->is_string() && is_pem_text(found->get_ref<const std::string&>()))) return;
-    if (found->is_string()) wipe(found->get_ref<std::string&>());
-    parent.erase(found);
+    if (spec.type == Type::pem && !(found.is_string() && is_pem_text(found.text()))) return;
+    if (found.is_string()) wipe(found.text());
+    parent.erase(spec.path.substr(spec.path.rfind('/') + 1));
   });
 }
 
 void wipe_secrets(const KeyNode& node, Json& value) noexcept {
-  for_each_secret(node, value, [](const KeySpec&, Json&, Json::iterator found) {
-    if (found->is_string()) wipe(found->get_ref<std::string&>());
+  for_each_secret(node, value, [](const KeySpec&, Json&, Json& found) {
+    if (found.is_string()) wipe(found.text());
   });
-}
-
-SecretTree::SecretTree(Kind kind) : root_(key_tree(kind)), json_(new Json(Json::object())) {}
-
-SecretTree::~SecretTree() {
-  wipe_secrets(root_, *json_);
-  delete json_;
 }
 
 }  // namespace smartvpn::config

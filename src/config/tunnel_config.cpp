@@ -1,7 +1,6 @@
 // From an accepted tree to TunnelConfig with its rules, and the text handed to new clients.
 #include "config/tunnel_config.hpp"
 
-#include <nlohmann/json.hpp>
 
 #include "base/bytes.hpp"
 #include "config/build.hpp"
@@ -116,6 +115,7 @@ std::string make_tunnel_config_json(const TunnelConfigSpec& spec) {
   SecretTree tree(Kind::tunnel);
   Json& out = tree.json();
   out["server"] = spec.server;
+  out["keys"] = Json::object();
   out["keys"]["noise_private_key"] =
       spec.noise_private_key ? format_key(spec.noise_private_key->view()) : std::string();
   out["keys"]["server_public_key"] = format_key(spec.server_public_key);
@@ -129,7 +129,7 @@ std::string make_tunnel_config_json(const TunnelConfigSpec& spec) {
     if (!spec.tls_server_name.empty()) tls["server_name"] = spec.tls_server_name;
     out["tls"] = std::move(tls);
   }
-  return out.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return out.dump() + "\n";
 }
 
 }  // namespace smartvpn::config

@@ -1,6 +1,5 @@
 // What a single value may be, by the type of its key. Texts of errors never quote a key's value.
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "base/bytes.hpp"
 #include "base/secret.hpp"
@@ -19,9 +18,8 @@ using Wrong = std::optional<std::string>;
 std::string range(const KeySpec& spec) { return std::to_string(spec.min) + " to " + std::to_string(spec.max); }
 
 Wrong wrong_integer(const KeySpec& spec, const Json& value) {
-  if (!value.is_number_integer()) return "must be an integer";
-  bool too_big = value.is_number_unsigned() && value.get<uint64_t>() > INT64_MAX;
-  if (too_big || value.get<int64_t>() < spec.min || value.get<int64_t>() > spec.max)
+  if (!value.is_integer()) return "must be an integer";
+  if (value.exceeds_int64() || value.integer() < spec.min || value.integer() > spec.max)
     return "must be from " + range(spec);
   return std::nullopt;
 }
@@ -74,7 +72,7 @@ Wrong wrong_public_key(const std::string& text) {
 
 Wrong wrong_time(const KeySpec& spec, const Json& value) {
   if (value.is_number()) return wrong_integer(spec, value);
-  bool valid = value.is_string() && parse_rfc3339_ms(value.get_ref<const std::string&>());
+  bool valid = value.is_string() && parse_rfc3339_ms(value.text());
   return valid ? std::nullopt : Wrong("is neither RFC 3339 text (2026-12-31T23:59:59Z) nor milliseconds since 1970");
 }
 
@@ -84,7 +82,7 @@ Wrong wrong_routes(const KeySpec& spec, const Json& value) {
   if (static_cast<int64_t>(value.size()) > spec.max) return "has more than " + std::to_string(spec.max) + " entries";
   for (const auto& entry : value) {
     if (!entry.is_string()) return "must be true, false or a list of prefixes";
-    if (auto wrong = wrong_cidr(entry.get_ref<const std::string&>())) return "holds an entry that " + *wrong;
+    if (auto wrong = wrong_cidr(entry.text())) return "holds an entry that " + *wrong;
   }
   return std::nullopt;
 }
@@ -149,7 +147,7 @@ std::optional<std::string> wrong_value(const KeySpec& spec, const Json& value) {
     case Type::routes:
       return wrong_routes(spec, value);
     default:
-      return value.is_string() ? wrong_form(spec, value.get_ref<const std::string&>()) : Wrong("must be a text");
+      return value.is_string() ? wrong_form(spec, value.text()) : Wrong("must be a text");
   }
 }
 

@@ -4,6 +4,9 @@
 #include <openssl/crypto.h>
 #include <openssl/provider.h>
 
+#include <atomic>
+#include <mutex>
+
 namespace smartvpn::crypto {
 namespace {
 
@@ -19,8 +22,17 @@ OSSL_LIB_CTX* make_context() noexcept {
 
 }  // namespace
 
+// Kept once it is there only: who had no memory for it tries again.
 OSSL_LIB_CTX* private_lib_context() noexcept {
-  static OSSL_LIB_CTX* const context = make_context();
+  static std::mutex making;
+  static std::atomic<OSSL_LIB_CTX*> made{nullptr};
+  if (OSSL_LIB_CTX* context = made.load(std::memory_order_acquire)) return context;
+  std::lock_guard lock(making);
+  OSSL_LIB_CTX* context = made.load(std::memory_order_acquire);
+  if (!context) {
+    context = make_context();
+    made.store(context, std::memory_order_release);
+  }
   return context;
 }
 

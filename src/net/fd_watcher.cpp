@@ -54,8 +54,9 @@ void FdWatcher::Node::on_poll(uv_poll_t* handle, int status, int events) noexcep
 }
 
 Result<std::unique_ptr<FdWatcher>> FdWatcher::create(Loop& loop, Fd fd, FdHandler& handler) {
+  // Both before libuv knows the handle, which must not be freed without uv_close() from then on.
   auto node = std::make_unique<Node>();
-  std::unique_ptr<FdWatcher> watcher(new FdWatcher(nullptr));  // nothing may fail once libuv has the handle
+  std::unique_ptr<FdWatcher> watcher(new FdWatcher(nullptr));
   auto& impl = loop.impl();
   node->slot = impl.descriptors.add(fd.get());
   if (int rc = uv_poll_init(&impl.uv, &node->handle, fd.get()); rc != 0) {

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cerrno>
 #include <semaphore>
+#include <thread>
 #include <unordered_map>
 
 #include "base/bounded_queue.hpp"
@@ -18,6 +19,8 @@ namespace smartvpn::net {
 namespace {
 
 using Answer = Result<std::vector<inet::Endpoint>>;
+
+constexpr std::chrono::milliseconds kMemoryPause(10);
 
 Error lookup_error(int code, int system_errno, const std::string& host) {
   std::string text = "cannot resolve " + host;
@@ -65,14 +68,26 @@ struct Resolver::Impl {
       if (quit.load(std::memory_order_acquire)) return;
       auto request = requests.pop();
       if (!request) continue;
-      Answer answer = make_error(Status::NO_MEMORY, "cannot resolve a name");
+      Answer answer = Error{Status::NO_MEMORY, {}, 0, {}};
       try {
         answer = look_up(request->host, request->port);
       } catch (const std::bad_alloc&) {
         // The answer prepared above says so.
       }
-      replies.push(Reply{request->id, std::move(answer)});
-      wake->wake();
+      deliver_later(request->id, std::move(answer));
+    }
+  }
+
+  // Somebody waits for it, so it is tried until there is memory.
+  void deliver_later(uint64_t id, Answer answer) noexcept {
+    Reply reply{id, std::move(answer)};
+    while (!quit.load(std::memory_order_acquire)) {
+      try {
+        replies.push(std::move(reply));
+        return wake->wake();
+      } catch (const std::bad_alloc&) {
+        std::this_thread::sleep_for(kMemoryPause);
+      }
     }
   }
 
@@ -126,14 +141,19 @@ uint64_t Resolver::resolve(std::string host, uint16_t port, Done done) {
   if (impl_->in_flight >= kMaxWaiting) return 0;
   uint64_t id = ++impl_->last_id;
   impl_->waiting.emplace(id, std::move(done));
-  ++impl_->in_flight;
-  if (auto ip = inet::IpAddress::parse(host)) {
-    impl_->replies.push({id, std::vector<inet::Endpoint>{{*ip, port}}});
-    impl_->wake->wake();
-  } else {
-    impl_->requests.push({id, std::move(host), port});
-    impl_->work.release();
+  try {
+    if (auto ip = inet::IpAddress::parse(host)) {
+      impl_->replies.push({id, std::vector<inet::Endpoint>{{*ip, port}}});
+      impl_->wake->wake();
+    } else {
+      impl_->requests.push({id, std::move(host), port});
+      impl_->work.release();
+    }
+  } catch (const std::bad_alloc&) {
+    impl_->waiting.erase(id);
+    throw;
   }
+  ++impl_->in_flight;
   return id;
 }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <new>
 
 #include "base/descriptor.hpp"
 #include "net/sockaddr.hpp"
@@ -24,7 +25,22 @@ TcpConnector::TcpConnector(Loop& loop, ConnectOptions options, Done done)
 
 TcpConnector::~TcpConnector() = default;
 
+// Whoever waits for a connection has no deadline but ours, so every attempt ends in an answer.
+template <class Fn>
+void TcpConnector::guarded(Fn&& fn) {
+  try {
+    return fn();
+  } catch (const std::bad_alloc&) {
+    watcher_.reset();
+  }
+  if (done_) finish(Error{Status::NO_MEMORY, {}, 0, {}});
+}
+
 void TcpConnector::on_attempt_timeout() {
+  guarded([this] { try_next(); });
+}
+
+void TcpConnector::try_next() {
   if (watcher_) last_error_ = make_error(Status::TIMEOUT, "no answer from " + options_.addresses[index_ - 1].text());
   next();
 }
@@ -54,6 +70,10 @@ void TcpConnector::next() {
 }
 
 void TcpConnector::on_writable() {
+  guarded([this] { settle(); });
+}
+
+void TcpConnector::settle() {
   int error = 0;
   socklen_t size = sizeof error;
   if (getsockopt(watcher_->fd(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;

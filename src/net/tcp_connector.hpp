@@ -31,7 +31,11 @@ class TcpConnector final : private FdHandler {
   void on_readable() override {}
   void on_writable() override;
   void on_fd_error() override;
+  template <class Fn>
+  void guarded(Fn&& fn);
   void on_attempt_timeout();
+  void try_next();
+  void settle();
   void next();
   void fail(Error error);
   void finish(Result<std::unique_ptr<TcpStream>> result);

@@ -57,18 +57,21 @@ Result<std::unique_ptr<Thread>> Thread::start(const std::string& name, std::func
   auto impl = std::make_unique<Impl>();
   impl->name = name.substr(0, 15);
   impl->body = std::move(body);
+  // Complete before it runs: nothing may fail once there is a thread that uses it.
+  std::unique_ptr<Thread> thread(new Thread(std::move(impl)));
+  Impl* self = thread->impl_.get();
   pthread_attr_t attributes;
   if (int rc = pthread_attr_init(&attributes); rc != 0) return system_error(rc, "cannot start a thread");
   pthread_attr_setstacksize(&attributes, stack_size);
   int rc;
   {
     BlockedSignals blocked;
-    rc = pthread_create(&impl->id, &attributes, &Impl::main, impl.get());
+    rc = pthread_create(&self->id, &attributes, &Impl::main, self);
   }
   pthread_attr_destroy(&attributes);
   if (rc != 0) return system_error(rc, "cannot start a thread");
-  impl->joinable = true;
-  return std::unique_ptr<Thread>(new Thread(std::move(impl)));
+  self->joinable = true;
+  return thread;
 }
 
 Thread::~Thread() { join(); }

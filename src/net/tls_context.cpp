@@ -26,8 +26,13 @@ using ImplPtr = std::unique_ptr<TlsContext::Impl>;
 // Never a prompt on somebody's terminal: a key with a passphrase is an error.
 int refuse_passphrase(char*, int, int, void*) noexcept { return -1; }
 
-Result<void> invalid(const std::string& path, const char* key, std::string text) {
-  return make_error(Status::INVALID, std::move(text), path + key);
+// To be asked before the errors are taken.
+Status status_of_failure(Status otherwise) noexcept {
+  return ERR_GET_REASON(ERR_peek_error()) == ERR_R_MALLOC_FAILURE ? Status::NO_MEMORY : otherwise;
+}
+
+Result<void> invalid(const std::string& path, const char* key, std::string text, Status status = Status::INVALID) {
+  return make_error(status, std::move(text), path + key);
 }
 
 BioPtr memory_bio(const std::string& text) {
@@ -60,7 +65,9 @@ Result<void> use_certificate(SSL_CTX* ctx, const std::string& text, const std::s
     return SSL_CTX_add1_chain_cert(ctx, certificate.get()) == 1;
   });
   if (ok) return {};
-  return invalid(path, "/certificate", "cannot use the certificate: " + take_openssl_error("no PEM certificate found"));
+  const Status status = status_of_failure(Status::INVALID);
+  return invalid(path, "/certificate", "cannot use the certificate: " + take_openssl_error("no PEM certificate found"),
+                 status);
 }
 
 Result<void> use_key(SSL_CTX* ctx, const std::string& text, const std::string& path) {
@@ -68,12 +75,17 @@ Result<void> use_key(SSL_CTX* ctx, const std::string& text, const std::string& p
   KeyPtr key(bio ? PEM_read_bio_PrivateKey_ex(bio.get(), nullptr, refuse_passphrase, nullptr,
                                               crypto::private_lib_context(), nullptr)
                  : nullptr);
-  if (!key)
+  if (!key) {
+    const Status status = status_of_failure(Status::INVALID);
     return invalid(
         path, "/key",
-        "cannot read the private key (PEM without passphrase): " + take_openssl_error("no PEM private key found"));
-  if (SSL_CTX_use_PrivateKey(ctx, key.get()) != 1 || SSL_CTX_check_private_key(ctx) != 1)
-    return invalid(path, "/key", "the private key does not fit: " + take_openssl_error("unusable"));
+        "cannot read the private key (PEM without passphrase): " + take_openssl_error("no PEM private key found"),
+        status);
+  }
+  if (SSL_CTX_use_PrivateKey(ctx, key.get()) != 1 || SSL_CTX_check_private_key(ctx) != 1) {
+    const Status status = status_of_failure(Status::INVALID);
+    return invalid(path, "/key", "the private key does not fit: " + take_openssl_error("unusable"), status);
+  }
   return {};
 }
 
@@ -104,7 +116,10 @@ constexpr const char* kSignatures =
 Result<ImplPtr> new_impl(const SSL_METHOD* method, const std::string& path) {
   auto impl = std::make_unique<TlsContext::Impl>();
   ERR_clear_error();
-  impl->ctx.reset(SSL_CTX_new_ex(crypto::private_lib_context(), nullptr, method));
+  // Without a context of ours OpenSSL would take the process's, and its configuration file with it.
+  OSSL_LIB_CTX* library = crypto::private_lib_context();
+  if (!library) return Error{Status::NO_MEMORY, {}, 0, {}};
+  impl->ctx.reset(SSL_CTX_new_ex(library, nullptr, method));
   SSL_CTX* ctx = impl->ctx.get();
   bool ok =
       ctx && SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 && SSL_CTX_set_max_proto_version(ctx, 0) == 1 &&
@@ -113,7 +128,10 @@ Result<ImplPtr> new_impl(const SSL_METHOD* method, const std::string& path) {
           1 &&
       SSL_CTX_set1_groups_list(ctx, "X25519:P-256:P-384") == 1 && SSL_CTX_set1_sigalgs_list(ctx, kSignatures) == 1 &&
       SSL_CTX_set_block_padding(ctx, 0) == 1;
-  if (!ok) return make_error(Status::SYSTEM, "cannot set up TLS: " + take_openssl_error("no such method"), path);
+  if (!ok) {
+    const Status status = status_of_failure(Status::SYSTEM);
+    return make_error(status, "cannot set up TLS: " + take_openssl_error("no such method"), path);
+  }
   ERR_clear_error();  // of what such a configuration has wrong
   SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, nullptr);
   SSL_CTX_set_security_level(ctx, 2);

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <mutex>
 
 #include "inet/address.hpp"
 #include "net/tls_impl.hpp"
@@ -54,18 +55,19 @@ int bio_write(BIO* bio, const char* data, int size) noexcept {
 
 long bio_ctrl(BIO*, int command, long, void*) noexcept { return command == BIO_CTRL_FLUSH ? 1 : 0; }
 
-const BIO_METHOD* bio_method() {
-  // One for the process, never freed: machines may live until the very end.
-  static const BIO_METHOD* method = [] {
-    BIO_METHOD* made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "smartvpn");
-    if (made) {
-      BIO_meth_set_read(made, &bio_read);
-      BIO_meth_set_write(made, &bio_write);
-      BIO_meth_set_ctrl(made, &bio_ctrl);
-    }
-    return made;
-  }();
-  return method;
+// One for the process, never freed: machines may live until the very end. Null without memory, and then the next one
+// tries again.
+const BIO_METHOD* bio_method() noexcept {
+  static std::mutex making;
+  static BIO_METHOD* method = nullptr;
+  std::lock_guard lock(making);
+  if (method) return method;
+  BIO_METHOD* made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "smartvpn");
+  if (!made) return nullptr;
+  BIO_meth_set_read(made, &bio_read);
+  BIO_meth_set_write(made, &bio_write);
+  BIO_meth_set_ctrl(made, &bio_ctrl);
+  return method = made;
 }
 
 bool expect_server(SSL* ssl, const TlsContext::Impl& context) {

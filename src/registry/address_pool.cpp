@@ -111,12 +111,18 @@ Offer AddressPool::offer(const LeaseRequest& request) {
   return offer;
 }
 
-Commit AddressPool::commit(LeaseId id) {
+bool AddressPool::can_commit(LeaseId id) const noexcept {
+  const Lease* lease = leases_.find(id);
+  if (!lease || lease->displaced) return false;
+  const Set& set = *lease->set;
+  return set.owner == id || set.owner == 0 || set.committed <= lease->sequence;
+}
+
+Commit AddressPool::commit(LeaseId id) noexcept {
+  if (!can_commit(id)) return {};
   Lease* lease = leases_.find(id);
-  if (!lease || lease->displaced) return {};
   Set& set = *lease->set;
   if (set.owner == id) return {true, 0};
-  if (set.owner != 0 && set.committed > lease->sequence) return {};
   const LeaseId displaced = set.owner;
   if (Lease* old = leases_.find(displaced)) old->displaced = true;
   set.owner = id;

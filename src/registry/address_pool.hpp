@@ -63,7 +63,8 @@ class AddressPool {
   // Throws std::bad_alloc with nothing taken.
   Offer offer(const LeaseRequest& request);
   // Committing twice is harmless. A displaced lease stays valid until released, but owns nothing.
-  Commit commit(LeaseId lease);
+  Commit commit(LeaseId lease) noexcept;
+  bool can_commit(LeaseId lease) const noexcept;  // whether it would be ok
   // Unknown ids are ignored, so it may be called wherever a connection ends.
   void release(LeaseId lease) noexcept;
   // The committed lease that owns the address now; 0: none.

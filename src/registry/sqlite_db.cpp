@@ -2,6 +2,7 @@
 #include "registry/sqlite_db.hpp"
 
 #include <cerrno>
+#include <new>
 
 namespace smartvpn::registry {
 namespace {
@@ -75,6 +76,7 @@ void SqliteStatement::bind_null(int index) noexcept { note(sqlite3_bind_null(sta
 Result<bool> SqliteStatement::step() {
   sqlite3* db = sqlite3_db_handle(statement_.get());
   if (bind_code_ != SQLITE_OK) return sqlite_error(db, bind_code_, "binding a value");
+  if (out_of_memory_) return sqlite_error(db, SQLITE_NOMEM, {});
   errno = 0;
   const int code = sqlite3_step(statement_.get());
   if (code == SQLITE_ROW) return true;
@@ -96,10 +98,14 @@ void SqliteStatement::reset() noexcept {
   sqlite3_reset(statement_.get());
   sqlite3_clear_bindings(statement_.get());
   bind_code_ = SQLITE_OK;
+  out_of_memory_ = false;
 }
 
+// SQLite gives nothing, too, for a text that it has no memory to end with a NUL: the next step says so.
 std::string_view SqliteStatement::text(int column) const noexcept {
+  const bool present = !is_null(column);
   const auto* data = reinterpret_cast<const char*>(sqlite3_column_text(statement_.get(), column));
+  if (present && !data) out_of_memory_ = true;
   return data ? std::string_view(data, static_cast<size_t>(sqlite3_column_bytes(statement_.get(), column)))
               : std::string_view();
 }
@@ -163,7 +169,10 @@ Result<std::optional<std::string>> SqliteDb::first_text(const char* sql) {
   if (!statement) return std::move(statement).error();
   auto row = statement->step();
   if (!row) return std::move(row).error();
-  return *row ? std::optional<std::string>(statement->text(0)) : std::nullopt;
+  if (!*row) return std::optional<std::string>();
+  std::string text(statement->text(0));
+  if (statement->out_of_memory()) return sqlite_error(db_.get(), SQLITE_NOMEM, {});
+  return std::optional<std::string>(std::move(text));
 }
 
 Result<int64_t> SqliteDb::first_number(const char* sql) {
@@ -175,8 +184,21 @@ Result<int64_t> SqliteDb::first_number(const char* sql) {
 }
 
 SqliteTransaction::~SqliteTransaction() {
-  // After some failures SQLite has rolled back itself.
-  if (db_.in_transaction()) (void)db_.run("ROLLBACK");
+  try {
+    roll_back();
+  } catch (const std::bad_alloc&) {
+    return;  // of the error's text; begin() tries again
+  }
+}
+
+// After some failures SQLite has rolled back itself.
+void SqliteTransaction::roll_back() {
+  if (db_.in_transaction()) (void)db_.run("ROLLBACK").ok();
+}
+
+Result<void> SqliteTransaction::begin() {
+  roll_back();  // what an earlier one had no memory to
+  return db_.run("BEGIN IMMEDIATE");
 }
 
 }  // namespace smartvpn::registry

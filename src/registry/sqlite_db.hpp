@@ -42,6 +42,7 @@ class SqliteStatement {
   // Columns count from 0; what is of another type reads as 0, "" or empty.
   int64_t number(int column) const noexcept { return sqlite3_column_int64(statement_.get(), column); }
   std::string_view text(int column) const noexcept;
+  bool out_of_memory() const noexcept { return out_of_memory_; }  // a text could not be given; the next step fails
   ByteView blob(int column) const noexcept;
   bool is_null(int column) const noexcept { return sqlite3_column_type(statement_.get(), column) == SQLITE_NULL; }
 
@@ -55,6 +56,7 @@ class SqliteStatement {
 
   std::unique_ptr<sqlite3_stmt, Finalize> statement_;
   int bind_code_ = SQLITE_OK;
+  mutable bool out_of_memory_ = false;
 };
 
 // Resets a statement at the end of its use, so that it never holds a read open.
@@ -99,10 +101,11 @@ class SqliteTransaction {
   SqliteTransaction& operator=(const SqliteTransaction&) = delete;
   ~SqliteTransaction();
 
-  Result<void> begin() { return db_.run("BEGIN IMMEDIATE"); }
+  Result<void> begin();
   Result<void> commit() { return db_.run("COMMIT"); }
 
  private:
+  void roll_back();
   SqliteDb& db_;
 };
 

@@ -4,12 +4,18 @@
 
 #if SMARTVPN_WITH_SQLITE
 
+#include <chrono>
+#include <new>
+#include <thread>
+
 #include "registry/sqlite_codec.hpp"
 #include "registry/sqlite_file.hpp"
 #include "registry/sqlite_schema.hpp"
 
 namespace smartvpn::registry {
 namespace {
+
+constexpr std::chrono::milliseconds kMemoryPause(10);
 
 Error not_found(const std::string& id) { return make_error(Status::NOT_FOUND, "no client '" + id + "'"); }
 
@@ -75,6 +81,7 @@ class OpenStore final : public Store {
   Result<void> insert(const Client& client, uint64_t revision);
   Result<void> note_change(const Write& write, uint64_t revision);
   Result<void> finish(uint64_t revision);
+  bool is_in_store(uint64_t after) noexcept;
 
   const size_t feed_size_;
   SqliteFiles files_;
@@ -138,8 +145,24 @@ Result<uint64_t> OpenStore::apply(const std::vector<Write>& writes, std::optiona
   const uint64_t after = *before + writes.size();
   if (auto finished = finish(after); !finished) return std::move(finished).error();
   if (auto there = files_.check(); !there) return std::move(there).error();
-  if (auto committed = transaction.commit(); !committed) return std::move(committed).error();
+  if (auto committed = transaction.commit(); !committed && !is_in_store(after)) return std::move(committed).error();
   return after;
+}
+
+// After a commit that has failed: SQLite may have done it, and then had no memory, or no room, to tidy up its log. What
+// it did decides, or the copy in memory would not be the store's any more.
+bool OpenStore::is_in_store(uint64_t after) noexcept {
+  while (!db_.in_transaction()) {
+    try {
+      auto present = revision();
+      if (present) return *present == after;
+      if (present.error().status != Status::NO_MEMORY) return false;
+    } catch (const std::bad_alloc&) {
+      // Asked again in a moment.
+    }
+    std::this_thread::sleep_for(kMemoryPause);
+  }
+  return false;
 }
 
 Result<void> OpenStore::add(const Write& write, uint64_t revision) {

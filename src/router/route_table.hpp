@@ -51,6 +51,7 @@ class RouteTable {
 
   // Gives a prefix (fixed address, lease, routed subnet) to a session; takes it from any other.
   // Gives the session that had it, 0 if none.
+  bool has(const inet::Cidr& prefix) noexcept { return find(prefix) != nullptr; }
   uint64_t attach(const inet::Cidr& prefix, uint64_t session, uint64_t client);
   // Takes it away again, if it is still this session's.
   void detach(const inet::Cidr& prefix, uint64_t session);

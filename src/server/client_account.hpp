@@ -24,9 +24,8 @@ class ClientAccounts {
  public:
   // The client's account, made if it has none.
   std::shared_ptr<ClientAccount> open(const std::string& client_id) {
-    auto& account = accounts_[client_id];
-    if (!account) account = std::make_shared<ClientAccount>();
-    return account;
+    if (auto known = accounts_.find(client_id); known != accounts_.end()) return known->second;
+    return accounts_.emplace(client_id, std::make_shared<ClientAccount>()).first->second;
   }
   // Null for a client that never had a session.
   const ClientAccount* find(const std::string& client_id) const {

@@ -182,10 +182,8 @@ Reason Gatekeeper::offer(Entry& entry, const ClientDirectory::Found& found, cons
   return Reason::none;
 }
 
-const Gatekeeper::Admitted* Gatekeeper::confirm(const session::Connection& connection, uint64_t* displaced,
-                                                Reason* why) {
+const Gatekeeper::Admitted* Gatekeeper::may_confirm(const session::Connection& connection, Reason* why) {
   Entry& entry = entries_[connection.id];
-  *displaced = 0;
   *why = Reason::client_removed;
   if (!entry.offered) return nullptr;
   // The entry may have changed between message 2 and the first data, or be another's by now.
@@ -200,17 +198,20 @@ const Gatekeeper::Admitted* Gatekeeper::confirm(const session::Connection& conne
   if (found.client->addresses != entry.admitted.fixed) return nullptr;
   *why = Reason::too_many_sessions;
   if (!has_room(*found.client) || refuses_new(*found.client)) return nullptr;
-  auto commit = parts_.pool.commit(entry.admitted.lease);
   *why = Reason::replaced;  // a newer session of the same client was faster
-  if (!commit.ok) return nullptr;
+  if (!parts_.pool.can_commit(entry.admitted.lease)) return nullptr;
   *why = Reason::none;
-  *displaced = commit.displaced;
+  return &entry.admitted;
+}
+
+uint64_t Gatekeeper::confirm(const session::Connection& connection) noexcept {
+  Entry& entry = entries_.find(connection.id)->second;
   entry.stage = Stage::session;
   ++confirmed_;
   count_connections();
   if (entry.in_handshake) handshakes_.leave();
   entry.in_handshake = false;
-  return &entry.admitted;
+  return parts_.pool.commit(entry.admitted.lease).displaced;
 }
 
 void Gatekeeper::on_closed(const session::Connection& connection, Reason reason, const std::string& detail) noexcept {

@@ -60,9 +60,10 @@ class Gatekeeper final : public session::Admission {
                                                       const session::Identity& identity) override;
   void on_closed(const session::Connection& connection, Reason reason, const std::string& detail) noexcept override;
 
-  // Key confirmation: commits the lease. `displaced` is the lease of an older session that has to go.
-  // Null with `*why` when the grant no longer holds.
-  const Admitted* confirm(const session::Connection& connection, uint64_t* displaced, Reason* why);
+  // Key confirmation, first step: null with `*why` when the grant no longer holds.
+  const Admitted* may_confirm(const session::Connection& connection, Reason* why);
+  // Second step, right after: commits the lease. The lease of an older session that has to go, or 0.
+  uint64_t confirm(const session::Connection& connection) noexcept;
   // Called by on_closed for connections that had been confirmed; set by the shard. Must not throw. False:
   // no session came of it.
   using SessionEnd = std::function<bool(uint64_t connection, Reason, const std::string&)>;

@@ -12,7 +12,6 @@ namespace {
 
 using Kind = ClientChange::Kind;
 
-constexpr int kInsistTimes = 3000;  // of 10 ms
 constexpr std::chrono::milliseconds kInsistPause(10);
 
 const std::string& id_of(const ClientChange& change) {
@@ -192,13 +191,14 @@ void RegistryHub::stop() {
   store_.reset();
 }
 
-Result<AppliedChanges> RegistryHub::apply(const std::vector<ClientChange>& changes, uint64_t expected_revision) {
+Result<AppliedChanges> RegistryHub::apply(const std::vector<ClientChange>& changes, uint64_t expected_revision,
+                                          const Ready& ready) {
   std::lock_guard lock(mutex_);
-  return run(changes, expected_revision, on_shard_, false);
+  return run(changes, expected_revision, on_shard_, false, ready);
 }
 
-Result<AppliedChanges> RegistryHub::apply_one(const ClientChange& change) {
-  auto applied = apply({change}, 0);
+Result<AppliedChanges> RegistryHub::apply_one(const ClientChange& change, const Ready& ready) {
+  auto applied = apply({change}, 0, ready);
   if (applied) return applied;
   Error error = std::move(applied).error();
   if (error.path.starts_with("/0")) error.path.erase(0, 2);
@@ -219,7 +219,7 @@ Result<void> RegistryHub::declare(const std::vector<config::ClientConfig>& clien
     change.if_missing = true;
     change.spec = to_spec(client);
   }
-  auto applied = run(changes, 0, on_shard, quiet);
+  auto applied = run(changes, 0, on_shard, quiet, {});
   if (applied) return {};
   Error error = std::move(applied).error();
   if (!error.path.empty()) error.path.insert(0, "/clients");
@@ -227,21 +227,19 @@ Result<void> RegistryHub::declare(const std::vector<config::ClientConfig>& clien
 }
 
 Result<void> RegistryHub::insist(const OnShard& on_shard, const Command& command) {
-  Result<void> result;
-  for (int i = 0; i < kInsistTimes; ++i) {
+  for (;; std::this_thread::sleep_for(kInsistPause)) {
     try {
-      result = on_shard(command);
-      if (result || result.error().status == Status::BAD_STATE) return result;
+      Result<void> result = on_shard(command);
+      const Status status = result ? Status::OK : result.error().status;
+      if (status != Status::NO_MEMORY && status != Status::LIMIT) return result;
     } catch (const std::bad_alloc&) {
-      result = Error{Status::NO_MEMORY, {}, 0, {}};
+      continue;
     }
-    std::this_thread::sleep_for(kInsistPause);
   }
-  return result;
 }
 
 Result<AppliedChanges> RegistryHub::run(const std::vector<ClientChange>& changes, uint64_t expected_revision,
-                                        const OnShard& on_shard, bool quiet) {
+                                        const OnShard& on_shard, bool quiet, const Ready& ready) {
   if (!store_) return make_error(Status::BAD_STATE, "the server is not running");
   std::optional<Drafting> drafting;
   ServerFacts facts;
@@ -263,12 +261,12 @@ Result<AppliedChanges> RegistryHub::run(const std::vector<ClientChange>& changes
   out.made.resize(changes.size());
   out.revision = base;
   if (drafting->change.draft.steps.empty()) return out;
-  if (auto done = store_and_commit(*drafting, facts, on_shard, out); !done) return done.error();
+  if (auto done = store_and_commit(*drafting, facts, on_shard, out, ready); !done) return done.error();
   return out;
 }
 
 Result<void> RegistryHub::store_and_commit(Drafting& drafting, const ServerFacts& facts, const OnShard& on_shard,
-                                           AppliedChanges& out) {
+                                           AppliedChanges& out, const Ready& ready) {
   RegistryChange& change = drafting.change;
   // Whatever fails before the store has it, what was reserved is given back.
   struct Reservation {
@@ -290,6 +288,7 @@ Result<void> RegistryHub::store_and_commit(Drafting& drafting, const ServerFacts
     made.created.client = *change.draft.steps[made.step].after;
     out.made[made.change] = make_new_client(facts, std::move(made.created));
   }
+  if (ready) ready(out);
   auto written = store_->apply(change.draft.writes(), change.draft.base);
   if (!written) return at_change(written.error(), drafting.change_of_step);
   reservation.held = false;

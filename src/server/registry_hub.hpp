@@ -29,6 +29,7 @@ struct RegistryChange {
 class RegistryHub {
  public:
   using Command = std::function<Result<void>(Shard&)>;
+  using Ready = Server::Ready;
   // Runs the command on the shard's thread and waits for it: its result, BAD_STATE if there is no such thread
   // (any more), LIMIT or NO_MEMORY if it could not be asked now.
   using OnShard = std::function<Result<void>(const Command&)>;
@@ -48,9 +49,10 @@ class RegistryHub {
 
   // All of them or none. Paths begin with "/<change>". With an `expected_revision` other than 0: CONFLICT if that is
   // not the registry's.
-  Result<AppliedChanges> apply(const std::vector<ClientChange>& changes, uint64_t expected_revision);
+  Result<AppliedChanges> apply(const std::vector<ClientChange>& changes, uint64_t expected_revision,
+                               const Ready& ready = {});
   // The same for one change, with paths inside the client's JSON.
-  Result<AppliedChanges> apply_one(const ClientChange& change);
+  Result<AppliedChanges> apply_one(const ClientChange& change, const Ready& ready = {});
   // Those that are missing; as start().
   Result<void> declare(const std::vector<config::ClientConfig>& clients);
 
@@ -58,11 +60,12 @@ class RegistryHub {
   class Drafting;
   // These three with `mutex_` held.
   Result<AppliedChanges> run(const std::vector<ClientChange>& changes, uint64_t expected_revision,
-                             const OnShard& on_shard, bool quiet);
+                             const OnShard& on_shard, bool quiet, const Ready& ready);
   Result<void> declare(const std::vector<config::ClientConfig>& clients, const OnShard& on_shard, bool quiet);
   Result<void> store_and_commit(Drafting& drafting, const ServerFacts& facts, const OnShard& on_shard,
-                                AppliedChanges& out);
-  // What is decided must reach the copy, also when memory or the shard's queue is short for a while.
+                                AppliedChanges& out, const Ready& ready);
+  // What is decided must reach the copy, however long memory or the shard's queue is short: else the copy would not be
+  // the store's any more. Ends with the server at the latest.
   static Result<void> insist(const OnShard& on_shard, const Command& command);
 
   const OnShard on_shard_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <new>
+#include <thread>
 
 namespace smartvpn::server {
 namespace {
@@ -36,14 +37,17 @@ void describe_session(Event& event, const LiveSession& session) {
 }  // namespace
 
 template <class Fill>
-void Reporter::tell(EventType type, Fill&& fill) noexcept {
-  if (!hub_.wanted(type)) return;
+bool Reporter::tell(EventType type, Fill&& fill) noexcept {
+  if (!hub_.wanted(type)) return true;
+  const int64_t now = wall_clock_ms();
   try {
-    Event event(type, wall_clock_ms());
+    Event event(type, now);
     fill(event);
     hub_.publish(std::move(event));
+    return true;
   } catch (const std::bad_alloc&) {
-    ++unsaid_;
+    hub_.note_lost(type, now);
+    return false;
   }
 }
 
@@ -79,7 +83,7 @@ bool Reporter::is_first(const session::Connection& connection, Reason reason, Ti
   try {
     return throttle_.count(reason, inet::limit_key(source.ip).text(), now);
   } catch (const std::bad_alloc&) {
-    ++unsaid_;
+    hub_.note_lost(EventType::connection_rejected, wall_clock_ms());
     return false;
   }
 }
@@ -95,18 +99,59 @@ void Reporter::session_up(const LiveSession& session) noexcept {
   });
 }
 
-void Reporter::session_down(const LiveSession& session, Reason reason, const std::string& detail, Time now) noexcept {
+// Throws std::bad_alloc with nobody told.
+void Reporter::tell_end(const LiveSession& session, const std::string& detail) {
+  if (!hub_.wanted(EventType::session_down)) return;
+  Event event(EventType::session_down, session.ended_ms);
+  describe_session(event, session);
+  event.set("reason", reason_name(session.ended))
+      .set_if("detail", detail)
+      .set("duration_ms", session.lasted_ms)
+      .set("bytes_in", session.counters.inner_bytes_in)
+      .set("bytes_out", session.counters.inner_bytes_out);
+  hub_.publish(std::move(event));
+}
+
+// True when nothing is left to be told.
+bool Reporter::tell_ends() noexcept {
+  try {
+    while (untold_) {
+      tell_end(*untold_, {});
+      untold_ = std::move(untold_->next_untold);
+    }
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+  return true;
+}
+
+void Reporter::session_down(std::unique_ptr<LiveSession> session, Reason reason, const std::string& detail,
+                            Time now) noexcept {
+  scope(session->peer.listener).session_ended(reason);
+  session->ended = reason;
+  session->ended_ms = wall_clock_ms();
   // Not by the wall clock, which may have been set meanwhile.
-  const auto lasted = std::chrono::duration_cast<milliseconds>(std::max(now, session.since) - session.since).count();
-  scope(session.peer.listener).session_ended(reason);
-  tell(EventType::session_down, [&](Event& event) {
-    describe_session(event, session);
-    event.set("reason", reason_name(reason))
-        .set_if("detail", detail)
-        .set("duration_ms", static_cast<uint64_t>(lasted))
-        .set("bytes_in", session.counters.inner_bytes_in)
-        .set("bytes_out", session.counters.inner_bytes_out);
-  });
+  const auto lasted = std::max(now, session->since) - session->since;
+  session->lasted_ms = static_cast<uint64_t>(std::chrono::duration_cast<milliseconds>(lasted).count());
+  try {
+    if (tell_ends()) {
+      tell_end(*session, detail);
+      return;
+    }
+  } catch (const std::bad_alloc&) {
+    // It waits.
+  }
+  session->link = nullptr;
+  session->limits.reset();
+  std::unique_ptr<LiveSession>* last = &untold_;
+  while (*last) last = &(*last)->next_untold;
+  *last = std::move(session);
+}
+
+void Reporter::last_words() noexcept {
+  for (int i = 0; i < 100 && !tell_ends(); ++i) std::this_thread::sleep_for(milliseconds(10));
+  for (; untold_; untold_ = std::move(untold_->next_untold))
+    hub_.note_lost(EventType::session_down, untold_->ended_ms);
 }
 
 void Reporter::health_changed(const LiveSession& session) noexcept {
@@ -133,12 +178,13 @@ void Reporter::log(LogLevel level, const std::string& message) noexcept {
 }
 
 void Reporter::tick(Time now) noexcept {
+  tell_ends();
   if (throttle_.next_deadline() > now) return;
   std::vector<telemetry::RejectionSummary> due;
   try {
     throttle_.tick(now, due);
   } catch (const std::bad_alloc&) {
-    ++unsaid_;
+    hub_.note_lost(EventType::connection_rejected, wall_clock_ms());
   }
   for (const auto& summary : due) {
     tell(EventType::connection_rejected, [&](Event& event) {

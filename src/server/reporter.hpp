@@ -24,7 +24,9 @@ class Reporter {
   // Refused, or ended before it became a session. Floods are reported by count.
   void rejected(const session::Connection& connection, Reason reason, const std::string& detail, Time now) noexcept;
   void session_up(const LiveSession& session) noexcept;
-  void session_down(const LiveSession& session, Reason reason, const std::string& detail, Time now) noexcept;
+  // Never goes untold: without memory it is told later, by tick() or last_words(), and then without the detail.
+  void session_down(std::unique_ptr<LiveSession> session, Reason reason, const std::string& detail,
+                    Time now) noexcept;
   void health_changed(const LiveSession& session) noexcept;
   void client_changed(const std::string& client_id, const char* change, uint64_t revision) noexcept;
   void reconfigured(const std::vector<std::pair<std::string, std::string>>& changes) noexcept;
@@ -32,23 +34,26 @@ class Reporter {
 
   // Reports rejection counts whose interval is over. Once a second is often enough.
   void tick(Time now) noexcept;
+  // No tick follows: what is still to be told waits here for memory, for a second at most, and then counts as lost.
+  void last_words() noexcept;
 
   telemetry::ScopeStats& scope(uint32_t listener) { return scopes_[listener]; }
   const std::vector<telemetry::ScopeStats>& scopes() const { return scopes_; }
   // What belongs to no session: packets of the engine that found none.
   telemetry::SessionCounters& unowned() { return unowned_; }
-  uint64_t events_unsaid() const { return unsaid_; }  // for want of memory
 
  private:
   template <class Fill>
-  void tell(telemetry::EventType type, Fill&& fill) noexcept;
+  bool tell(telemetry::EventType type, Fill&& fill) noexcept;  // false: it counts as lost
+  void tell_end(const LiveSession& session, const std::string& detail);
+  bool tell_ends() noexcept;
   bool is_first(const session::Connection& connection, Reason reason, Time now) noexcept;
 
   telemetry::EventHub& hub_;
   std::vector<telemetry::ScopeStats> scopes_;
   telemetry::SessionCounters unowned_;
   telemetry::RejectionThrottle throttle_;
-  uint64_t unsaid_ = 0;
+  std::unique_ptr<LiveSession> untold_;  // sessions whose end is still to be told, the oldest first
 };
 
 }  // namespace smartvpn::server

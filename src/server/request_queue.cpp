@@ -35,9 +35,10 @@ std::string AuthorizeRequest::json() const {
 }
 
 Result<std::shared_ptr<RequestQueue>> RequestQueue::create() {
-  int fd = above_standard(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (fd < 0) return system_error(errno, "eventfd");
-  return std::shared_ptr<RequestQueue>(new RequestQueue(fd));
+  std::shared_ptr<RequestQueue> queue(new RequestQueue(-1));  // which closes the descriptor
+  queue->fd_ = above_standard(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (queue->fd_ < 0) return system_error(errno, "eventfd");
+  return queue;
 }
 
 RequestQueue::~RequestQueue() { abandon_after_fork(); }
@@ -61,7 +62,7 @@ void RequestQueue::withdraw(uint64_t place) noexcept {
   if (waiting_.erase(place) != 0) refresh_fd_locked();
 }
 
-Result<RequestPtr> RequestQueue::next(int32_t timeout_ms) {
+Result<RequestPtr> RequestQueue::next(int32_t timeout_ms, const Ready& ready_to_take) {
   std::unique_lock lock(mutex_);
   auto ready = [this] { return closed_ || !waiting_.empty(); };
   if (timeout_ms < 0)
@@ -70,6 +71,7 @@ Result<RequestPtr> RequestQueue::next(int32_t timeout_ms) {
     return make_error(Status::TIMEOUT, "no request came in time");
   if (closed_) return make_error(Status::CLOSED, "the server has stopped");
   if (waiting_.empty()) return make_error(Status::AGAIN, "no request is waiting");
+  if (ready_to_take) ready_to_take(*waiting_.begin()->second);
   RequestPtr request = std::move(waiting_.begin()->second);
   waiting_.erase(waiting_.begin());
   refresh_fd_locked();

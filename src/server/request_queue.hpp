@@ -4,6 +4,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -39,7 +40,9 @@ class RequestQueue {
   void withdraw(uint64_t place) noexcept;
 
   // The oldest one. `timeout_ms`: 0 does not wait (AGAIN), -1 for ever, else TIMEOUT. CLOSED once closed.
-  Result<RequestPtr> next(int32_t timeout_ms);
+  // `ready` sees the request before it is taken: what it throws leaves it where it is.
+  using Ready = std::function<void(const AuthorizeRequest&)>;
+  Result<RequestPtr> next(int32_t timeout_ms, const Ready& ready = {});
   // What is there is gone, nothing comes any more, and every `next` gives CLOSED.
   void close() noexcept;
 

@@ -16,11 +16,13 @@ Result<void> Server::Impl::start() {
     if (state_ != State::created || starting_) return make_error(Status::BAD_STATE, "a server is started once");
     starting_ = true;
   }
-  Result<void> started;
-  {
+  Result<void> started = Error{Status::NO_MEMORY, {}, 0, {}};
+  try {
     const RegistryHub::Hold hold = registry_.hold();
     started = prepare(hold);
     if (started) started = launch();
+  } catch (const std::bad_alloc&) {
+    // It stays what it says above.
   }
   if (!started) fail_start();
   return started;
@@ -37,15 +39,15 @@ Result<void> Server::Impl::launch() {
   std::optional<Duration> stop;
   {
     std::lock_guard lock(mutex_);
+    endpoints_ = shard_->endpoints();
+    host_channel_ = shard_->host_channel();
     auto thread = net::Thread::start("svpn-shard0", [this] {
       shard_->run();
       on_thread_end();
       registry_.stop();  // after the shard's end: a change on its way has its answer then
       on_store_closed();
     });
-    if (!thread) return thread.error();
-    endpoints_ = shard_->endpoints();
-    host_channel_ = shard_->host_channel();
+    if (!thread) return std::move(thread).error();
     thread_ = std::move(*thread);
     serving_ = true;
     starting_ = false;
@@ -66,6 +68,7 @@ void Server::Impl::fail_start() {
 
 void Server::Impl::become_stopped() {
   state_ = State::stopped;
+  host_channel_.reset();
   shard_.reset();
   close_queues();
   changed_.notify_all();
@@ -85,9 +88,14 @@ Result<void> Server::Impl::start_dispatcher() {
   }
   if (!duties.events && !duties.requests) return {};
   duties.on_exception = [this](const char* callback) {
-    telemetry::Event event(telemetry::EventType::log, wall_clock_ms());
-    event.set("level", "error").set("message", "an exception left the " + std::string(callback) + " callback");
-    hub_.publish(std::move(event));
+    const int64_t now = wall_clock_ms();
+    try {
+      telemetry::Event event(telemetry::EventType::log, now);
+      event.set("level", "error").set("message", "an exception left the " + std::string(callback) + " callback");
+      hub_.publish(std::move(event));
+    } catch (const std::bad_alloc&) {
+      hub_.note_lost(telemetry::EventType::log, now);
+    }
   };
   auto dispatcher = Dispatcher::start(std::move(duties));
   if (!dispatcher) return dispatcher.error();
@@ -257,8 +265,8 @@ Error nobody_is_asked() {
 
 }  // namespace
 
-Result<RequestPtr> Server::authorize_next(int32_t timeout_ms) {
-  return impl_->requests_ ? impl_->requests_->next(timeout_ms) : nobody_is_asked();
+Result<RequestPtr> Server::authorize_next(int32_t timeout_ms, const RequestQueue::Ready& ready) {
+  return impl_->requests_ ? impl_->requests_->next(timeout_ms, ready) : nobody_is_asked();
 }
 
 Result<int> Server::authorize_fd() const {

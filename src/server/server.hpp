@@ -66,7 +66,8 @@ struct ExportedClient {
 };
 
 struct Callbacks {
-  // On the dispatcher thread, one at a time.
+  // On the dispatcher thread, one at a time. One that throws CallLater gets the same thing again in a moment.
+  struct CallLater {};
   std::function<void(const telemetry::Event&)> event;
   std::function<void(const AuthorizeRequest&)> authorize;
 };
@@ -96,20 +97,25 @@ class Server {
 
   // Command; BAD_STATE unless running. Registry; a change is in the store and has acted on live sessions when
   // these return. Statuses and paths as smartvpn.h says.
-  Result<NewClient> client_create(const registry::ClientSpec& spec);
+  // `ready` is for who has to make something of the answer: called with it before anything is written, so that what it
+  // throws for want of memory leaves everything as it was. It may take the clients that were made out of it.
+  using Ready = std::function<void(AppliedChanges& changes)>;
+  Result<NewClient> client_create(const registry::ClientSpec& spec, const Ready& ready = {});
   Result<registry::Client> client_get(const std::string& id);
   Result<std::vector<registry::ClientPtr>> client_list();
   Result<ClientPage> client_query(const config::ClientQuery& query);
   Result<void> client_update(const std::string& id, std::string_view patch, uint64_t expected_revision);
   Result<void> client_set_enabled(const std::string& id, bool enabled);
   Result<void> client_remove(const std::string& id);
-  Result<NewClient> client_rotate(const std::string& id, const registry::RotateOptions& options);
+  Result<NewClient> client_rotate(const std::string& id, const registry::RotateOptions& options,
+                                  const Ready& ready = {});
   Result<void> client_rotate_commit(const std::string& id);
   Result<void> client_rotate_roll_back(const std::string& id);
   Result<ExportedClient> client_export(const std::string& id, bool wireguard);
   Result<uint64_t> registry_revision();
   // All of them or none.
-  Result<AppliedChanges> transact(const std::vector<ClientChange>& changes, uint64_t expected_revision);
+  Result<AppliedChanges> transact(const std::vector<ClientChange>& changes, uint64_t expected_revision,
+                                  const Ready& ready = {});
 
   // Command; BAD_STATE before start() and after stop().
   Result<std::vector<SessionInfo>> sessions();
@@ -127,7 +133,7 @@ class Server {
 
   // With `security.authorize` only, else BAD_STATE: requests that wait for the host's word, each handed out once,
   // here or to the callback. CLOSED once the server has stopped.
-  Result<RequestPtr> authorize_next(int32_t timeout_ms);
+  Result<RequestPtr> authorize_next(int32_t timeout_ms, const RequestQueue::Ready& ready = {});
   Result<int> authorize_fd() const;
   // Command. NOT_FOUND for a token that was answered, is over (as all are after stop), or never was.
   Result<void> authorize_answer(uint64_t token, const Authorizer::Answer& answer);

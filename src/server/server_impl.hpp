@@ -2,9 +2,9 @@
 #pragma once
 
 #include <condition_variable>
-#include <future>
 #include <mutex>
 
+#include "base/answer.hpp"
 #include "server/dispatcher.hpp"
 #include "server/registry_hub.hpp"
 #include "server/shard.hpp"
@@ -41,34 +41,31 @@ class Server::Impl {
   void on_thread_end();
   void on_store_closed();
 
-  // Runs `fn` on the shard's thread and gives its result. The posted command alone holds the promise, so
-  // that one which never runs breaks it.
+  // Runs `fn` on the shard's thread and gives its result. The posted command alone holds the giver, so that one
+  // which never runs is known to have gone.
   template <class Fn>
   auto command(Fn fn) -> decltype(fn()) {
-    auto promise = std::make_shared<std::promise<decltype(fn())>>();
-    auto future = promise->get_future();
+    Answer<decltype(fn())> answer;
     {
       std::unique_lock lock(mutex_);
       changed_.wait(lock, [this] { return !starting_; });
       if (state_ != State::running && state_ != State::draining) return server_not_running();
-      if (!shard_->loop().post([promise = std::move(promise), fn = std::move(fn)]() mutable { run(*promise, fn); }))
+      if (!shard_->loop().post([giver = answer.giver(), fn = std::move(fn)]() mutable { giver.give(run(fn)); }))
         return shard_->loop().stopped() ? server_not_running()
                                         : make_error(Status::LIMIT, "too many commands are waiting");
     }
-    try {
-      return future.get();
-    } catch (const std::future_error&) {
-      return server_not_running();  // the server stopped before the command's turn came
-    }
+    auto given = answer.wait();
+    if (!given) return server_not_running();  // the server stopped before the command's turn came
+    return std::move(*given);
   }
 
   // What has no memory fails its caller and nobody else.
-  template <class Answer, class Fn>
-  static void run(std::promise<Answer>& promise, Fn& fn) {
+  template <class Fn>
+  static auto run(Fn& fn) -> decltype(fn()) {
     try {
-      promise.set_value(fn());
+      return fn();
     } catch (const std::bad_alloc&) {
-      promise.set_value(Error{Status::NO_MEMORY, {}, 0, {}});
+      return Error{Status::NO_MEMORY, {}, 0, {}};
     }
   }
 

@@ -18,10 +18,10 @@ Result<void> without_answer(const Result<AppliedChanges>& applied) {
 
 using Kind = ClientChange::Kind;
 
-Result<NewClient> Server::client_create(const registry::ClientSpec& spec) {
+Result<NewClient> Server::client_create(const registry::ClientSpec& spec, const Ready& ready) {
   ClientChange change(Kind::create);
   change.spec = spec;
-  return only_one(impl_->registry_.apply_one(change));
+  return only_one(impl_->registry_.apply_one(change, ready));
 }
 Result<void> Server::client_update(const std::string& id, std::string_view patch, uint64_t expected_revision) {
   ClientChange change(Kind::update, id);
@@ -35,10 +35,11 @@ Result<void> Server::client_set_enabled(const std::string& id, bool enabled) {
 Result<void> Server::client_remove(const std::string& id) {
   return without_answer(impl_->registry_.apply_one(ClientChange(Kind::remove, id)));
 }
-Result<NewClient> Server::client_rotate(const std::string& id, const registry::RotateOptions& options) {
+Result<NewClient> Server::client_rotate(const std::string& id, const registry::RotateOptions& options,
+                                         const Ready& ready) {
   ClientChange change(Kind::rotate, id);
   change.rotate = options;
-  return only_one(impl_->registry_.apply_one(change));
+  return only_one(impl_->registry_.apply_one(change, ready));
 }
 Result<void> Server::client_rotate_commit(const std::string& id) {
   return without_answer(impl_->registry_.apply_one(ClientChange(Kind::rotate_commit, id)));
@@ -46,8 +47,9 @@ Result<void> Server::client_rotate_commit(const std::string& id) {
 Result<void> Server::client_rotate_roll_back(const std::string& id) {
   return without_answer(impl_->registry_.apply_one(ClientChange(Kind::rotate_roll_back, id)));
 }
-Result<AppliedChanges> Server::transact(const std::vector<ClientChange>& changes, uint64_t expected_revision) {
-  return impl_->registry_.apply(changes, expected_revision);
+Result<AppliedChanges> Server::transact(const std::vector<ClientChange>& changes, uint64_t expected_revision,
+                                         const Ready& ready) {
+  return impl_->registry_.apply(changes, expected_revision, ready);
 }
 Result<registry::Client> Server::client_get(const std::string& id) {
   return impl_->command([this, id] { return impl_->shard_->clients().registry().get(id); });

@@ -35,6 +35,10 @@ struct LiveSession {
   Time authorized_until = kNever;                   // the host's allow was for so long
   std::optional<registry::RateLimit> granted_rate;  // the host's, beside the client's own: the narrower holds
   Reason ending = Reason::none;                     // set once its end was asked for
+  Reason ended = Reason::none;                      // why, once it is over
+  int64_t ended_ms = 0;                             // wall clock
+  uint64_t lasted_ms = 0;                           // by the monotonic clock
+  std::unique_ptr<LiveSession> next_untold;         // see Reporter::session_down
   telemetry::SessionCounters counters;
   telemetry::LinkEstimator quality;
   inet::IcmpLimiter icmp;

@@ -217,6 +217,7 @@ void Shard::close_everything() {
   drain_timer_.stop();
   secrets_timer_.stop();
   listeners_.clear();
+  reporter_.last_words();
   data_path_.set_engine(nullptr);
   if (engine_) engine_->stop();
   engine_.reset();

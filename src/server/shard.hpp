@@ -91,11 +91,15 @@ class Shard final : public session::Host {
   LiveSession* adopt(std::unique_ptr<LiveSession> session, const registry::Client& client);
   // What of the client's entry holds for a live session: at its start and after every change.
   void apply_settings(LiveSession& session, const registry::Client& client);
+  void take_settings(LiveSession& session, const registry::Client& client);
+  // All or, throwing, none that an older session has.
+  void attach(const LiveSession& session, const std::vector<inet::Cidr>& routes);
+  void tell_network(session::Link& link) noexcept;
   // Holds a client's live sessions against its entry as it is now: ends them, or applies it to them.
   void enforce(const std::string& client_id);
   Reason judge(const LiveSession& session, const ClientDirectory::Found& found) const;
   // The first session on a rotation's new key is told.
-  void note_key(const LiveSession& session);
+  void note_key(const LiveSession& session) noexcept;
   // What is over by the clock: clients, and overlaps of rotations.
   void expire();
   // The part of it that is about traffic.

@@ -12,6 +12,9 @@ void Shard::reconfigure(Plan next, const std::vector<std::pair<std::string, std:
   auto routing = router_options(next.config.network);
   std::vector<ws::ListenerOptions> options;
   for (size_t i = 0; i < listeners_.size(); ++i) options.push_back(listener_options(next, keys, i));
+  const session::NetworkUpdate update{next.config.network.routes, next.config.network.dns};
+  std::vector<uint64_t> blocked;
+  blocked.reserve(sessions_.size());
   clients_->set_static_keys(keys);
   plan_ = std::move(next);
   keys_ = std::move(keys);
@@ -24,8 +27,6 @@ void Shard::reconfigure(Plan next, const std::vector<std::pair<std::string, std:
   gatekeeper_->reconfigured();
   prepare_secrets();
   memory_.set_ceiling(plan_.config.limits.memory_bytes);
-  session::NetworkUpdate update{plan_.config.network.routes, plan_.config.network.dns};
-  std::vector<uint64_t> blocked;
   sessions_.for_each([&](LiveSession& session) {
     std::optional<inet::IpAddress> real;
     if (session.peer.real_addr) real = session.peer.real_addr->ip;

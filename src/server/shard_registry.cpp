@@ -120,20 +120,27 @@ void Shard::enforce(const std::string& client_id) {
 }
 
 void Shard::apply_settings(LiveSession& session, const registry::Client& client) {
+  take_settings(session, client);
+  attach(session, session.subnets);
+}
+
+void Shard::take_settings(LiveSession& session, const registry::Client& client) {
   session.expires_at_ms = client.expires_at_ms;
   session.fixed = client.addresses;
   for (const auto& subnet : session.subnets)
     if (!contains(client.subnets, subnet)) router_.table().detach(subnet, session.id);
   session.subnets = client.subnets;  // before they are attached, so that taking the session out finds them
-  for (const auto& subnet : session.subnets) router_.table().attach(subnet, session.id, session.client_number);
   apply_limits(session, client);
 }
 
-void Shard::note_key(const LiveSession& session) {
+// Without memory the next session on that key is the one that is noted.
+void Shard::note_key(const LiveSession& session) noexcept try {
   const registry::Client* client = clients_->find(session.client_id).client;
   if (!client || !client->rotation || client->noise_public_key != session.key) return;
   if (clients_->note_new_key(session.client_id))
     reporter_.client_changed(session.client_id, "rotation_seen", clients_->registry().revision());
+} catch (const std::bad_alloc&) {
+  return;
 }
 
 void Shard::expire() {

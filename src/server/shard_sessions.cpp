@@ -11,8 +11,7 @@ uint64_t Shard::on_confirmed(const session::Connection& connection, session::Lin
     *why = closing_ ? Reason::server_stopping : Reason::draining;
     return 0;
   }
-  uint64_t displaced = 0;
-  const Gatekeeper::Admitted* admitted = gatekeeper_->confirm(connection, &displaced, why);
+  const Gatekeeper::Admitted* admitted = gatekeeper_->may_confirm(connection, why);
   if (!admitted) return 0;
   auto session = std::make_unique<LiveSession>();
   session->connection = connection.id;
@@ -33,19 +32,30 @@ uint64_t Shard::on_confirmed(const session::Connection& connection, session::Lin
     *why = Reason::too_many_sessions;
     return 0;
   }
+  // Nothing from here on can fail: the addresses move, and only then the older session goes.
+  const uint64_t displaced = gatekeeper_->confirm(connection);
   ++live->account->sessions_total;
-  if (reconfigured_) link.update({plan_.config.network.routes, plan_.config.network.dns});
   reporter_.session_up(*live);
-  note_key(*live);
-  // The older session goes after the newer one has its addresses: they are never without an owner.
   if (LiveSession* older = displaced ? sessions_.find_by_lease(displaced) : nullptr)
     end_session(older->id, Reason::replaced);
-  return live->id;
+  const uint64_t id = live->id;
+  if (reconfigured_) tell_network(link);
+  note_key(*live);
+  return id;
+}
+
+void Shard::tell_network(session::Link& link) noexcept {
+  try {
+    link.update({plan_.config.network.routes, plan_.config.network.dns});
+  } catch (const std::bad_alloc&) {
+    link.close(Reason::out_of_memory);  // it may come again and be told then
+  }
 }
 
 // Into the tables, wholly or (throwing) not at all. Null when every slot is taken.
 LiveSession* Shard::adopt(std::unique_ptr<LiveSession> session, const registry::Client& client) {
   const uint64_t connection = session->connection;
+  session::Link& link = *session->link;
   uint64_t& id = session_of_connection_[connection];
   try {
     LiveSession* live = sessions_.add(std::move(session));
@@ -55,13 +65,23 @@ LiveSession* Shard::adopt(std::unique_ptr<LiveSession> session, const registry::
     }
     id = live->id;
     memory_.set_sessions(sessions_.size());
-    for (const auto& ip : live->addresses) router_.table().attach(inet::host_prefix(ip), live->id, live->client_number);
-    apply_settings(*live, client);
+    take_settings(*live, client);
+    std::vector<inet::Cidr> routes = live->subnets;
+    for (const auto& ip : live->addresses) routes.push_back(inet::host_prefix(ip));
+    attach(*live, routes);
     return live;
   } catch (...) {
+    link.set_gate(nullptr);
     take_out(connection);
     throw;
   }
+}
+
+// What an older session has is taken over last, which needs no memory; so it is never left without.
+void Shard::attach(const LiveSession& session, const std::vector<inet::Cidr>& routes) {
+  for (const auto& prefix : routes)
+    if (!router_.table().has(prefix)) router_.table().attach(prefix, session.id, session.client_number);
+  for (const auto& prefix : routes) router_.table().attach(prefix, session.id, session.client_number);
 }
 
 std::unique_ptr<LiveSession> Shard::take_out(uint64_t connection) noexcept {
@@ -85,7 +105,8 @@ bool Shard::on_session_end(uint64_t connection, Reason reason, const std::string
   session->account->ended.add(session->counters);
   session->account->last_seen_ms = last_seen_ms(*session);
   reporter_.scope(session->peer.listener).traffic.add(session->counters);
-  reporter_.session_down(*session, session->ending != Reason::none ? session->ending : reason, detail, loop_->now());
+  if (session->ending != Reason::none) reason = session->ending;
+  reporter_.session_down(std::move(session), reason, detail, loop_->now());
   return true;
 }
 

@@ -61,7 +61,7 @@ telemetry::StatsSnapshot Shard::stats() {
   memory_.set_events(hub_.waiting());
   out.memory_bytes = memory_.taken();
   out.memory_limit_bytes = memory_.ceiling();
-  out.events_lost = hub_.lost() + reporter_.events_unsaid();
+  out.events_lost = hub_.lost();
   std::vector<telemetry::ScopeStats> scopes = reporter_.scopes();
   sessions_.for_each([&](LiveSession& session) {
     auto& scope = scopes[session.peer.listener];

@@ -20,7 +20,15 @@ void EventHub::publish(Event event) {
   auto shared = std::make_shared<const Event>(std::move(event));
   std::lock_guard lock(mutex_);
   for (auto& weak : queues_)
-    if (auto queue = weak.lock(); queue && queue->wants(shared->type())) queue->push(shared);
+    if (auto queue = weak.lock(); queue && queue->wants(shared->type())) queue->reserve();
+  for (auto& weak : queues_)
+    if (auto queue = weak.lock(); queue && queue->wants(shared->type())) queue->push_reserved(shared);
+}
+
+void EventHub::note_lost(EventType type, int64_t time_ms) noexcept {
+  std::lock_guard lock(mutex_);
+  for (auto& weak : queues_)
+    if (auto queue = weak.lock(); queue && queue->wants(type)) queue->note_lost(type, time_ms);
 }
 
 void EventHub::close() {

@@ -20,7 +20,10 @@ class EventHub {
   bool wanted(EventType type) const noexcept {
     return (wanted_.load(std::memory_order_relaxed) & event_bit(type)) != 0;
   }
+  // To all who want it or, throwing std::bad_alloc, to nobody.
   void publish(Event event);
+  // An event of this type could not be made: it counts as lost where it was wanted, and a `lost` event will say so.
+  void note_lost(EventType type, int64_t time_ms) noexcept;
   // Subscriptions give what they still hold, then CLOSED. Later ones are born closed.
   void close();
   size_t waiting() const;  // events in all queues, counted in each

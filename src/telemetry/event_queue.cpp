@@ -22,10 +22,11 @@ size_t lane_of(EventType type) {
 }  // namespace
 
 Result<std::shared_ptr<EventQueue>> EventQueue::create(uint64_t type_mask, size_t capacity) {
-  int fd = above_standard(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (fd < 0) return system_error(errno, "eventfd");
   capacity = std::clamp(capacity, kMinCapacity, kMaxCapacity);
-  return std::shared_ptr<EventQueue>(new EventQueue(type_mask, capacity, fd));
+  std::shared_ptr<EventQueue> queue(new EventQueue(type_mask, capacity, -1));  // which closes the descriptor
+  queue->fd_ = above_standard(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (queue->fd_ < 0) return system_error(errno, "eventfd");
+  return queue;
 }
 
 EventQueue::EventQueue(uint64_t mask, size_t capacity, int fd) : mask_(mask), capacity_(capacity), fd_(fd) {
@@ -44,33 +45,65 @@ void EventQueue::push(EventPtr event) {
   if (!event || !wants(event->type())) return;
   std::lock_guard lock(mutex_);
   if (closed_) return;
+  reserve_locked();
   push_locked(std::move(event));
   refresh_fd_locked();
   arrived_.notify_one();
 }
 
-void EventQueue::push_locked(EventPtr event) {
-  Lane& lane = lanes_[lane_of(event->type())];
-  if (lane.events >= capacity_) {
-    if (lane.lost++ == 0) {
-      lane.lost_sequence = ++sequence_;
-      lane.lost_time_ms = event->time_ms();
-    }
-    ++lost_total_;
-    return;
+void EventQueue::reserve() {
+  std::lock_guard lock(mutex_);
+  reserve_locked();
+}
+
+void EventQueue::reserve_locked() {
+  while (spare_.size() < 2) spare_.emplace_back();  // an event, and a marker before it
+}
+
+void EventQueue::push_reserved(EventPtr event) noexcept {
+  if (!event || !wants(event->type())) return;
+  std::lock_guard lock(mutex_);
+  if (closed_) return;
+  push_locked(std::move(event));
+  refresh_fd_locked();
+  arrived_.notify_one();
+}
+
+void EventQueue::note_lost(EventType type, int64_t time_ms) noexcept {
+  std::lock_guard lock(mutex_);
+  if (closed_ || !wants(type)) return;
+  lose_locked(lanes_[lane_of(type)], time_ms);
+  refresh_fd_locked();
+  arrived_.notify_one();
+}
+
+void EventQueue::lose_locked(Lane& lane, int64_t time_ms) noexcept {
+  if (lane.lost++ == 0) {
+    lane.lost_sequence = ++sequence_;
+    lane.lost_time_ms = time_ms;
   }
-  if (lane.lost != 0) lane.entries.push_back(lost_entry(lane));
-  lane.entries.push_back({++sequence_, std::move(event)});
+  ++lost_total_;
+}
+
+// An event follows each marker in the lane, so there are never more markers than events.
+void EventQueue::push_locked(EventPtr event) noexcept {
+  Lane& lane = lanes_[lane_of(event->type())];
+  if (lane.events >= capacity_) return lose_locked(lane, event->time_ms());
+  if (lane.lost != 0) append_locked(lane, {lane.lost_sequence, nullptr, lane.lost, lane.lost_time_ms});
+  lane.lost = 0;
+  append_locked(lane, {++sequence_, std::move(event), 0, 0});
   ++lane.events;
 }
 
-// Turns the count into an event and begins a new count. An event follows each marker in the lane, so
-// there are never more markers than events.
-EventQueue::Entry EventQueue::lost_entry(Lane& lane) {
-  Event event(EventType::lost, lane.lost_time_ms);
-  event.set("count", lane.lost).set("lane", lane.name);
-  lane.lost = 0;
-  return {lane.lost_sequence, std::make_shared<const Event>(std::move(event))};
+void EventQueue::append_locked(Lane& lane, Entry entry) noexcept {
+  lane.entries.splice(lane.entries.end(), spare_, spare_.begin());
+  lane.entries.back() = std::move(entry);
+}
+
+EventPtr EventQueue::lost_event(const Lane& lane, uint64_t count, int64_t time_ms) {
+  Event event(EventType::lost, time_ms);
+  event.set("count", count).set("lane", lane.name);
+  return std::make_shared<const Event>(std::move(event));
 }
 
 uint64_t EventQueue::front_sequence(const Lane& lane) {
@@ -82,12 +115,19 @@ bool EventQueue::has_events_locked() const {
   return std::min(front_sequence(lanes_[0]), front_sequence(lanes_[1])) != UINT64_MAX;
 }
 
+// Markers become events here. Throws with nothing taken.
 EventPtr EventQueue::pop_locked() {
   Lane& lane = front_sequence(lanes_[0]) < front_sequence(lanes_[1]) ? lanes_[0] : lanes_[1];
-  if (lane.entries.empty()) return lost_entry(lane).event;
-  EventPtr event = std::move(lane.entries.front().event);
+  if (lane.entries.empty()) {
+    EventPtr event = lost_event(lane, lane.lost, lane.lost_time_ms);
+    lane.lost = 0;
+    return event;
+  }
+  Entry& front = lane.entries.front();
+  const bool marker = !front.event;
+  EventPtr event = marker ? lost_event(lane, front.lost, front.lost_time_ms) : std::move(front.event);
   lane.entries.pop_front();
-  if (event->type() != EventType::lost) --lane.events;
+  if (!marker) --lane.events;
   return event;
 }
 
@@ -135,6 +175,7 @@ void EventQueue::discard() {
     lane.events = 0;
     lane.lost = 0;
   }
+  spare_.clear();
   refresh_fd_locked();
   arrived_.notify_all();
 }

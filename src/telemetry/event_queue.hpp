@@ -6,7 +6,7 @@
 
 #include <condition_variable>
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <memory>
 #include <mutex>
 
@@ -33,6 +33,13 @@ class EventQueue {
   void push(EventPtr event);
   void push(Event event) { push(std::make_shared<const Event>(std::move(event))); }
 
+  // push() in two steps, for who must reach several queues or none: the first takes what memory the second needs. One
+  // thread at a time.
+  void reserve();
+  void push_reserved(EventPtr event) noexcept;
+  // Stands for an event of this type that nobody had the memory to make.
+  void note_lost(EventType type, int64_t time_ms) noexcept;
+
   // The oldest event over both lanes. `timeout_ms`: 0 does not wait (AGAIN), -1 for ever, else
   // TIMEOUT. INTERRUPTED comes before events, CLOSED after them.
   Result<EventPtr> next(int32_t timeout_ms);
@@ -56,22 +63,27 @@ class EventQueue {
  private:
   struct Entry {
     uint64_t sequence = 0;
-    EventPtr event;
+    EventPtr event;  // null: a marker for events that were lost
+    uint64_t lost = 0;
+    int64_t lost_time_ms = 0;
   };
   struct Lane {
     const char* name = "";
-    std::deque<Entry> entries;
+    std::list<Entry> entries;
     size_t events = 0;  // entries that are not `lost` markers
     uint64_t lost = 0;  // dropped since the last marker
     uint64_t lost_sequence = 0;
     int64_t lost_time_ms = 0;
   };
   EventQueue(uint64_t mask, size_t capacity, int fd);
-  void push_locked(EventPtr event);
+  void reserve_locked();
+  void push_locked(EventPtr event) noexcept;
+  void lose_locked(Lane& lane, int64_t time_ms) noexcept;
+  void append_locked(Lane& lane, Entry entry) noexcept;
   EventPtr pop_locked();
   bool has_events_locked() const;
   void refresh_fd_locked() noexcept;
-  static Entry lost_entry(Lane& lane);
+  static EventPtr lost_event(const Lane& lane, uint64_t count, int64_t time_ms);
   static uint64_t front_sequence(const Lane& lane);
 
   const uint64_t mask_;
@@ -80,6 +92,7 @@ class EventQueue {
   mutable std::mutex mutex_;
   std::condition_variable arrived_;
   Lane lanes_[2];
+  std::list<Entry> spare_;  // places for what push_reserved() may have to add
   uint64_t sequence_ = 0;
   uint64_t lost_total_ = 0;
   bool readable_ = false;

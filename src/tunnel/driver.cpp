@@ -207,6 +207,7 @@ void Driver::report_ending(const Ending& ending, bool was_up, int64_t duration_m
     hub_.publish(std::move(event));
   } catch (const std::bad_alloc&) {
     info_.last_detail.clear();
+    hub_.note_lost(was_up ? telemetry::EventType::session_down : telemetry::EventType::log, wall_clock_ms());
   }
 }
 
@@ -218,14 +219,23 @@ void Driver::forget_connection() {
   connection_.reset();
 }
 
-TunnelInfo Driver::info() {
+void Driver::count_connection() noexcept {
   info_.counters = counters_;
   if (connection_) {
     info_.counters.outer_bytes_in += connection_->bytes_in();
     info_.counters.outer_bytes_out += connection_->bytes_out();
   }
   info_.quality = quality_.quality();
+}
+
+TunnelInfo Driver::info() {
+  count_connection();
   return info_;
+}
+
+TunnelInfo Driver::take_info() noexcept {
+  count_connection();
+  return std::move(info_);
 }
 
 telemetry::StatsSnapshot Driver::stats() {

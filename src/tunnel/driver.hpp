@@ -33,6 +33,7 @@ class Driver final : private ClientConnection::Owner, private forward::EngineSin
   // On the loop's thread.
   void stop_soon();
   TunnelInfo info();
+  TunnelInfo take_info() noexcept;  // at the end; the driver's own is gone then
   telemetry::StatsSnapshot stats();
 
   void abandon_after_fork() noexcept;
@@ -44,6 +45,7 @@ class Driver final : private ClientConnection::Owner, private forward::EngineSin
   void set_state(State state, bool refused = false);
   void forget_connection();
   void log(const char* level, std::string message);
+  void count_connection() noexcept;
   void report_health();
   void report_ending(const Ending& ending, bool was_up, int64_t duration_ms) noexcept;
 

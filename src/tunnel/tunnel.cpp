@@ -1,9 +1,10 @@
 #include "tunnel/tunnel.hpp"
 
 #include <condition_variable>
-#include <future>
 #include <mutex>
+#include <new>
 
+#include "base/answer.hpp"
 #include "net/thread.hpp"
 #include "tunnel/driver.hpp"
 
@@ -17,24 +18,31 @@ class Tunnel::Impl {
   void request_stop();
   Result<void> wait_stopped(int32_t timeout_ms);
   void on_thread_end();
-  TunnelInfo info();
+  Result<TunnelInfo> info();
 
+  // `fn` gives a Result. What has no memory on the tunnel's thread fails its caller, and nobody else.
   template <class Fn>
-  auto command(Fn fn, decltype(fn()) otherwise) -> decltype(fn()) {
-    auto promise = std::make_shared<std::promise<decltype(fn())>>();
-    auto future = promise->get_future();
+  auto command(Fn fn) -> decltype(fn()) {
+    Answer<decltype(fn())> answer;
     {
       std::lock_guard lock(mutex_);
-      if (!thread_ || state_ == State::stopped) return otherwise;
-      if (!driver_->loop().post([promise = std::move(promise), fn]() mutable { promise->set_value(fn()); }))
-        return otherwise;
+      if (!thread_ || state_ == State::stopped) return not_running();
+      if (!driver_->loop().post([giver = answer.giver(), fn]() mutable { giver.give(run(fn)); })) return not_running();
     }
+    auto given = answer.wait();
+    if (!given) return not_running();  // the tunnel stopped before the command's turn came
+    return std::move(*given);
+  }
+  template <class Fn>
+  static auto run(Fn& fn) -> decltype(fn()) {
     try {
-      return future.get();
-    } catch (const std::future_error&) {
-      return otherwise;  // the tunnel stopped before the command's turn came
+      return fn();
+    } catch (const std::bad_alloc&) {
+      return Error{Status::NO_MEMORY, {}, 0, {}};
     }
   }
+  static Error not_running() { return make_error(Status::BAD_STATE, "the tunnel is not running"); }
+  Result<void> open();
 
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -50,20 +58,29 @@ class Tunnel::Impl {
 Result<void> Tunnel::Impl::start() {
   std::lock_guard lock(mutex_);
   if (state_ != State::created) return make_error(Status::BAD_STATE, "a tunnel is started once");
-  auto fail = [&](const Error& error) -> Result<void> {
-    state_ = State::stopped;
-    driver_.reset();
-    hub_.close();
-    return error;
-  };
-  if (auto ok = driver_->open(); !ok) return fail(ok.error());
+  Result<void> opened = Error{Status::NO_MEMORY, {}, 0, {}};
+  try {
+    opened = open();
+  } catch (const std::bad_alloc&) {
+    // It stays what it says above.
+  }
+  if (opened) return opened;
+  state_ = State::stopped;
+  driver_.reset();
+  hub_.close();
+  changed_.notify_all();
+  return opened;
+}
+
+Result<void> Tunnel::Impl::open() {
+  if (auto ok = driver_->open(); !ok) return ok;
   channel_ = driver_->channel();
   state_ = State::connecting;
   auto thread = net::Thread::start("svpn-tunnel", [this] {
     driver_->run();
     on_thread_end();
   });
-  if (!thread) return fail(thread.error());
+  if (!thread) return std::move(thread).error();
   thread_ = std::move(*thread);
   return {};
 }
@@ -76,8 +93,12 @@ void Tunnel::Impl::request_stop() {
     hub_.close();
     changed_.notify_all();
   } else if (state_ != State::stopped) {
-    while (!driver_->loop().post([this] { driver_->stop_soon(); })) {
-      if (driver_->loop().stopped()) break;
+    try {
+      while (!driver_->loop().post([this] { driver_->stop_soon(); })) {
+        if (driver_->loop().stopped()) break;
+      }
+    } catch (const std::bad_alloc&) {
+      driver_->loop().stop();  // without a goodbye, but it ends
     }
   }
 }
@@ -85,7 +106,7 @@ void Tunnel::Impl::request_stop() {
 void Tunnel::Impl::on_thread_end() {
   std::unique_ptr<Driver> driver;
   std::lock_guard lock(mutex_);
-  last_info_ = driver_->info();
+  last_info_ = driver_->take_info();
   last_info_.state = State::stopped;
   state_ = State::stopped;
   driver = std::move(driver_);
@@ -112,14 +133,13 @@ Result<void> Tunnel::Impl::wait_stopped(int32_t timeout_ms) {
   return {};
 }
 
-TunnelInfo Tunnel::Impl::info() {
-  TunnelInfo otherwise;
-  {
-    std::lock_guard lock(mutex_);
-    otherwise = last_info_;
-    otherwise.state = state_;
-  }
-  return command([this] { return driver_->info(); }, otherwise);
+Result<TunnelInfo> Tunnel::Impl::info() {
+  auto live = command([this]() -> Result<TunnelInfo> { return driver_->info(); });
+  if (live || live.error().status == Status::NO_MEMORY) return live;
+  std::lock_guard lock(mutex_);
+  TunnelInfo last = last_info_;
+  last.state = state_;
+  return last;
 }
 
 Tunnel::Tunnel(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -175,9 +195,10 @@ Result<void> Tunnel::wait_connected(int32_t timeout_ms) {
   if (impl_->state_ == State::connected) return {};
   if (impl_->state_ == State::stopped) return make_error(Status::CLOSED, "the tunnel has stopped");
   lock.unlock();
-  TunnelInfo last = info();
-  std::string text = "no further attempt is made: " + std::string(reason_name(last.last_reason));
-  if (!last.last_detail.empty()) text += " (" + last.last_detail + ")";
+  auto last = impl_->info();
+  if (!last) return std::move(last).error();
+  std::string text = "no further attempt is made: " + std::string(reason_name(last->last_reason));
+  if (!last->last_detail.empty()) text += " (" + last->last_detail + ")";
   return make_error(Status::REFUSED, std::move(text));
 }
 
@@ -185,11 +206,14 @@ Result<std::shared_ptr<telemetry::EventQueue>> Tunnel::subscribe(uint64_t type_m
   return impl_->hub_.subscribe(type_mask, capacity);
 }
 
-TunnelInfo Tunnel::info() const { return impl_->info(); }
+TunnelInfo Tunnel::info() const {
+  auto info = impl_->info();
+  if (!info) throw std::bad_alloc();
+  return std::move(*info);
+}
 
 Result<telemetry::StatsSnapshot> Tunnel::stats() {
-  return impl_->command([this]() -> Result<telemetry::StatsSnapshot> { return impl_->driver_->stats(); },
-                        make_error(Status::BAD_STATE, "the tunnel is not running"));
+  return impl_->command([this]() -> Result<telemetry::StatsSnapshot> { return impl_->driver_->stats(); });
 }
 
 namespace {

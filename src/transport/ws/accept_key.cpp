@@ -6,7 +6,7 @@
 
 namespace smartvpn::ws {
 
-bool is_valid_key(std::string_view key) noexcept {
+bool is_valid_key(std::string_view key) {
   if (key.size() != 24) return false;
   auto decoded = from_base64(key);
   return decoded && decoded->size() == 16;

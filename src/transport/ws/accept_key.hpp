@@ -10,7 +10,7 @@
 namespace smartvpn::ws {
 
 // True when `key` is base64 of exactly 16 bytes.
-bool is_valid_key(std::string_view key) noexcept;
+bool is_valid_key(std::string_view key);
 
 // A fresh Sec-WebSocket-Key: 24 characters.
 std::string make_key(Rng& rng);
