@@ -6,12 +6,15 @@
 
 namespace smartvpn::server {
 
-void Shard::reconfigure(Plan next, const std::vector<std::pair<std::string, std::string>>& told) {
+void Shard::reconfigure(Plan& next, const std::vector<std::pair<std::string, std::string>>& told) {
   // What needs memory first: a server that has none stays what it was.
   auto keys = static_keys(next.config.keys);
   auto routing = router_options(next.config.network);
   std::vector<ws::ListenerOptions> options;
   for (size_t i = 0; i < listeners_.size(); ++i) options.push_back(listener_options(next, keys, i));
+  session::NetworkUpdate update{next.config.network.routes, next.config.network.dns};
+  std::vector<uint64_t> blocked;
+  blocked.reserve(sessions_.size());
   plan_ = std::move(next);
   keys_ = std::move(keys);
   for (size_t i = 0; i < listeners_.size(); ++i) {
@@ -22,15 +25,12 @@ void Shard::reconfigure(Plan next, const std::vector<std::pair<std::string, std:
   reconfigured_ = true;
   gatekeeper_->reconfigured();
   memory_.set_ceiling(plan_.config.limits.memory_bytes);
-  session::NetworkUpdate update{plan_.config.network.routes, plan_.config.network.dns};
-  std::vector<uint64_t> blocked;
   sessions_.for_each([&](LiveSession& session) {
     std::optional<inet::IpAddress> real;
     if (session.peer.real_addr) real = session.peer.real_addr->ip;
-    if (plan_.connection_policy.judge(real) != Reason::none)
-      blocked.push_back(session.id);
-    else
-      session.link->update(update);
+    if (plan_.connection_policy.judge(real) != Reason::none) return blocked.push_back(session.id);
+    session.link->update(update);
+    data_path_.judge_waiting(session);
   });
   for (uint64_t id : blocked) end_session(id, Reason::ip_block_list);
   reporter_.reconfigured(told);

@@ -152,6 +152,33 @@ def test_a_reader_that_takes_nothing_holds_nobody_up(bench):
         stream.close()
 
 
+def test_a_change_whose_answer_could_not_be_given_is_not_made(bench):
+    # One list is some 3 MB, so that what 31 connections do not read is more than the 64 MiB that may wait.
+    entries = [f"2001:db8:{i >> 16:x}:{i & 65535:x}::/64" for i in range(25000)]
+    control = Controlled(bench)
+    for i in range(5):
+        client = {"id": f"large-{i}", "security": {"ip_allow_list": entries}}
+        assert "result" in control.call("clients.add", client=client)
+    sleepers = [control.socket() for _ in range(30)]
+    waiting = 0
+    for stream in sleepers:
+        stream.sendall(b'{"id":1,"method":"clients.list","params":{"limit":1000}}\n')
+        if stream.recv(30).startswith(b'{"id":1,"error"'):
+            break
+        waiting += 1
+    assert 10 < waiting < 30, waiting
+    # Reading: refused, as it has long been. Changing: refused before anything is changed, or done and answered.
+    answers = [control.call("clients.add", client={"id": f"late-{i}"}) for i in range(3)]
+    made = sum("result" in answer for answer in answers)
+    same([answer["error"]["status"] for answer in answers if "error" in answer], ["LIMIT"] * (3 - made))
+    for stream in sleepers:
+        stream.close()
+    deadline = time.monotonic() + WAIT_S
+    while "result" not in (answer := control.call("clients.list", text="late-")):
+        assert time.monotonic() < deadline, answer
+    same(len(answer["result"]["clients"]), made)
+
+
 def test_peers_that_vanish_leave_nothing_behind(bench):
     control = Controlled(bench)
     before = len(os.listdir(f"/proc/{control.server.process.pid}/fd"))

@@ -40,6 +40,17 @@ TEST(UpgradeRefusal, AnswersWithTheRightStatusAndEndsTheStream) {
   EXPECT_EQ(rejections(server, Reason::upgrade_malformed), malformed);
 }
 
+// What a browser's page could open a connection with is worth nothing without a key.
+TEST(UpgradeRefusal, AnOriginIsNeitherNeededNorAReason) {
+  RunningServer server{ServerSetup()};
+  for (const char* origin : {"", "Origin: https://evil.example\r\n", "Origin: null\r\nOrigin: null\r\n"}) {
+    std::string text(kUpgradeRequest);
+    text.insert(text.find("Host"), origin);
+    RawSocket socket(server.port());
+    EXPECT_EQ(ask(socket, text), "HTTP/1.1 101 Switching Protocols") << origin;
+  }
+}
+
 TEST(UpgradeRefusal, NothingBehindARefusedRequestIsLookedAt) {
   RunningServer server{ServerSetup()};
   RawSocket socket(server.port());
