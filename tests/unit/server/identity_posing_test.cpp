@@ -274,7 +274,7 @@ TEST_P(IdentityRace, OfTwoConnectionsOfOneKeyExactlyOneHasTheSessionAndItsAddres
 }
 
 INSTANTIATE_TEST_SUITE_P(BothPolicies, IdentityRace, ::testing::Bool(),
-                         [](const auto& info) { return info.param ? "RefuseNew" : "DropOldest"; });
+                         [](const auto& policy) { return policy.param ? "RefuseNew" : "DropOldest"; });
 
 }  // namespace
 }  // namespace smartvpn::testing_support
