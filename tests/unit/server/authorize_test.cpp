@@ -308,6 +308,22 @@ TEST(Authorize, SessionsEndWhenTheAllowWasForSoLong) {
   EXPECT_EQ(next(server)->client_id, "alice");  // it comes back, and is asked about again
 }
 
+TEST(Authorize, ARateThatWasGrantedHoldsThoughTheClientHasNone) {
+  RunningServer server{asking("", "host")};
+  auto client = waiting_client(server, key_of(server.create_client("alice")));
+  Authorizer::Answer answered = allow();
+  answered.rate_limit = registry::RateLimit{1000, 2000, 0, 0};
+  EXPECT_EQ(answer(server, next(server)->token, answered), Status::OK);
+  ASSERT_TRUE(client->hear() && client->say_next());
+  const auto own = client->initiator().parameters().addresses.at(0);
+  for (int i = 0; i < 30; ++i) {
+    client->give(echo_request(own, *inet::IpAddress::parse("192.0.2.9"), 1000));
+    ASSERT_TRUE(client->say_next());
+  }
+  ASSERT_TRUE(eventually([&] { return stats_of(server).total.traffic.outer_messages_in >= 32; }));
+  EXPECT_LT(stats_of(server).total.traffic.inner_packets_in, 20u);
+}
+
 TEST(Authorize, ARekeyDoesNotAskAgain) {
   RunningServer server{asking()};
   WireClient client(RawSocket(server.port()), server.public_key_, key_of(server.create_client("alice")));

@@ -54,7 +54,7 @@ class Flooder {
 
 class IdentityNarrowing : public ::testing::Test {
  protected:
-  explicit IdentityNarrowing(const std::string& network = {}) : server_(setup(network)) {}
+  explicit IdentityNarrowing(const std::string& network = {}) : setup_(setup(network)), server_(setup_) {}
   static ServerSetup setup(const std::string& network) {
     ServerSetup setup;
     setup.listen = proxied_listener("v2");
@@ -104,6 +104,7 @@ class IdentityNarrowing : public ::testing::Test {
     EXPECT_TRUE(result) << result.error().path << " " << result.error().text;
     return result.ok();
   }
+  ServerSetup setup_;
   RunningServer server_;
 };
 
@@ -244,6 +245,7 @@ TEST_F(IdentityNarrowing, WhatWaitsForARateLimitIsJudgedByTheNewDestinations) {
   registry::ClientSpec spec;
   spec.id = "slow";
   spec.security.rate_limit = {1000, 2000, 1000, 2000};
+  spec.subnets = {*inet::Cidr::parse("192.168.7.0/24")};
   WireClient client(RawSocket(server_.port()), server_.public_key_, key_of(server_.create_client(spec)));
   ASSERT_TRUE(client.connect(v2_header("198.51.100.7:1")));
   ASSERT_TRUE(eventually([&] { return own("slow", true) != "0.0.0.0"; }));
@@ -251,12 +253,13 @@ TEST_F(IdentityNarrowing, WhatWaitsForARateLimitIsJudgedByTheNewDestinations) {
   for (int i = 0; i < 8; ++i) {
     client.give(udp_packet(own4, kHost4, bulk));
     from_host(udp_packet(kHost4, own4, bulk));
+    from_host(udp_packet("198.51.100.1", "192.168.7.7", bulk));
   }
   while (client.say_next()) continue;
   ASSERT_FALSE(at_host().empty());  // what the burst let go
-  ASSERT_TRUE(eventually([&] { return sessions_of(server_)[0].counters.inner_packets_out >= 8; }));
+  ASSERT_TRUE(eventually([&] { return sessions_of(server_)[0].counters.inner_packets_out >= 16; }));
   ASSERT_TRUE(ok(face().client_update(
-      "slow", R"({"security":{"destination_block_list":["192.0.2.0/24"],"rate_limit":null}})", 0)));
+      "slow", R"({"subnets":[],"security":{"destination_block_list":["192.0.2.0/24"],"rate_limit":null}})", 0)));
   while (!at_host(0).empty()) continue;  // those went before
   client.give(udp_packet(own4, "198.51.100.1", "last"));
   while (client.say_next()) continue;
@@ -265,8 +268,44 @@ TEST_F(IdentityNarrowing, WhatWaitsForARateLimitIsJudgedByTheNewDestinations) {
   EXPECT_TRUE(at_host(0).empty());
   from_host(udp_packet("198.51.100.1", own4, "last"));
   while (client.packets.empty() || data_of(client.packets.back()) != "last") ASSERT_TRUE(client.hear());
-  EXPECT_LE(client.packets.size(), 7u);
+  EXPECT_LE(client.packets.size(), 9u);
+  EXPECT_GE(drops("slow", Drop::no_route), 1u);
   EXPECT_GE(drops("slow", Drop::source_blocked), 1u);
+}
+
+class IdentityNarrowingAmongClients : public IdentityNarrowing {
+ protected:
+  IdentityNarrowingAmongClients() : IdentityNarrowing(R"(,"client_to_client":true)") {}
+};
+
+TEST_F(IdentityNarrowingAmongClients, WhatClientsSentEachOtherDoesNotArriveOnceTheyMayNotMeet) {
+  registry::ClientSpec spec;
+  spec.id = "slow";
+  spec.security.rate_limit = {0, 0, 1000, 2000};
+  WireClient slow(RawSocket(server_.port()), server_.public_key_, key_of(server_.create_client(spec)));
+  ASSERT_TRUE(slow.connect(v2_header("198.51.100.7:1")) && server_.wait(telemetry::EventType::session_up));
+  const std::string own4 = own("slow", true);
+  {
+    Flooder bob(server_, server_.create_client("bob"), v2_header("198.51.100.8:1"));
+    ASSERT_TRUE(server_.wait(telemetry::EventType::session_up));
+    for (int i = 0; i < 8; ++i) bob.client.give(udp_packet(own("bob", true), own4, std::string(1000, 'x')));
+    while (bob.client.say_next()) continue;
+    ASSERT_TRUE(eventually([&] {
+      for (const auto& session : sessions_of(server_))
+        if (session.client_id == "slow" && session.counters.inner_packets_out == 8) return true;
+      return false;
+    }));
+    setup_.network.clear();
+    ASSERT_TRUE(ok(face().reconfigure(*config::parse_server_config(setup_.json()), {})));
+    EXPECT_GE(drops("slow", Drop::client_to_client), 1u);
+  }
+  // An address of a session that is over leads nowhere, and is not its successor's by accident.
+  ASSERT_TRUE(eventually([&] { return sessions_of(server_).size() == 1; }));
+  setup_.network = R"(,"client_to_client":true)";
+  ASSERT_TRUE(ok(face().reconfigure(*config::parse_server_config(setup_.json()), {})));
+  slow.give(udp_packet(own4, "10.8.0.3", "late"));
+  ASSERT_TRUE(slow.say_next());
+  EXPECT_TRUE(eventually([&] { return drops("slow", Drop::no_route) == 1; }));
 }
 
 }  // namespace
