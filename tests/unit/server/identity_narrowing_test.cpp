@@ -273,6 +273,42 @@ TEST_F(IdentityNarrowing, WhatWaitsForARateLimitIsJudgedByTheNewDestinations) {
   EXPECT_GE(drops("slow", Drop::source_blocked), 1u);
 }
 
+// The server has said yes in message 2, and the client waits with its first data.
+TEST_F(IdentityNarrowing, AChangeBetweenTheAnswerAndTheFirstDataIsHeldAgainstTheClient) {
+  auto update = [&](const std::string& patch) {
+    return [this, patch](const std::string& id) { return face().client_update(id, patch, 0); };
+  };
+  struct Case {
+    std::function<Result<void>(const std::string&)> act;
+    const char* reason;
+  };
+  const Case cases[] = {
+      {[&](const std::string& id) { return face().client_set_enabled(id, false); }, "client_disabled"},
+      {update("{\"expires_at\":" + std::to_string(wall_clock_ms() - 1000) + "}"), "client_expired"},
+      {update(R"({"security":{"ip_block_list":["198.51.100.7"]}})"), "client_ip_block_list"},
+      {update(R"({"transports":["quic"]})"), "transport_not_allowed"},
+      {update(R"({"addresses":["10.8.0.199"]})"), "disconnected"},
+      {[&](const std::string& id) { return face().client_remove(id); }, "client_removed"},
+      {[&](const std::string&) {
+         setup_.extra = R"(,"security":{"connection_ip_block_list":["198.51.100.7"]})";
+         return face().reconfigure(*config::parse_server_config(setup_.json()), {});
+       },
+       "ip_block_list"},
+  };
+  int number = 0;
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.reason);
+    const std::string id = "c" + std::to_string(number++);
+    WireClient client(RawSocket(server_.port()), server_.public_key_, key_of(server_.create_client(id)));
+    ASSERT_TRUE(client.upgrade(v2_header("198.51.100.7:1")) && client.hear_hello() && client.say_next() &&
+                client.hear());
+    ASSERT_TRUE(ok(c.act(id)));
+    ASSERT_TRUE(client.say_next());
+    EXPECT_EQ(next_rejection(server_), c.reason);
+  }
+  EXPECT_EQ(stats_of(server_).total.sessions_total, 0u);
+}
+
 class IdentityNarrowingAmongClients : public IdentityNarrowing {
  protected:
   IdentityNarrowingAmongClients() : IdentityNarrowing(R"(,"client_to_client":true)") {}
