@@ -316,7 +316,9 @@ SMARTVPN_API smartvpn_status smartvpn_changes_free(smartvpn_changes *changes);
  * For hosts that like to be called; everything here can be had by asking, too (section 8). Callbacks run one at a time,
  * on one thread of the library's that exists only if a callback is set, with no lock held: every function may be
  * called, but for the server's free. A slow callback delays only later callbacks; its queue holds `limits.event_queue`
- * events. A C++ exception that leaves a callback is caught and logged.
+ * events. A C++ exception that leaves a callback is caught, counted (`callback_exceptions` in the statistics) and logged;
+ * an authorize request that it leaves open is denied in time. A callback ends by returning or throwing: never leave it by
+ * longjmp or by ending its thread.
  * ============================================================================================================ */
 
 /* `event` belongs to the library and is gone when the callback returns. Do not free it. */

@@ -16,6 +16,10 @@ class SlotMap {
   using Id = uint64_t;
   static constexpr uint32_t kMaxSlots = 1u << 24;
 
+  SlotMap() = default;
+  // With a random `seed` the ids of one map say nothing to another of its kind.
+  explicit SlotMap(uint32_t seed) : first_generation_(1 + seed % kMaxGeneration) {}
+
   // 0 when all slots are taken. Throws std::bad_alloc with nothing changed; remove() never does.
   Id insert(std::unique_ptr<T> value) {
     uint32_t slot;
@@ -26,7 +30,7 @@ class SlotMap {
       if (slots_.size() >= kMaxSlots) return 0;
       slot = static_cast<uint32_t>(slots_.size());
       if (free_.capacity() <= slot) free_.reserve(2 * size_t{slot} + 8);
-      slots_.emplace_back();
+      slots_.push_back({nullptr, first_generation_});
     }
     slots_[slot].value = std::move(value);
     ++size_;
@@ -36,7 +40,7 @@ class SlotMap {
   // The id that the next insert will give, for values that must know their own id.
   Id next_id() const {
     if (!free_.empty()) return make_id(free_.back(), slots_[free_.back()].generation);
-    return slots_.size() < kMaxSlots ? make_id(static_cast<uint32_t>(slots_.size()), 1) : 0;
+    return slots_.size() < kMaxSlots ? make_id(static_cast<uint32_t>(slots_.size()), first_generation_) : 0;
   }
 
   T* find(Id id) const {
@@ -73,6 +77,7 @@ class SlotMap {
   };
   static Id make_id(uint32_t slot, uint32_t generation) { return Id{generation} << 24 | slot; }
 
+  uint32_t first_generation_ = 1;
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_;
   size_t size_ = 0;

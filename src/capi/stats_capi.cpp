@@ -29,6 +29,7 @@ std::optional<uint64_t> number(const telemetry::StatsSnapshot& snapshot, std::st
   if (name == "memory_bytes") return snapshot.memory_bytes;
   if (name == "memory_limit_bytes") return snapshot.memory_limit_bytes;
   if (name == "events_lost") return snapshot.events_lost;
+  if (name == "callback_exceptions") return snapshot.callback_exceptions;
   if (name == "drops") return total.traffic.drops_total();
   if (name == "rejections") return total.rejections_total();
   const size_t dot = name.find('.');

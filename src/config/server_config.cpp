@@ -57,7 +57,9 @@ Result<ListenConfig> read_listener(const Reader& in, const std::string& pointer,
   if (in.has("tls")) {
     out.tls.emplace();
     in.at("tls").read("certificate", out.tls->certificate);
-    in.at("tls").read("key", out.tls->key);
+    std::string key;
+    in.at("tls").read("key", key);
+    out.tls->key = std::move(key);
   }
   read_proxy_protocol(in.at("proxy_protocol"), out.proxy_protocol);
   in.read("real_ip_header", out.real_ip_header);

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/secret_text.hpp"
 #include "base/result.hpp"
 #include "base/secret.hpp"
 #include "inet/address.hpp"
@@ -20,7 +21,7 @@ enum class Transport : uint8_t { websocket = 0, quic = 1, wireguard = 2 };
 
 struct TlsConfig {
   std::string certificate;  // path of a PEM file with the chain, or the PEM text itself
-  std::string key;          // path of a PEM file, or the PEM text itself (then a secret)
+  SecretText key;           // path of a PEM file, or the PEM text itself (then a secret)
 };
 // True for a PEM text, false for the path of a file.
 bool is_pem_text(std::string_view text) noexcept;

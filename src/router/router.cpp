@@ -102,10 +102,7 @@ void Router::refuse_fragments(uint64_t session, const inet::InnerPacket& packet,
 
 Verdict Router::from_engine(const inet::InnerPacket& packet, Time now) noexcept {
   if (is_link_control(packet) || is_neighbour_noise(packet)) return dropped(Drop::neighbour_noise);
-  const RouteEntry& src = table_.lookup(packet.src);
-  const bool hairpin = src.kind == RouteKind::client || src.kind == RouteKind::pool;
-  if (hairpin && !options_.client_to_client) return dropped(Drop::client_to_client);
-  if (hidden_ipv4(packet.src) == Drop::client_to_client) return dropped(Drop::client_to_client);
+  if (is_hairpin(packet.src)) return dropped(Drop::client_to_client);
   if (packet.fragment) {
     const inet::FragmentTable::Answer answer = fragments_.note(0, packet, now);
     if (answer.drop == Drop::bad_fragment) return dropped(Drop::bad_fragment);
@@ -118,6 +115,21 @@ Verdict Router::from_engine(const inet::InnerPacket& packet, Time now) noexcept 
   }
   if (dst.kind != RouteKind::client) return dropped(Drop::no_route);
   return to_client(0, dst);
+}
+
+Drop Router::still_to_client(uint64_t session, const inet::InnerPacket& packet) const noexcept {
+  if (is_hairpin(packet.src)) return Drop::client_to_client;
+  const RouteEntry& dst = table_.lookup(packet.dst);
+  Drop refusal = Drop::none;
+  if (is_group(packet, dst, refusal)) return refusal;
+  return dst.session == session ? Drop::none : Drop::no_route;
+}
+
+// From a client to a client, where clients do not meet.
+bool Router::is_hairpin(const inet::IpAddress& src) const noexcept {
+  if (options_.client_to_client) return false;
+  const RouteKind kind = table_.lookup(src).kind;
+  return kind == RouteKind::client || kind == RouteKind::pool || hidden_ipv4(src) == Drop::client_to_client;
 }
 
 // True for a group; `refusal` is then the drop, or none where groups are enabled.

@@ -69,11 +69,16 @@ class Router {
   // bad_fragment.
   Verdict from_engine(const inet::InnerPacket& packet, Time now) noexcept;
 
+  // A packet that was let through to `session` and still waits for its carrier, held against what holds now:
+  // none, no_route or client_to_client.
+  Drop still_to_client(uint64_t session, const inet::InnerPacket& packet) const noexcept;
+
  private:
   Verdict fragment_from_client(uint64_t session, const inet::InnerPacket& packet, const RouteEntry& dst,
                                Time now) noexcept;
   Verdict to_destination(uint64_t session, const inet::InnerPacket& packet, const RouteEntry& dst) const noexcept;
   Verdict to_client(uint64_t session, const RouteEntry& dst) const noexcept;
+  bool is_hairpin(const inet::IpAddress& src) const noexcept;
   Drop beyond(const inet::IpAddress& dst) const noexcept;
   Drop hidden_ipv4(const inet::IpAddress& ip) const noexcept;
   Drop to_this_machine(const inet::InnerPacket& packet, RouteKind kind) const noexcept;

@@ -48,8 +48,9 @@ class Authorizer {
   // Called for each connection that waited; must not throw. It may end connections, and so call forget().
   using Deliver = std::function<void(uint64_t connection, const Outcome& outcome)>;
 
-  Authorizer(std::shared_ptr<RequestQueue> queue, Deliver deliver)
-      : queue_(std::move(queue)), deliver_(std::move(deliver)) {}
+  // `seed` should be random: an answer that is meant for another server's request then finds none of ours.
+  Authorizer(std::shared_ptr<RequestQueue> queue, Deliver deliver, uint32_t seed = 0)
+      : queue_(std::move(queue)), deliver_(std::move(deliver)), open_(seed) {}
 
   // An outcome that needs no question, or nothing: deliver() follows, once, unless forget() does. A connection
   // without a real address joins nobody and is remembered by nobody. Throws std::bad_alloc with nothing changed.

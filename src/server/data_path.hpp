@@ -29,6 +29,8 @@ class DataPath final : public forward::EngineSink {
   void from_session(LiveSession& session, std::span<const PacketView> batch);
   // Packets that a rate limit held back and lets go now; the session has limits.
   void release(LiveSession& session);
+  // The rules have changed: what waits for the session's carrier is judged by the new ones.
+  void judge_waiting(LiveSession& session) noexcept;
   bool engine_failed() const { return engine_failed_; }
 
   void on_engine_packets(std::span<Packet> batch) override;

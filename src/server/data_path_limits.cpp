@@ -1,4 +1,4 @@
-// Packets of a client that is over its rate limit: kept, in place of views into a receive buffer, as
+// Packets that wait, judged again when the rules change, and those of a client that is over its rate limit: kept, in place of views into a receive buffer, as
 // packets of their own until the limit lets them go on the way they would have gone.
 #include "server/data_path.hpp"
 
@@ -37,6 +37,17 @@ void DataPath::hold(LiveSession& session, const PacketView& packet, Time now) {
   copy.segment_size = packet.segment_size;
   copy.segments = super_.segments;
   push(std::move(copy));
+}
+
+void DataPath::judge_waiting(LiveSession& session) noexcept {
+  session.link->sift([this, &session](const Packet& packet) {
+    inet::InnerPacket info;
+    Drop drop = inet::classify(packet.bytes(), info);
+    if (drop == Drop::none) drop = parts_.router.still_to_client(session.id, info);
+    if (drop == Drop::none && !may_come_from(session, info)) drop = Drop::source_blocked;
+    if (drop != Drop::none) session.counters.drop(drop, packet.segments);
+    return drop == Drop::none;
+  });
 }
 
 void DataPath::release(LiveSession& session) {

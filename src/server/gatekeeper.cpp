@@ -30,9 +30,10 @@ Gatekeeper::Gatekeeper(const Parts& parts)
       handshakes_(parts.plan.config.security.max_handshakes_in_progress),
       authorize_timer_(parts.loop, [this] { tick(); }) {
   if (!parts.requests) return;
-  authorizer_.emplace(parts.requests, [this](uint64_t connection, const Authorizer::Outcome& outcome) {
+  auto deliver = [this](uint64_t connection, const Authorizer::Outcome& outcome) {
     host_has_decided(connection, outcome);
-  });
+  };
+  authorizer_.emplace(parts.requests, std::move(deliver), system_rng().u32());
 }
 
 void Gatekeeper::reconfigured() {

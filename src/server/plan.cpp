@@ -33,9 +33,10 @@ Result<ListenerPlan> make_listener(const config::ListenConfig& config, const std
   if (config.tls) {
     net::TlsServerOptions options;
     options.certificate = config.tls->certificate;
-    options.key = config.tls->key;
+    options.key = config.tls->key.text();
     options.path = path + "/tls";
     auto context = net::TlsContext::server(options);
+    wipe(options.key);
     if (!context) return context.error();
     plan.tls = *context;
   }

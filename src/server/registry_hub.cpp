@@ -205,9 +205,10 @@ Result<AppliedChanges> RegistryHub::apply_one(const ClientChange& change, const 
   return error;
 }
 
-Result<void> RegistryHub::declare(const std::vector<config::ClientConfig>& clients) {
+Result<void> RegistryHub::declare(const std::vector<config::ClientConfig>& clients, const Command& and_then) {
   std::lock_guard lock(mutex_);
-  return declare(clients, on_shard_, false);
+  if (auto declared = declare(clients, on_shard_, false); !declared) return declared;
+  return insist(on_shard_, and_then);
 }
 
 Result<void> RegistryHub::declare(const std::vector<config::ClientConfig>& clients, const OnShard& on_shard,

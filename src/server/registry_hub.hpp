@@ -53,8 +53,9 @@ class RegistryHub {
                                const Ready& ready = {});
   // The same for one change, with paths inside the client's JSON.
   Result<AppliedChanges> apply_one(const ClientChange& change, const Ready& ready = {});
-  // Those that are missing; as start().
-  Result<void> declare(const std::vector<config::ClientConfig>& clients);
+  // Those that are missing, as start(), and then `and_then` on the shard: what was created stays only together with
+  // what it came with, so that is insisted upon. It may run again after NO_MEMORY or LIMIT.
+  Result<void> declare(const std::vector<config::ClientConfig>& clients, const Command& and_then);
 
  private:
   class Drafting;

@@ -88,6 +88,7 @@ Result<void> Server::Impl::start_dispatcher() {
   }
   if (!duties.events && !duties.requests) return {};
   duties.on_exception = [this](const char* callback) {
+    ++callback_exceptions_;
     const int64_t now = wall_clock_ms();
     try {
       telemetry::Event event(telemetry::EventType::log, now);
@@ -226,7 +227,11 @@ Result<void> Server::disconnect(uint64_t session_id, Reason reason) {
   return impl_->command([this, session_id, reason] { return impl_->shard_->disconnect(session_id, reason); });
 }
 Result<telemetry::StatsSnapshot> Server::stats() {
-  return impl_->command([this]() -> Result<telemetry::StatsSnapshot> { return impl_->shard_->stats(); });
+  return impl_->command([this]() -> Result<telemetry::StatsSnapshot> {
+    telemetry::StatsSnapshot out = impl_->shard_->stats();
+    out.callback_exceptions = impl_->callback_exceptions_;
+    return out;
+  });
 }
 Result<telemetry::ClientStats> Server::client_stats(const std::string& id) {
   return impl_->command([this, id] { return impl_->shard_->client_stats(id); });
@@ -235,9 +240,8 @@ Result<void> Server::reconfigure(config::ServerConfig next,
                                  const std::vector<std::pair<std::string, std::string>>& told) {
   auto plan = make_plan(std::move(next));
   if (!plan) return plan.error();
-  if (auto ok = impl_->registry_.declare(plan->config.clients); !ok) return ok;
-  return impl_->command([this, &plan, &told]() -> Result<void> {
-    impl_->shard_->reconfigure(std::move(*plan), told);
+  return impl_->registry_.declare(plan->config.clients, [&plan, &told](Shard& shard) -> Result<void> {
+    shard.reconfigure(*plan, told);
     return {};
   });
 }

@@ -1,6 +1,7 @@
 // What a server holds and how a command reaches its shard; for the sources of server::Server alone.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 
@@ -79,6 +80,7 @@ class Server::Impl {
   telemetry::EventHub hub_;
   Callbacks callbacks_;
   size_t callback_queue_ = 0;
+  std::atomic<uint64_t> callback_exceptions_{0};
   std::shared_ptr<RequestQueue> requests_;  // null: the host is not asked. Constant after create()
   std::unique_ptr<Dispatcher> dispatcher_;
   std::unique_ptr<Shard> shard_;

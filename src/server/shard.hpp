@@ -57,7 +57,7 @@ class Shard final : public session::Host {
   void set_tls_contexts(TlsContexts fresh);
   // Takes a plan that differs from the present one only in keys that can be changed while it runs, and acts on
   // live sessions. `told`: path and result of each changed key, for the event.
-  void reconfigure(Plan next, const std::vector<std::pair<std::string, std::string>>& told);
+  void reconfigure(Plan& next, const std::vector<std::pair<std::string, std::string>>& told);
 
   // Set by open(), constant afterwards.
   const std::vector<BoundEndpoint>& endpoints() const { return endpoints_; }

@@ -6,7 +6,7 @@
 
 namespace smartvpn::server {
 
-void Shard::reconfigure(Plan next, const std::vector<std::pair<std::string, std::string>>& told) {
+void Shard::reconfigure(Plan& next, const std::vector<std::pair<std::string, std::string>>& told) {
   // What needs memory first: a server that has none stays what it was.
   auto keys = static_keys(next.config.keys);
   auto routing = router_options(next.config.network);
@@ -30,10 +30,9 @@ void Shard::reconfigure(Plan next, const std::vector<std::pair<std::string, std:
   sessions_.for_each([&](LiveSession& session) {
     std::optional<inet::IpAddress> real;
     if (session.peer.real_addr) real = session.peer.real_addr->ip;
-    if (plan_.connection_policy.judge(real) != Reason::none)
-      blocked.push_back(session.id);
-    else
-      session.link->update(update);
+    if (plan_.connection_policy.judge(real) != Reason::none) return blocked.push_back(session.id);
+    session.link->update(update);
+    data_path_.judge_waiting(session);
   });
   for (uint64_t id : blocked) end_session(id, Reason::ip_block_list);
   reporter_.reconfigured(told);

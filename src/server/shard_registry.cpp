@@ -112,10 +112,12 @@ void Shard::enforce(const std::string& client_id) {
   }
   std::sort(stay.begin(), stay.end(), [](const LiveSession* a, const LiveSession* b) { return a->since > b->since; });
   for (size_t i = 0; i < stay.size(); ++i) {
-    if (i < found.client->max_sessions)
+    if (i < found.client->max_sessions) {
       apply_settings(*stay[i], *found.client);
-    else
+      data_path_.judge_waiting(*stay[i]);
+    } else {
       end_session(stay[i]->id, Reason::replaced);
+    }
   }
 }
 

@@ -3,6 +3,7 @@
 // blocks, and a packet is moved, never copied, across this line.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <string>
 
@@ -39,6 +40,8 @@ class Link {
   virtual void set_gate(SendGate* gate) noexcept = 0;
   // Memory is scarce: gives up what waits above this session's part.
   virtual void trim() noexcept = 0;
+  // The rules have changed: drops what waits, unless `keep`, which must not throw, says yes to it.
+  virtual void sift(const std::function<bool(const Packet&)>& keep) noexcept = 0;
   virtual bool takes_super_packets() const = 0;
   virtual uint16_t mtu() const = 0;
   // Tells the peer (as far as the protocol says anything) and closes once that is out.

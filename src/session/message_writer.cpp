@@ -53,6 +53,10 @@ Packet MessageWriter::take(SendQueue& queue, Time now, uint64_t* dropped) noexce
   return staged_ ? std::exchange(staged_, Packet{}) : queue.pop(now, dropped);
 }
 
+void MessageWriter::sift(const SendQueue::Keep& keep) noexcept {
+  if (staged_ && !keep(staged_)) staged_ = Packet{};
+}
+
 uint64_t MessageWriter::clear() noexcept {
   uint64_t segments = staged_ ? staged_.segments : 0;
   staged_ = Packet{};

@@ -29,6 +29,8 @@ class MessageWriter {
   bool has_staged() const noexcept { return static_cast<bool>(staged_); }
   // Forgets the staged packet; gives its segments.
   uint64_t clear() noexcept;
+  // Forgets it if `keep` says no.
+  void sift(const SendQueue::Keep& keep) noexcept;
 
  private:
   Packet take(SendQueue& queue, Time now, uint64_t* dropped) noexcept;

@@ -108,6 +108,26 @@ uint64_t SendQueue::clear() noexcept {
   return segments;
 }
 
+void SendQueue::sift(const Keep& keep) noexcept {
+  if (packets_ == 0) return;
+  for (Flow& flow : tables_->flows) sift_flow(flow, keep);
+}
+
+void SendQueue::sift_flow(Flow& flow, const Keep& keep) noexcept {
+  std::vector<Node>& nodes = tables_->nodes;
+  for (uint16_t at = flow.head, before = kNil; at != kNil;) {
+    const uint16_t next = nodes[at].next;
+    if (keep(nodes[at].packet)) {
+      before = at;
+    } else {
+      (before == kNil ? flow.head : nodes[before].next) = next;
+      if (flow.tail == at) flow.tail = before;
+      take_out(flow, at);
+    }
+    at = next;
+  }
+}
+
 void SendQueue::release_if_empty() noexcept {
   if (packets_ == 0) tables_.reset();
 }
@@ -143,11 +163,17 @@ Packet SendQueue::take_head(Flow& flow, Time* queued) noexcept {
   Tables& t = *tables_;
   const uint16_t index = flow.head;
   Node& node = t.nodes[index];
-  Packet packet = std::move(node.packet);
   *queued = node.queued;
   flow.head = node.next;
   if (flow.head == kNil) flow.tail = kNil;
-  node.next = t.free;
+  return take_out(flow, index);
+}
+
+// Of a node that is linked nowhere any more.
+Packet SendQueue::take_out(Flow& flow, uint16_t index) noexcept {
+  Tables& t = *tables_;
+  Packet packet = std::move(t.nodes[index].packet);
+  t.nodes[index].next = t.free;
   t.free = index;
   const size_t cost = charge(packet);
   flow.bytes -= static_cast<uint32_t>(cost);

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -41,6 +42,9 @@ class SendQueue {
   Drop drop_name() const noexcept { return held_ ? Drop::rate_limit : Drop::queue_full; }
   // Gives the number of segments that were waiting.
   uint64_t clear() noexcept;
+  // Drops what `keep`, which must not throw, says no to: the rules have changed.
+  using Keep = std::function<bool(const Packet&)>;
+  void sift(const Keep& keep) noexcept;
   // Returns the tables' memory when nothing waits: an idle session keeps none.
   void release_if_empty() noexcept;
 
@@ -90,7 +94,9 @@ class SendQueue {
 
   bool ensure_node() noexcept;
   uint64_t drop_from_longest() noexcept;
+  void sift_flow(Flow& flow, const Keep& keep) noexcept;
   Packet take_head(Flow& flow, Time* queued) noexcept;
+  Packet take_out(Flow& flow, uint16_t index) noexcept;
   Packet take_judged(Flow& flow, Time now, bool* may_drop) noexcept;
   Packet take_codel(Flow& flow, Time now, uint64_t* dropped) noexcept;
   void append_flow(FlowList& list, uint8_t index, List name) noexcept;

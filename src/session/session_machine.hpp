@@ -47,6 +47,11 @@ class SessionMachine {
   bool wants_write(Time now) const noexcept;
   // Memory has become scarce: gives up what waits above this session's part of it.
   void trim_queue() noexcept;
+  // The rules have changed: what waits is dropped unless `keep` says yes to it. What is sealed has gone.
+  void sift_queue(const SendQueue::Keep& keep) noexcept {
+    queue_.sift(keep);
+    writer_.sift(keep);
+  }
 
   // kNever when only the peer can make something happen.
   Time next_deadline() const noexcept;

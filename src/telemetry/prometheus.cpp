@@ -142,6 +142,8 @@ std::string StatsSnapshot::prometheus() const {
                 std::to_string(memory_limit_bytes));
   writer.single("events_lost_total", "counter", "Events dropped because a subscription was full",
                 std::to_string(events_lost));
+  writer.single("callback_exceptions_total", "counter", "Exceptions that left a callback of the host's",
+                std::to_string(callback_exceptions));
 #define X(name, type, metric, help) \
   writer.begin(metric, type, help); \
   for (const auto& listener : listeners) writer.series(listener_labels(listener), listener.stats.name);

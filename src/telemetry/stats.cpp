@@ -112,6 +112,7 @@ std::string StatsSnapshot::json() const {
   object.number("memory_bytes", memory_bytes);
   object.number("memory_limit_bytes", memory_limit_bytes);
   object.number("events_lost", events_lost);
+  object.number("callback_exceptions", callback_exceptions);
   write_health(object, out, sessions_by_health);
   object.key("total");
   JsonObject scope(out);

@@ -18,8 +18,9 @@ struct WireFrame {
 
 class WireClient final : private session::InitiatorHandler {
  public:
-  // `key` is the client's secret; nothing: a key that nobody knows.
-  WireClient(RawSocket socket, const PublicKey& server_key, std::optional<SecretKey> key = {})
+  // `key` is the client's secret; nothing: a key that nobody knows. `wanted`: addresses it asks for.
+  WireClient(RawSocket socket, const PublicKey& server_key, std::optional<SecretKey> key = {},
+             std::vector<inet::IpAddress> wanted = {})
       : socket(std::move(socket)) {
     auto own = std::make_shared<crypto::KeyPair>(crypto::generate_key_pair(system_rng()));
     if (key) {
@@ -29,6 +30,7 @@ class WireClient final : private session::InitiatorHandler {
     session::InitiatorConfig config;
     config.static_key = std::move(own);
     config.server_key = server_key;
+    config.wanted_addresses = std::move(wanted);
     session::InitiatorHandler& self = *this;
     initiator_.emplace(config, self, aead_, pool_, system_rng());
   }
@@ -65,7 +67,11 @@ class WireClient final : private session::InitiatorHandler {
     return true;
   }
   // An inner packet for the next data message, which say_next() sends.
-  bool give(ByteView packet) { return initiator_->send(pool_.copy_of(packet), monotonic_now()) == Drop::none; }
+  bool give(ByteView packet, uint16_t segment_size = 0) {
+    Packet own = pool_.copy_of(packet);
+    own.segment_size = segment_size;
+    return initiator_->send(std::move(own), monotonic_now()) == Drop::none;
+  }
   // All of the handshake up to the first data message.
   bool connect(ByteView before = {}) {
     return upgrade(before) && hear_hello() && say_next() && hear() && initiator_->established() && say_next();
@@ -98,9 +104,12 @@ class WireClient final : private session::InitiatorHandler {
   session::Initiator& initiator() { return *initiator_; }
   RawSocket socket;
   std::optional<session::CloseInfo> closed;  // what ended the protocol, once it has
+  std::vector<Bytes> packets;                // that came for it
 
  private:
-  void on_packets(std::span<const PacketView>) override {}
+  void on_packets(std::span<const PacketView> batch) override {
+    for (const auto& packet : batch) packets.emplace_back(packet.bytes.begin(), packet.bytes.end());
+  }
   void on_drop(Drop, uint64_t) override {}
   void on_rtt(Duration) override {}
   void on_liveness(session::Liveness) override {}

@@ -11,7 +11,8 @@
 namespace smartvpn::cli {
 namespace {
 
-constexpr size_t kMaxAnswers = 64u << 20;  // bytes that wait for their readers, over all connections
+// Bytes that wait for their readers, over all connections. Changes may go over it by their own short answers.
+constexpr size_t kMaxAnswers = 64u << 20;
 constexpr PeerLimits kLimits{.peers = 32,
                              .input_bytes = kMaxControlLine,
                              .request = std::chrono::seconds(10),
@@ -70,8 +71,14 @@ SecretText ControlServer::answer(std::string_view line) const {
   std::string wrong = read_control_request(line, request);
   if (!wrong.empty()) return SecretText(control_error(request.id, "INVALID", "", wrong));
   try {
-    SecretText result = run_control_method(context_, request.method, Params(std::move(request.params)));
-    if (output_size() + result.text().size() > kMaxAnswers)
+    const ControlMethod& method = find_control_method(request.method);
+    const Params params(std::move(request.params));
+    params.check_keys(method.params);
+    // A change that nobody could be told of is not made: what it gives, such as keys, is given once.
+    if (method.changes && output_size() > kMaxAnswers)
+      return SecretText(control_error(request.id, "LIMIT", "", "too many answers wait for their readers"));
+    SecretText result = method.run(context_, params);
+    if (!method.changes && output_size() + result.text().size() > kMaxAnswers)
       return SecretText(control_error(request.id, "LIMIT", "", "the answer is too long"));
     return SecretText(control_result(request.id, result.text()));
   } catch (const Failure& failure) {
@@ -83,14 +90,10 @@ SecretText ControlServer::answer(std::string_view line) const {
   }
 }
 
-SecretText run_control_method(const ControlContext& context, std::string_view method, const Params& params) {
-  for (auto methods : {client_methods(), server_methods()}) {
-    for (const ControlMethod& known : methods) {
-      if (known.name != method) continue;
-      params.check_keys(known.params);
-      return known.run(context, params);
-    }
-  }
+const ControlMethod& find_control_method(std::string_view name) {
+  for (auto methods : {client_methods(), server_methods()})
+    for (const ControlMethod& known : methods)
+      if (known.name == name) return known;
   throw Failure{kExitRuntime, "", "there is no such method", SMARTVPN_NOT_FOUND};
 }
 

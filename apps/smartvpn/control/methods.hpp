@@ -22,12 +22,13 @@ struct ControlMethod {
   std::string_view name;
   std::string_view params;  // their keys with blanks between; "*": the library knows them
   SecretText (*run)(const ControlContext&, const Params&);  // the result as JSON; throws Failure
+  bool changes = false;  // something: its answer, a short one, is given whatever waits already
 };
 
 std::span<const ControlMethod> client_methods();
 std::span<const ControlMethod> server_methods();
 
-// The result of the method. Throws Failure: NOT_FOUND for a method that does not exist.
-SecretText run_control_method(const ControlContext& context, std::string_view method, const Params& params);
+// Throws Failure: NOT_FOUND for a method that does not exist.
+const ControlMethod& find_control_method(std::string_view name);
 
 }  // namespace smartvpn::cli

@@ -95,9 +95,9 @@ SecretText sessions_disconnect(const ControlContext& context, const Params& para
 }
 
 constexpr ControlMethod kMethods[] = {
-    {"server.info", "", server_info},     {"server.reload", "dry_run", server_reload},
+    {"server.info", "", server_info},     {"server.reload", "dry_run", server_reload, true},
     {"stats.get", "format", stats_get},   {"sessions.list", "", sessions_list},
-    {"sessions.get", "id", sessions_get}, {"sessions.disconnect", "id client_id", sessions_disconnect},
+    {"sessions.get", "id", sessions_get}, {"sessions.disconnect", "id client_id", sessions_disconnect, true},
 };
 
 }  // namespace

@@ -33,6 +33,9 @@ class ServerConnection final : public session::Link,
   void trim() noexcept override {
     if (responder_) responder_->trim_queue();
   }
+  void sift(const std::function<bool(const Packet&)>& keep) noexcept override {
+    if (responder_) responder_->sift_queue(keep);
+  }
   bool takes_super_packets() const override { return responder_ && responder_->peer_takes_super_packets(); }
   uint16_t mtu() const override { return responder_ ? responder_->mtu() : 0; }
   void close(Reason reason) noexcept override;

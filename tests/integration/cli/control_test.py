@@ -152,6 +152,40 @@ def test_a_reader_that_takes_nothing_holds_nobody_up(bench):
         stream.close()
 
 
+def test_a_change_whose_answer_could_not_be_given_is_not_made(bench):
+    # One list is some 3 MB, so that what 31 connections do not read is more than the 64 MiB that may wait.
+    entries = [f"2001:db8:{i >> 16:x}:{i & 65535:x}::/64" for i in range(25000)]
+    control = Controlled(bench)
+    for i in range(5):
+        client = {"id": f"large-{i}", "security": {"ip_allow_list": entries}}
+        assert "result" in control.call("clients.add", client=client)
+    sleepers = [control.socket() for _ in range(31)]
+
+    def unread(method, **params):
+        """Asks on a connection of its own and reads no more than the beginning: whether there is a result."""
+        stream = sleepers.pop(0)
+        sleepers.append(stream)
+        stream.sendall(json.dumps({"id": 1, "method": method, "params": params}).encode() + b"\n")
+        return stream.recv(16).startswith(b'{"id":1,"result"')
+
+    lists = 0
+    while unread("clients.list", limit=1000):
+        lists += 1
+        assert lists < 25, lists
+    assert lists > 10, lists
+    updates = 0
+    while unread("clients.update", id="large-0", changes={"description": f"update {updates}"}):
+        updates += 1
+        assert updates + lists < 30, updates
+    for stream in sleepers:
+        stream.close()
+    deadline = time.monotonic() + WAIT_S
+    while "result" not in (answer := control.call("clients.get", id="large-0")):
+        assert time.monotonic() < deadline, answer
+    same(answer["result"].get("description"), f"update {updates - 1}" if updates else None)
+    assert updates > 0
+
+
 def test_peers_that_vanish_leave_nothing_behind(bench):
     control = Controlled(bench)
     before = len(os.listdir(f"/proc/{control.server.process.pid}/fd"))

@@ -39,5 +39,21 @@ TEST(SlotMap, IdsAreNeverZeroAndStayBelowTwoToThe53) {
   }
 }
 
+TEST(SlotMap, IdsOfDifferentlySeededMapsAreDifferent) {
+  SlotMap<int> one(7), other(8);
+  const auto id = one.insert(std::make_unique<int>(1));
+  other.insert(std::make_unique<int>(2));
+  EXPECT_EQ(other.find(id), nullptr);
+  EXPECT_TRUE(one.find(id));
+  for (uint32_t seed : {0u, (1u << 28) - 2, (1u << 28) - 1, UINT32_MAX}) {
+    SlotMap<int> map(seed);
+    const auto expected = map.next_id();
+    EXPECT_EQ(map.insert(std::make_unique<int>(3)), expected);
+    EXPECT_LT(expected, uint64_t{1} << 53);
+    EXPECT_NE(expected, 0u);
+    EXPECT_TRUE(map.find(expected));
+  }
+}
+
 }  // namespace
 }  // namespace smartvpn

@@ -77,6 +77,7 @@ TEST_F(AuthorizeCallback, OneThatThrowsDeniesAfterTheTimeoutAndGoesOn) {
       R"(,"authorize_timeout_ms":300)");
   EXPECT_FALSE(start(client("alice"))->wait_connected(kWaitMs));
   EXPECT_TRUE(hears(EventType::log, "message", "an exception left the authorize callback"));
+  EXPECT_EQ(server->stats()->callback_exceptions, 1u);
   EXPECT_TRUE(hears(EventType::connection_rejected, "reason", "authorize_timeout"));
   EXPECT_TRUE(start(client("bob"))->wait_connected(kWaitMs));
 }

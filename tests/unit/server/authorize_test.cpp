@@ -1,6 +1,8 @@
 // The host has the last word: a whole server whose clients wait for it, held against hosts that answer well,
 // badly, twice, late and never.
+#include <atomic>
 #include <future>
+#include <thread>
 
 #include "support/wire_client.hpp"
 
@@ -119,6 +121,56 @@ TEST(Authorize, TheFirstAnswerWinsAndTheOthersFindNothing) {
   EXPECT_EQ(answer(server, token, deny()), Status::NOT_FOUND);
   EXPECT_EQ(answer(server, token, allow()), Status::NOT_FOUND);
   EXPECT_TRUE(tunnel->wait_connected(kWaitMs));
+}
+
+// Threads of the host's that all know better.
+TEST(Authorize, OfManyAnswersAtOnceExactlyOneCounts) {
+  RunningServer server{asking()};
+  const std::string json = client_config(server.create_client("alice"), "testing", kOnce);
+  for (int round = 0; round < 8; ++round) {
+    auto tunnel = start(json);
+    const uint64_t token = next(server)->token;
+    std::atomic<int> allows{0}, denies{0};
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 6; ++i)
+      threads.emplace_back([&, i] {
+        const Status said = answer(server, token, i % 2 ? allow() : deny());
+        if (said == Status::OK)
+          ++(i % 2 ? allows : denies);
+        else
+          EXPECT_EQ(said, Status::NOT_FOUND);
+      });
+    for (auto& thread : threads) thread.join();
+    EXPECT_EQ(allows + denies, 1);
+    EXPECT_EQ(tunnel->wait_connected(kWaitMs).ok(), allows == 1);
+    tunnel.reset();
+    ASSERT_TRUE(becomes_idle(server));
+  }
+}
+
+// Answers of other threads while the server goes and when it is gone; and to a number of an earlier server's.
+TEST(Authorize, AnswersBesideAndAfterAStopFindNothing) {
+  auto server = std::make_unique<RunningServer>(asking());
+  auto client = waiting_client(*server, key_of(server->create_client("alice")));
+  const uint64_t token = next(*server)->token;
+  std::atomic<bool> over{false};
+  std::atomic<int> answered{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 3; ++i)
+    threads.emplace_back([&] {
+      while (!over) answered += answer(*server, token + 1, allow()) != Status::NOT_FOUND;
+    });
+  EXPECT_TRUE(server->server->stop(0, kWaitMs));
+  EXPECT_EQ(answer(*server, token, allow()), Status::NOT_FOUND);
+  over = true;
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(answered, 0);
+  RunningServer next_server{asking()};
+  auto waits = waiting_client(next_server, key_of(next_server.create_client("alice")));
+  const uint64_t fresh = next(next_server)->token;
+  EXPECT_NE(fresh, token);
+  EXPECT_EQ(answer(next_server, token, allow()), Status::NOT_FOUND);
+  EXPECT_EQ(answer(next_server, fresh, allow()), Status::OK);
 }
 
 TEST(Authorize, AHostThatNeverAnswersDenies) {
@@ -254,6 +306,22 @@ TEST(Authorize, SessionsEndWhenTheAllowWasForSoLong) {
   EXPECT_STREQ(down->text("reason"), "authorize_expired");
   EXPECT_GE(*down->u64("duration_ms"), 900u);
   EXPECT_EQ(next(server)->client_id, "alice");  // it comes back, and is asked about again
+}
+
+TEST(Authorize, ARateThatWasGrantedHoldsThoughTheClientHasNone) {
+  RunningServer server{asking("", "host")};
+  auto client = waiting_client(server, key_of(server.create_client("alice")));
+  Authorizer::Answer answered = allow();
+  answered.rate_limit = registry::RateLimit{1000, 2000, 0, 0};
+  EXPECT_EQ(answer(server, next(server)->token, answered), Status::OK);
+  ASSERT_TRUE(client->hear() && client->say_next());
+  const auto own = client->initiator().parameters().addresses.at(0);
+  for (int i = 0; i < 30; ++i) {
+    client->give(echo_request(own, *inet::IpAddress::parse("192.0.2.9"), 1000));
+    ASSERT_TRUE(client->say_next());
+  }
+  ASSERT_TRUE(eventually([&] { return stats_of(server).total.traffic.outer_messages_in >= 32; }));
+  EXPECT_LT(stats_of(server).total.traffic.inner_packets_in, 20u);
 }
 
 TEST(Authorize, ARekeyDoesNotAskAgain) {

@@ -133,5 +133,27 @@ TEST_F(RegistryHubTest, WithoutAStoreThereIsNoRegistry) {
   EXPECT_EQ(hub_.apply_one(creation("alice")).error().status, Status::BAD_STATE);
 }
 
+// What a reconfiguration creates and what it changes stay together.
+TEST_F(RegistryHubTest, WhatComesWithDeclaredClientsIsInsistedUpon) {
+  std::vector<config::ClientConfig> declared(1);
+  declared[0].id = "carol";
+  declared[0].noise_public_key = crypto::generate_key_pair(system_rng()).pub;
+  int ran = 0;
+  auto done = hub_.declare(declared, [&](Shard&) -> Result<void> {
+    EXPECT_TRUE(shard_->clients().find("carol").client);
+    if (++ran == 1) refusals_ = 2;  // of the shard's queue, when it comes again
+    return ran == 1 ? Result<void>(make_error(Status::NO_MEMORY, "")) : Result<void>();
+  });
+  EXPECT_TRUE(done) << done.error().text;
+  EXPECT_EQ(ran, 2);
+  EXPECT_EQ(refusals_, 0);
+  store_->full = true;
+  declared[0].id = "dave";
+  EXPECT_FALSE(hub_.declare(declared, [&](Shard&) -> Result<void> {
+    ADD_FAILURE() << "dave could not be created";
+    return {};
+  }));
+}
+
 }  // namespace
 }  // namespace smartvpn::server

@@ -40,6 +40,29 @@ TEST(UpgradeRefusal, AnswersWithTheRightStatusAndEndsTheStream) {
   EXPECT_EQ(rejections(server, Reason::upgrade_malformed), malformed);
 }
 
+TEST(UpgradeRefusal, APeerThatStaysAfterItsRefusalIsCutSoon) {
+  RunningServer server{ServerSetup()};
+  RawSocket socket(server.port());
+  EXPECT_EQ(ask(socket, request("GET /elsewhere HTTP/1.1")), "HTTP/1.1 404 Not Found");
+  socket.read_to_end();
+  // The server's half is shut; ours is answered with a reset once the server has let go altogether.
+  EXPECT_TRUE(eventually([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    return !socket.send("x");
+  }));
+}
+
+// What a browser's page could open a connection with is worth nothing without a key.
+TEST(UpgradeRefusal, AnOriginIsNeitherNeededNorAReason) {
+  RunningServer server{ServerSetup()};
+  for (const char* origin : {"", "Origin: https://evil.example\r\n", "Origin: null\r\nOrigin: null\r\n"}) {
+    std::string text(kUpgradeRequest);
+    text.insert(text.find("Host"), origin);
+    RawSocket socket(server.port());
+    EXPECT_EQ(ask(socket, text), "HTTP/1.1 101 Switching Protocols") << origin;
+  }
+}
+
 TEST(UpgradeRefusal, NothingBehindARefusedRequestIsLookedAt) {
   RunningServer server{ServerSetup()};
   RawSocket socket(server.port());

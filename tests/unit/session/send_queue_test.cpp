@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+
 namespace smartvpn::session {
 namespace {
 
@@ -226,6 +228,35 @@ TEST_F(SendQueueTest, TakesNoMoreMemoryThanTheRoomItIsGiven) {
   EXPECT_EQ(queue.trim(0), 1u);
   EXPECT_TRUE(queue.empty());
   EXPECT_EQ(queue.memory(), 0u);
+}
+
+TEST_F(SendQueueTest, SiftingLeavesWhatMayStayInItsOrder) {
+  for (uint8_t keep_from : {0, 1, 2}) {  // of three marks, which sit at the heads, in the middle and at the tails
+    auto [a, b] = two_flows();
+    const size_t before = pool.bytes_in_use();
+    for (uint8_t i = 0; i < 9; ++i) {
+      queue.push(packet(a, 100, i), kStart);
+      queue.push(packet(b, 100, i), kStart);
+    }
+    queue.sift([&](const Packet& p) { return p.bytes()[24] / 3 == keep_from; });
+    EXPECT_EQ(queue.packets(), 6u);
+    queue.push(packet(a, 100, 77), kStart);  // the tail is where it should be
+    std::map<uint16_t, std::vector<int>> came;
+    while (Packet p = queue.pop(kStart, &dropped)) came[port(p)].push_back(p.bytes()[24]);
+    std::vector<int> kept = {keep_from * 3, keep_from * 3 + 1, keep_from * 3 + 2};
+    EXPECT_EQ(came[b], kept);
+    kept.push_back(77);
+    EXPECT_EQ(came[a], kept);
+    EXPECT_EQ(queue.bytes(), 0u);
+    EXPECT_EQ(queue.memory(), 0u);
+    EXPECT_EQ(pool.bytes_in_use(), before);
+  }
+  queue.push(packet(1), kStart);
+  queue.sift([](const Packet&) { return false; });
+  EXPECT_TRUE(queue.empty());
+  EXPECT_FALSE(queue.pop(kStart, &dropped));
+  queue.push(packet(1, 100, 5), kStart);
+  EXPECT_EQ(queue.pop(kStart, &dropped).bytes()[24], 5);
 }
 
 }  // namespace

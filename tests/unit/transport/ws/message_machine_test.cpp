@@ -186,6 +186,17 @@ TEST_P(MachineRules, TheLimitCountsAllFragments) {
   expect_failed(1009);
 }
 
+// Ten thousand idle sessions keep no buffer each for the pongs they once sent.
+TEST_P(MachineRules, WhatWasTakenOutIsGivenBackWhole) {
+  for (int i = 0; i < 20; ++i) feed(frame(Opcode::ping, std::string(100, 'x')));
+  const size_t waiting = machine_.pending().size();
+  ASSERT_GT(waiting, 2000u);
+  machine_.consume(waiting - 1);
+  EXPECT_EQ(machine_.pending().size(), 1u);
+  machine_.consume(1);
+  EXPECT_EQ(machine_.pending().data(), nullptr);
+}
+
 TEST_P(MachineRules, AnAbsurdLengthIsRefusedNotReserved) {
   feed_hex(role() == Role::server ? "82ff7fffffffffffffff01020304" : "827f7fffffffffffffff");
   expect_failed(1009);
