@@ -21,6 +21,16 @@ void check_error(const Error& error) {
   require(expected && !error.text.empty());
 }
 
+// What was taken is taken again from the text that the document gives, and means the same.
+void check_same(Kind kind, std::string_view text) {
+  auto document = Document::parse(text, kind);
+  require(document && document->validate());
+  const std::string written = document->to_json(true);
+  auto again = Document::parse(written, kind);
+  require(again && again->validate() && again->to_json(true) == written);
+  require(document->changes_to(*again).empty() && again->changes_to(*document).empty());
+}
+
 void check_server(std::string_view text) {
   auto config = parse_server_config(text);
   if (!config) return check_error(config.error());
@@ -50,16 +60,6 @@ void check_tunnel(std::string_view text) {
   require(again && again->text() == config->server.text());
   require(!config->tls.verify || !config->tls.ca.empty() || !config->server.tls);
   check_same(Kind::tunnel, text);
-}
-
-// What was taken is taken again from the text that the document gives, and means the same.
-void check_same(Kind kind, std::string_view text) {
-  auto document = Document::parse(text, kind);
-  require(document && document->validate());
-  const std::string written = document->to_json(true);
-  auto again = Document::parse(written, kind);
-  require(again && again->validate() && again->to_json(true) == written);
-  require(document->changes_to(*again).empty() && again->changes_to(*document).empty());
 }
 
 // Taking over every difference leaves none, whatever the two are.

@@ -8,8 +8,7 @@ namespace smartvpn::fuzz {
 inline void keep_credentials(World& w, smartvpn_credentials* credentials) {
   if (!credentials) return;
   require(*smartvpn_credentials_client(credentials) == '{' && *smartvpn_credentials_config(credentials) == '{');
-  if (w.has_room(kCredentials)) return w.add(kCredentials, credentials);
-  require(smartvpn_credentials_free(credentials) == SMARTVPN_OK);
+  keep(w, kCredentials, credentials);
 }
 
 inline void client_create(World& w, Record& in) {
@@ -90,17 +89,18 @@ inline void transaction_begin(World& w, Record& in) {
   if (!w.has_room(kTransaction)) return;
   smartvpn_transaction* transaction = nullptr;
   w.run(in, server.good(), [&](auto** err) { return smartvpn_transaction_begin(server.handle, &transaction, err); });
-  if (transaction) w.add(kTransaction, transaction);
+  if (transaction) w.add(kTransaction, transaction).server = server.handle;
 }
 
 inline void transaction_use(World& w, Record& in) {
   auto t = w.choose<smartvpn_transaction>(kTransaction, in);
   const size_t what = in.below(8);
+  const bool good = t.good() && (what < 6 || t.entry->committed || w.lives(kServer, t.entry->server));
   const std::string json = what < 3 ? text_of(in, kClientJson) : text_of(in, kPatchJson);
   Name id(in, in.below(2) ? "a" : text_of(in, kIds));
   smartvpn_credentials* credentials = nullptr;
   uint64_t revision = 0;
-  w.run(in, t.good(), [&](auto** err) -> smartvpn_status {
+  const auto status = w.run(in, good, [&](auto** err) -> smartvpn_status {
     switch (what) {
       case 0:
       case 1:
@@ -120,6 +120,7 @@ inline void transaction_use(World& w, Record& in) {
         return smartvpn_transaction_commit(t.handle, in.rarely() ? in.u8() : 0, in.below(2) ? &revision : nullptr, err);
     }
   });
+  if (what >= 6 && status == SMARTVPN_OK) t.entry->committed = true;
   keep_credentials(w, credentials);
 }
 
@@ -260,13 +261,13 @@ inline void tunnel_use(World& w, Record& in) {
       break;
     case 2:
       w.run(in, tunnel.good(), [&](auto** err) { return smartvpn_tunnel_stats(tunnel.handle, &stats, err); });
-      if (stats) w.has_room(kStats) ? w.add(kStats, stats) : require(smartvpn_stats_free(stats) == SMARTVPN_OK);
+      keep(w, kStats, stats);
       break;
     case 3:
       w.run(in, tunnel.good(), [&](auto** err) {
         return smartvpn_tunnel_events_open(tunnel.handle, SMARTVPN_EVENTS_ALL, in.u8(), &events, err);
       });
-      keep_events(w, events);
+      keep(w, kEvents, events);
       break;
     case 4:
       w.aside([handle = tunnel.handle] { smartvpn_tunnel_wait_connected(handle, 50, nullptr); });

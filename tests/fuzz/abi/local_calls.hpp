@@ -47,7 +47,7 @@ inline void config_new(World& w, Record& in) {
       w.run(in, true, [&](auto** err) { return smartvpn_config_new(kind, out ? &config : nullptr, err); });
   require((status == SMARTVPN_OK) == (out && (kind == 0 || kind == 1)) &&
           (status == SMARTVPN_OK) == (config != nullptr));
-  if (config) w.add(kConfig, config, kind == SMARTVPN_CONFIG_TUNNEL);
+  if (config) w.add(kConfig, config).tunnel = kind == SMARTVPN_CONFIG_TUNNEL;
 }
 
 inline void config_from_json(World& w, Record& in) {
@@ -62,7 +62,7 @@ inline void config_from_json(World& w, Record& in) {
     });
   });
   require((status == SMARTVPN_OK) == (config != nullptr));
-  if (config) w.add(kConfig, config, kind == SMARTVPN_CONFIG_TUNNEL);
+  if (config) w.add(kConfig, config).tunnel = kind == SMARTVPN_CONFIG_TUNNEL;
 }
 
 inline std::string config_text(World& w, Record& in, Choice<smartvpn_config> config, bool secrets) {

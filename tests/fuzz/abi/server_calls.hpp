@@ -31,6 +31,15 @@ inline bool make_safe(Record& in, Choice<smartvpn_config> config) {
   return set("/listen", in.of(kListen)) && set("/registry", in.of(kRegistries));
 }
 
+// Keeps what a call has given, or frees it where there are enough.
+inline void keep(World& w, Kind kind, void* value) {
+  if (!value) return;
+  if (w.has_room(kind))
+    w.add(kind, value);
+  else
+    require(World::free_one(kind, value) == SMARTVPN_OK);
+}
+
 inline smartvpn_server* make_server(World& w, Record& in, Choice<smartvpn_config> config) {
   if (!w.has_room(kServer) || (config.good() && !make_safe(in, config))) return nullptr;
   smartvpn_server* server = nullptr;
@@ -87,7 +96,7 @@ inline void server_read(World& w, Record& in) {
   });
   smartvpn_stats* stats = nullptr;
   w.run(in, server.good(), [&](auto** err) { return smartvpn_server_stats(server.handle, &stats, err); });
-  if (stats) w.has_room(kStats) ? w.add(kStats, stats) : require(smartvpn_stats_free(stats) == SMARTVPN_OK);
+  keep(w, kStats, stats);
 }
 
 inline void reconfigure(World& w, Record& in) {
@@ -101,7 +110,7 @@ inline void reconfigure(World& w, Record& in) {
   w.run(in, good, [&](auto** err) {
     return smartvpn_server_reconfigure(server.handle, config.handle, flags, wanted ? &changes : nullptr, err);
   });
-  if (changes) w.has_room(kChanges) ? w.add(kChanges, changes) : require(smartvpn_changes_free(changes) == SMARTVPN_OK);
+  keep(w, kChanges, changes);
   w.run(in, server.good(), [&](auto** err) { return smartvpn_server_reload_certificates(server.handle, err); });
 }
 
@@ -174,10 +183,6 @@ inline void set_callbacks(World& w, Record& in) {
   }
 }
 
-inline void keep_events(World& w, smartvpn_events* events) {
-  if (events) w.has_room(kEvents) ? w.add(kEvents, events) : require(smartvpn_events_free(events) == SMARTVPN_OK);
-}
-
 inline void events_open(World& w, Record& in) {
   auto server = w.choose<smartvpn_server>(kServer, in);
   const uint64_t mask = in.below(2) ? SMARTVPN_EVENTS_ALL : in.u16();
@@ -185,11 +190,7 @@ inline void events_open(World& w, Record& in) {
   w.run(in, server.good(), [&](auto** err) {
     return smartvpn_events_open(server.handle, mask, in.rarely() ? 0 : in.u8(), in.rarely() ? nullptr : &events, err);
   });
-  keep_events(w, events);
-}
-
-inline void keep_event(World& w, smartvpn_event* event) {
-  if (event) w.has_room(kEvent) ? w.add(kEvent, event) : require(smartvpn_event_free(event) == SMARTVPN_OK);
+  keep(w, kEvents, events);
 }
 
 inline void events_use(World& w, Record& in) {
@@ -215,7 +216,7 @@ inline void events_use(World& w, Record& in) {
       break;
     default:
       w.run(in, events.good(), [&](auto** err) { return smartvpn_events_next(events.handle, timeout, &event, err); });
-      keep_event(w, event);
+      keep(w, kEvent, event);
   }
 }
 
@@ -241,7 +242,7 @@ inline void authorize(World& w, Record& in) {
       const int32_t timeout = short_time(in);
       w.run(in, server.good(),
             [&](auto** err) { return smartvpn_authorize_next(server.handle, timeout, &taken, err); });
-      if (taken) w.has_room(kRequest) ? w.add(kRequest, taken) : require(smartvpn_request_free(taken) == SMARTVPN_OK);
+      keep(w, kRequest, taken);
     }
   }
 }

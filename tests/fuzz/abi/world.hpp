@@ -32,8 +32,10 @@ enum Kind : uint8_t {
 
 struct Handle {
   void* value = nullptr;
-  int32_t state = 0;    // servers and tunnels: the last that was seen; they never go back
-  bool tunnel = false;  // configurations: of this kind
+  int32_t state = 0;             // servers and tunnels: the last that was seen; they never go back
+  bool tunnel = false;           // configurations: of this kind
+  const void* server = nullptr;  // transactions: whose, which may be freed before them
+  bool committed = false;
 };
 
 // A handle for a call. `entry` is null if it is not a live one of the kind.
@@ -82,10 +84,13 @@ class World {
     Handle* entry = live_[kind].empty() ? nullptr : live_[kind].back().get();
     return {entry ? static_cast<T*>(entry->value) : nullptr, entry};
   }
-  void add(Kind kind, void* value, bool tunnel = false) {
+  Handle& add(Kind kind, void* value) {
     require(value && !find(kind, value));
-    live_[kind].push_back(std::make_unique<Handle>(Handle{value, 0, tunnel}));
+    live_[kind].push_back(std::make_unique<Handle>());
+    live_[kind].back()->value = value;
+    return *live_[kind].back();
   }
+  bool lives(Kind kind, const void* value) { return find(kind, value) != nullptr; }
   bool has_room(Kind kind) const { return live_[kind].size() < 4; }
   // After a free that answered OK.
   void forget(Kind kind, void* value);
@@ -178,7 +183,10 @@ inline void World::keep_error(smartvpn_error* err, smartvpn_status status) {
   const char* path = smartvpn_error_path(err);
   require(*path == 0 || *path == '/');
   require((smartvpn_error_system_errno(err) != 0) <= (status == SMARTVPN_SYSTEM));
-  if (live_[kError].size() < 2) return add(kError, err);
+  if (live_[kError].size() < 2) {
+    add(kError, err);
+    return;
+  }
   require(smartvpn_error_free(err) == SMARTVPN_OK);
   require(smartvpn_error_free(err) == SMARTVPN_BAD_HANDLE);
   require(!*smartvpn_error_path(err) && smartvpn_error_text(err));
