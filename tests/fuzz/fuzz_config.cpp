@@ -18,7 +18,7 @@ void require(bool holds) {
 
 void check_error(const Error& error) {
   bool expected = error.status == Status::INVALID || error.status == Status::UNSUPPORTED;
-  require(expected && !error.text.empty());
+  require(expected && !error.text.empty() && (error.path.empty() || error.path[0] == '/'));
 }
 
 // What was taken is taken again from the text that the document gives, and means the same.
