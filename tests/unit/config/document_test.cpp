@@ -46,7 +46,7 @@ TEST(Document, RefusedSetLeavesItAsItWas) {
                {"/listen/0/tls", "{\"key\":", "INVALID /listen/0/tls/key"},
                {"/clients/0/subnets/0", "\"x\"", "INVALID /clients/0/subnets/0"},
                {"listen", "[]", "INVALID "},
-               {"/listen/0/~2", "1", "INVALID "},
+               {"/listen/0/~2", "1", "INVALID /listen/0/~2"},
                {"/listen/0/port", "", "INVALID /listen/0/port"},
                {"", "[]", "INVALID "},
                {"/a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p/q/r", "1", "INVALID /a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p/q/r"}};
