@@ -1,6 +1,6 @@
 // Feeds the seeds of a fuzz target without libFuzzer, so that every compiler and sanitizer runs them:
 // each file whole, cut at every length, and with every byte damaged. Long files, and those of a folder with many, at
-// spread places: INPUTS (20000) is about how many inputs it may come to.
+// spread places: INPUTS (4000) is about how many inputs it may come to.
 //
 //   fuzz_replay TARGET FOLDER [INPUTS]
 #include <algorithm>
@@ -25,7 +25,7 @@ using Input = std::vector<uint8_t>;
 
 constexpr size_t kMaxPlaces = 256;   // of a file that are cut or damaged
 constexpr size_t kInputsAPlace = 4;  // one cut, three damaged
-constexpr size_t kUsualInputs = 20000;
+constexpr size_t kUsualInputs = 4000;
 
 Target find_target(const char* wanted) {
 #define TARGET(name) \
