@@ -4,7 +4,7 @@
 #include <cstdlib>
 
 #include "forward/tun/device_read.hpp"
-#include "inet/inner_packet.hpp"
+#include "inet/ip_header.hpp"
 
 using namespace smartvpn;
 using namespace smartvpn::forward;
