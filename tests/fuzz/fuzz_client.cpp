@@ -1,7 +1,7 @@
 // Clients in all their forms. Input: lines of JSON; the first is a client, the next a change of it, then a query, the
-// options of a rotation and an answer to an authorize request. What is refused names a place; what is taken keeps its
-// meaning as JSON, as the registry's entry and as rows of the store, and its WireGuard configuration has no line that
-// nobody wrote.
+// options of a rotation and an answer to an authorize request; what follows is an endpoint for WireGuard. What is
+// refused names a place; what is taken keeps its meaning as JSON, as the registry's entry and as rows of the store, and
+// its WireGuard configuration has no line that nobody wrote.
 #include <sqlite3.h>
 
 #include <cstdlib>
@@ -60,10 +60,10 @@ void check_rows(const registry::Client& client) {
 }
 
 // Key by section: each as often as its writer put it there, and nothing else.
-void check_wireguard(const registry::Client& client) {
+void check_wireguard(const registry::Client& client, std::string_view endpoint) {
   server::ServerFacts facts;
   facts.wireguard_public_key = client.noise_public_key;
-  facts.wireguard_endpoint = client.description;  // whatever a configuration could hold
+  facts.wireguard_endpoint = endpoint;
   facts.routes = client.subnets;
   facts.mtu = 1420;
   const std::string text = server::wireguard_config(facts, client, nullptr);
@@ -101,23 +101,23 @@ registry::Client client_of(const config::ClientConfig& config) {
   return out;
 }
 
-void check_forms(const config::ClientConfig& config) {
+void check_forms(const config::ClientConfig& config, std::string_view endpoint) {
   const registry::Client client = client_of(config);
   require(client_of(server::to_config(client)) == client);
   check_rows(client);
-  check_wireguard(client);
+  check_wireguard(client, endpoint);
   auto policy = server::compile_client_policy(client.security, "/c");
   if (!policy) require(policy.error().path.starts_with("/c"));
 }
 
-void check_patch(const config::ClientConfig& present, std::string_view patch) {
+void check_patch(const config::ClientConfig& present, std::string_view patch, std::string_view endpoint) {
   const auto alone = config::check_client_patch(patch);
   if (!alone) check_error(alone.error());
   auto changed = config::patch_client_config(present, patch);
   if (!changed) return check_error(changed.error());
   // What is right for one client was nothing wrong in itself, and to change nothing more changes nothing.
   require(alone.ok() && changed->id == present.id);
-  check_forms(*changed);
+  check_forms(*changed, endpoint);
   auto again = config::patch_client_config(*changed, patch);
   require(again && client_of(*again) == client_of(*changed));
   auto same = config::patch_client_config(*changed, "{}");
@@ -137,22 +137,23 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::string_view rest(reinterpret_cast<const char*>(data), size);
   auto client = config::parse_client_config(take_line(rest));
   if (!client) check_error(client.error());
-  const std::string_view patch = take_line(rest);
+  const std::string_view patch = take_line(rest), query_line = take_line(rest), rotate_line = take_line(rest),
+                         answer_line = take_line(rest);
   if (client) {
-    check_forms(*client);
-    check_patch(*client, patch);
+    check_forms(*client, rest);
+    check_patch(*client, patch, rest);
   } else {
-    check_patch(config::ClientConfig{}, patch);
+    check_patch(config::ClientConfig{}, patch, rest);
   }
-  if (auto query = config::parse_client_query(take_line(rest)); !query)
+  if (auto query = config::parse_client_query(query_line); !query)
     check_error(query.error());
   else
     require(query->limit >= 1 && query->limit <= 1000);
-  if (auto rotate = config::parse_rotate_config(take_line(rest)); !rotate)
+  if (auto rotate = config::parse_rotate_config(rotate_line); !rotate)
     check_error(rotate.error());
   else
     require(rotate->overlap_seconds <= 2592000);
-  if (auto answer = config::parse_authorize_answer(take_line(rest)); !answer)
+  if (auto answer = config::parse_authorize_answer(answer_line); !answer)
     check_error(answer.error());
   else
     require(answer->valid_ms <= 86400000 && answer->session_seconds <= 31536000 && answer->detail.size() <= 256);
