@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 mode=run minutes=1
-if [ "${1:-}" = --seeds ]; then mode=seeds; shift; elif [[ ${1:-} =~ ^[0-9]+$ ]]; then minutes=$1; shift; fi
+if [ "${1:-}" = --seeds ]; then mode=seeds; shift; elif [[ ${1:-} =~ ^[1-9][0-9]*$ ]]; then minutes=$1; shift; fi
 targets=("$@")
 if [ ${#targets[@]} = 0 ]; then
   for source in tests/fuzz/fuzz_*.cpp; do
