@@ -553,7 +553,8 @@ SMARTVPN_API smartvpn_status smartvpn_transaction_remove(smartvpn_transaction *t
                                                          smartvpn_error **err);
 
 /* [command] Makes the changes. The path of an error begins with the change's index: "/2/addresses/0". `revision` (if
- * not NULL) gets the registry's new one. After a failure the transaction may be committed again. */
+ * not NULL) gets the registry's new one. After a failure the transaction may be committed again. BAD_HANDLE also when
+ * its server was freed. */
 SMARTVPN_API smartvpn_status smartvpn_transaction_commit(smartvpn_transaction *transaction, uint64_t expected_revision,
                                                          uint64_t *revision, smartvpn_error **err);
 

@@ -49,6 +49,14 @@ Result<void> apply(ServerObject& object, const config::Document& next, const std
   return {};
 }
 
+Result<config::Document> read_valid(const smartvpn_config* config) {
+  Reference<ConfigObject> object(value_of(config));
+  if (!object) return handle_error(object.status());
+  std::lock_guard lock((*object).mutex);
+  if (auto valid = (*object).document.server_config(); !valid) return std::move(valid).error();
+  return (*object).document.clone();
+}
+
 }  // namespace
 }  // namespace smartvpn::capi
 
@@ -57,15 +65,9 @@ using namespace smartvpn::capi;
 
 smartvpn_status smartvpn_server_reconfigure(smartvpn_server* server, const smartvpn_config* config, uint32_t flags,
                                             smartvpn_changes** out, smartvpn_error** err) {
-  std::optional<config::Document> next;
-  smartvpn_status read = call<ConfigObject>(config, err, [&](ConfigObject& object) -> Result<void> {
-    std::lock_guard lock(object.mutex);
-    if (auto valid = object.document.server_config(); !valid) return std::move(valid).error();
-    next = object.document.clone();
-    return {};
-  });
-  if (read != SMARTVPN_OK) return read;
   return call<ServerObject>(server, err, [&](ServerObject& object) -> Result<void> {
+    auto next = read_valid(config);
+    if (!next) return std::move(next).error();
     if ((flags & ~SMARTVPN_RECONFIGURE_DRY_RUN) != 0)
       return make_error(Status::UNSUPPORTED, "a flag that this version has not");
     if (object.server->state() != server::State::running)

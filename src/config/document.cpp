@@ -172,7 +172,9 @@ Result<Document> Document::parse(std::string_view json, Kind kind) {
 
 Result<void> Document::set(std::string_view pointer, std::string_view json_value) {
   auto parts = split_pointer(pointer);
-  if (!parts) return make_error(Status::INVALID, "is not a JSON Pointer", std::string(pointer));
+  // An error's path begins with '/' or is empty, so that nobody who reads it meets another form.
+  if (!parts)
+    return make_error(Status::INVALID, "is not a JSON Pointer", std::string(pointer[0] == '/' ? pointer : ""));
   Json& tree = impl_->tree.json();
   auto place = find_place(impl_->root(), tree, *parts);
   if (!place) return std::move(place).error();

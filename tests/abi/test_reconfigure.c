@@ -83,11 +83,24 @@ static void it_is_for_servers_that_run(void** state) {
   assert_int_equal(smartvpn_server_free(server), SMARTVPN_OK);
 }
 
+/* Found by fuzz_abi: the configuration was judged first. */
+static void a_bad_server_is_told_before_a_wrong_configuration(void** state) {
+  (void)state;
+  smartvpn_config* empty = NULL;
+  smartvpn_server* server = new_server("testing");
+  assert_ok(smartvpn_config_new(SMARTVPN_CONFIG_SERVER, &empty, &err));
+  assert_int_equal(smartvpn_server_free(server), SMARTVPN_OK);
+  assert_int_equal(smartvpn_server_reconfigure(server, empty, 0, NULL, NULL), SMARTVPN_BAD_HANDLE);
+  assert_int_equal(smartvpn_server_reconfigure(NULL, empty, 0, NULL, NULL), SMARTVPN_BAD_HANDLE);
+  assert_int_equal(smartvpn_config_free(empty), SMARTVPN_OK);
+}
+
 int main(void) {
   const struct CMUnitTest reconfigure[] = {
       cmocka_unit_test(every_changed_key_gets_its_answer),
       cmocka_unit_test(a_refused_configuration_changes_nothing),
       cmocka_unit_test(it_is_for_servers_that_run),
+      cmocka_unit_test(a_bad_server_is_told_before_a_wrong_configuration),
   };
   return cmocka_run_group_tests(reconfigure, NULL, NULL);
 }

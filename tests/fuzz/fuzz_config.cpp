@@ -18,7 +18,17 @@ void require(bool holds) {
 
 void check_error(const Error& error) {
   bool expected = error.status == Status::INVALID || error.status == Status::UNSUPPORTED;
-  require(expected && !error.text.empty());
+  require(expected && !error.text.empty() && (error.path.empty() || error.path[0] == '/'));
+}
+
+// What was taken is taken again from the text that the document gives, and means the same.
+void check_same(Kind kind, std::string_view text) {
+  auto document = Document::parse(text, kind);
+  require(document && document->validate());
+  const std::string written = document->to_json(true);
+  auto again = Document::parse(written, kind);
+  require(again && again->validate() && again->to_json(true) == written);
+  require(document->changes_to(*again).empty() && again->changes_to(*document).empty());
 }
 
 void check_server(std::string_view text) {
@@ -39,6 +49,7 @@ void check_server(std::string_view text) {
       require(inside);
     }
   }
+  check_same(Kind::server, text);
 }
 
 void check_tunnel(std::string_view text) {
@@ -48,11 +59,21 @@ void check_tunnel(std::string_view text) {
   auto again = ServerUrl::parse(config->server.text());
   require(again && again->text() == config->server.text());
   require(!config->tls.verify || !config->tls.ca.empty() || !config->server.tls);
+  check_same(Kind::tunnel, text);
+}
+
+// Taking over every difference leaves none, whatever the two are.
+void check_differences(const Document& from, const Document& to) {
+  Document changed = from.clone();
+  changed.take(to, from.changes_to(to));
+  require(changed.changes_to(to).empty() && to.changes_to(changed).empty());
+  require(from.changes_to(from.clone()).empty());
 }
 
 // A document is structurally valid whatever was set or refused, and reads back as itself.
 void check_document(Kind kind, std::string_view pointer, std::string_view value) {
-  Document document(kind);
+  Document document(kind), parsed(kind);
+  if (auto whole = Document::parse(value, kind)) parsed = std::move(*whole);
   for (int round = 0; round < 2; ++round) {
     auto before = document.to_json(true);
     auto set = document.set(pointer, value);
@@ -65,6 +86,8 @@ void check_document(Kind kind, std::string_view pointer, std::string_view value)
     require(again.ok() && again->to_json(true) == text);
     require(Document::parse(document.to_json(false), kind).ok());
     if (auto valid = document.validate(); !valid) check_error(valid.error());
+    check_differences(document, parsed);
+    check_differences(parsed, document);
   }
 }
 

@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 
+#include "forward/tun/device_read.hpp"
 #include "forward/tun/link_watch.hpp"
 #include "forward/tun/tun_interface.hpp"
 #include "forward/tun/tun_open.hpp"
@@ -183,25 +184,8 @@ TunDevice::Impl::Step TunDevice::Impl::read_one() {
 }
 
 void TunDevice::Impl::received(Packet packet, const VirtioHeader& header) {
-  if (!header.is_gso()) {
-    if ((header.flags & VirtioHeader::kNeedsChecksum) &&
-        !inet::finish_checksum(packet.bytes(), header.csum_start, header.csum_offset))
-      return drop(Drop::malformed_packet);
-    batch.push_back(std::move(packet));
-    return;
-  }
-  inet::SuperInfo info;
-  if (inet::parse_super(packet.bytes(), header.gso_size, info) != Drop::none) return drop(Drop::bad_super_packet);
-  if (info.segments > 1 && info.segments <= inet::kMaxSegments) {
-    inet::prepare_partial(packet.bytes(), info);
-    packet.segment_size = info.segment_size;
-    packet.segments = info.segments;
-    batch.push_back(std::move(packet));
-    return;
-  }
-  // One segment is an ordinary packet; more than a peer would take go on cut.
-  size_t made = inet::segment(packet.bytes(), info, pool, [this](Packet&& p) { batch.push_back(std::move(p)); });
-  if (made < info.segments) drop(Drop::engine_full, info.segments - made);
+  const ReadDrop lost = take_device_read(std::move(packet), header, pool, batch);
+  if (lost.why != Drop::none) drop(lost.why, lost.packets);
 }
 
 void TunDevice::Impl::deliver() {

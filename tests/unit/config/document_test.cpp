@@ -45,7 +45,7 @@ TEST(Document, RefusedSetLeavesItAsItWas) {
                {"/listen/0/tls", "{\"key\":\"a\",\"key\":\"b\"}", "INVALID /listen/0/tls/key"},
                {"/listen/0/tls", "{\"key\":", "INVALID /listen/0/tls/key"},
                {"/clients/0/subnets/0", "\"x\"", "INVALID /clients/0/subnets/0"},
-               {"listen", "[]", "INVALID listen"},
+               {"listen", "[]", "INVALID "},
                {"/listen/0/~2", "1", "INVALID /listen/0/~2"},
                {"/listen/0/port", "", "INVALID /listen/0/port"},
                {"", "[]", "INVALID "},
