@@ -14,7 +14,6 @@ Result<std::unique_ptr<Wake>> Wake::create(Loop& loop, std::function<void()> cal
   auto node = std::make_unique<Node>();
   std::unique_ptr<Wake> wake(new Wake(nullptr));  // nothing may fail once libuv has the handle
   node->callback = std::move(callback);
-  std::unique_ptr<Wake> wake(new Wake(nullptr));  // before libuv knows the handle
   int rc = uv_async_init(&loop.impl().uv, &node->handle, [](uv_async_t* handle) {
     auto* self = static_cast<Node*>(handle->data);
     // The callback may destroy the Wake; the node and its function live until the close callback.
