@@ -25,13 +25,13 @@ uintptr_t encode(uint32_t index, uint64_t generation) noexcept {
 uint32_t index_of(uintptr_t handle) noexcept { return static_cast<uint32_t>(handle >> 1 & (kMaxSlots - 1)); }
 
 HandleTable* table = nullptr;
-std::mutex making;  // trivially destructible, as all that lives at namespace scope here
+Mutex making;  // trivially destructible, as all that lives at namespace scope here
 
 }  // namespace
 
 HandleTable& HandleTable::instance() {
   if (auto* made = __atomic_load_n(&table, __ATOMIC_ACQUIRE)) return *made;
-  std::lock_guard lock(making);
+  MutexLock lock(making);
   if (!table) {
     auto* made = new HandleTable;
     if (pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) != 0) {
@@ -44,7 +44,7 @@ HandleTable& HandleTable::instance() {
 }
 
 uintptr_t HandleTable::insert(Kind kind, std::unique_ptr<Object> object) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   if (unused_.size() <= kRest && slots_.size() < kMaxSlots) {
     slots_.emplace_back();
     try {
@@ -72,7 +72,7 @@ HandleTable::Slot* HandleTable::find_locked(uintptr_t handle, Kind kind) noexcep
 }
 
 Status HandleTable::acquire(uintptr_t handle, Kind kind, Object** object) noexcept {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   Slot* slot = find_locked(handle, kind);
   if (!slot) return Status::BAD_HANDLE;
   if (slot->forked) return Status::FORKED;
@@ -82,13 +82,13 @@ Status HandleTable::acquire(uintptr_t handle, Kind kind, Object** object) noexce
 }
 
 void HandleTable::release(uintptr_t handle) noexcept {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   Slot& slot = slots_[index_of(handle)];
   if (--slot.references == 0 && slot.dying) released_.notify_all();
 }
 
 Status HandleTable::free(uintptr_t handle, Kind kind) noexcept {
-  std::unique_lock lock(mutex_);
+  MutexLock lock(mutex_);
   Slot* slot = find_locked(handle, kind);
   if (!slot) return Status::BAD_HANDLE;
   Object* object = slot->object;
@@ -131,7 +131,7 @@ void HandleTable::after_fork_in_parent() noexcept {
 
 void HandleTable::after_fork_in_child() noexcept {
   // Threads that waited here do not exist in the child; a condition variable remembers them.
-  new (&table->released_) std::condition_variable;
+  new (&table->released_) CondVar;
   for (Slot& slot : table->slots_) {
     if (!slot.object || slot.forked) continue;
     slot.forked = true;

@@ -4,30 +4,32 @@
 
 namespace smartvpn::server {
 
-Result<void> Server::Impl::open_registry(const RegistryHub::Hold& hold) {
+Result<void> Server::Impl::open_registry() {
   auto store = open_store(registry_config_);
   if (!store) return store.error();
-  return registry_.start(hold, std::move(*store), *shard_, shard_->config().clients);
+  return registry_.start(std::move(*store), *shard_, shard_->config().clients);
 }
 
 Result<void> Server::Impl::start() {
-  auto started = start_locked(registry_.hold());
+  MutexLock hold(registry_.changing());
+  auto started = start_locked();
+  hold.unlock();
   // Not under the lock, which a change on its way may be waiting for.
   if (!started && state() == State::stopped) registry_.stop();
   return started;
 }
 
-Result<void> Server::Impl::start_locked(const RegistryHub::Hold& hold) {
-  std::lock_guard lock(mutex_);
+Result<void> Server::Impl::start_locked() {
+  MutexLock lock(mutex_);
   if (state_ != State::created) return make_error(Status::BAD_STATE, "a server is started once");
-  auto fail = [&](const Error& error) -> Result<void> {
+  auto fail = [this](const Error& error) REQUIRES(mutex_) -> Result<void> {
     state_ = State::stopped;
     shard_.reset();
     close_queues();
     return error;
   };
   if (auto ok = start_dispatcher(); !ok) return fail(ok.error());
-  if (auto ok = open_registry(hold); !ok) return fail(ok.error());
+  if (auto ok = open_registry(); !ok) return fail(ok.error());
   if (auto ok = shard_->open(); !ok) return fail(ok.error());
   auto thread = net::Thread::start("svpn-shard0", [this] {
     shard_->run();
@@ -72,7 +74,7 @@ void Server::Impl::close_queues() {
 }
 
 void Server::Impl::request_stop(Duration drain) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   if (state_ == State::created) {
     state_ = State::stopped;
     shard_.reset();
@@ -93,7 +95,7 @@ void Server::Impl::request_stop(Duration drain) {
 
 void Server::Impl::on_thread_end() {
   std::unique_ptr<Shard> shard;
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   state_ = State::stopped;
   shard = std::move(shard_);
   close_queues();
@@ -101,8 +103,8 @@ void Server::Impl::on_thread_end() {
 }
 
 Result<void> Server::Impl::wait_stopped(int32_t timeout_ms) {
-  std::unique_lock lock(mutex_);
-  auto over = [&] { return state_ == State::stopped && !joining_; };
+  MutexLock lock(mutex_);
+  auto over = [this]() REQUIRES(mutex_) { return state_ == State::stopped && !joining_; };
   if (timeout_ms < 0) {
     changed_.wait(lock, over);
   } else if (!changed_.wait_for(lock, milliseconds(timeout_ms), over)) {
@@ -151,7 +153,7 @@ Result<void> Server::stop(int32_t drain_ms, int32_t timeout_ms) {
 State Server::state() const { return impl_->state(); }
 
 std::vector<BoundEndpoint> Server::endpoints() const {
-  std::lock_guard lock(impl_->mutex_);
+  MutexLock lock(impl_->mutex_);
   bool open = impl_->state_ == State::running || impl_->state_ == State::draining;
   return open ? impl_->endpoints_ : std::vector<BoundEndpoint>();
 }
@@ -161,14 +163,14 @@ Result<std::shared_ptr<telemetry::EventQueue>> Server::subscribe(uint64_t type_m
 }
 
 Result<void> Server::set_callbacks(Callbacks callbacks) {
-  std::lock_guard lock(impl_->mutex_);
+  MutexLock lock(impl_->mutex_);
   if (impl_->state_ != State::created) return make_error(Status::BAD_STATE, "callbacks are set before start");
   impl_->callbacks_ = std::move(callbacks);
   return {};
 }
 
 bool Server::in_callback() const {
-  std::lock_guard lock(impl_->mutex_);
+  MutexLock lock(impl_->mutex_);
   return impl_->dispatcher_ && impl_->dispatcher_->is_current();
 }
 
@@ -248,7 +250,7 @@ Error no_host_engine() {
 Result<size_t> Server::packets_read(ByteSpan arena, std::span<forward::HostPacket> meta, int32_t timeout_ms) {
   std::shared_ptr<forward::HostChannel> channel;
   {
-    std::lock_guard lock(impl_->mutex_);
+    MutexLock lock(impl_->mutex_);
     channel = impl_->host_channel_;
   }
   return channel ? channel->read(arena, meta, timeout_ms) : no_host_engine();
@@ -257,19 +259,20 @@ Result<size_t> Server::packets_read(ByteSpan arena, std::span<forward::HostPacke
 Result<size_t> Server::packets_write(ByteView arena, std::span<const forward::HostPacket> meta) {
   std::shared_ptr<forward::HostChannel> channel;
   {
-    std::lock_guard lock(impl_->mutex_);
+    MutexLock lock(impl_->mutex_);
     channel = impl_->host_channel_;
   }
   return channel ? channel->write(arena, meta) : no_host_engine();
 }
 
 Result<int> Server::packets_fd() const {
-  std::lock_guard lock(impl_->mutex_);
+  MutexLock lock(impl_->mutex_);
   if (!impl_->host_channel_) return no_host_engine();
   return impl_->host_channel_->fd();
 }
 
-void Server::abandon_after_fork() noexcept {
+// In the child no other thread is left.
+NO_THREAD_SAFETY_ANALYSIS void Server::abandon_after_fork() noexcept {
   Impl* impl = impl_.release();  // leaked: its threads do not exist here
   impl->hub_.abandon_after_fork();
   if (impl->requests_) impl->requests_->abandon_after_fork();

@@ -1,10 +1,9 @@
 // What a server holds and how a command reaches its shard; for the sources of server::Server alone.
 #pragma once
 
-#include <condition_variable>
 #include <future>
-#include <mutex>
 
+#include "base/mutex.hpp"
 #include "server/dispatcher.hpp"
 #include "server/registry_hub.hpp"
 #include "server/shard.hpp"
@@ -24,13 +23,13 @@ class Server::Impl {
                   {config.keys.wireguard_private_key.has_value(), config.registry.keep_private_keys}) {}
 
   Result<void> start();
-  Result<void> start_locked(const RegistryHub::Hold& hold);
-  Result<void> open_registry(const RegistryHub::Hold& hold);
+  Result<void> start_locked() REQUIRES(registry_.changing());
+  Result<void> open_registry() REQUIRES(registry_.changing(), mutex_);
   State state() const {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     return state_;
   }
-  Result<void> start_dispatcher();
+  Result<void> start_dispatcher() REQUIRES(mutex_);
   void close_queues();
   void request_stop(Duration drain);
   Result<void> wait_stopped(int32_t timeout_ms);
@@ -43,7 +42,7 @@ class Server::Impl {
     auto promise = std::make_shared<std::promise<decltype(fn())>>();
     auto future = promise->get_future();
     {
-      std::lock_guard lock(mutex_);
+      MutexLock lock(mutex_);
       if (state_ != State::running && state_ != State::draining) return server_not_running();
       if (!shard_->loop().post([promise = std::move(promise), fn = std::move(fn)]() mutable { run(*promise, fn); }))
         return shard_->loop().stopped() ? server_not_running()
@@ -66,19 +65,19 @@ class Server::Impl {
     }
   }
 
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  State state_ = State::created;
-  bool joining_ = false;
+  mutable Mutex mutex_;
+  CondVar changed_;
+  State state_ GUARDED_BY(mutex_) = State::created;
+  bool joining_ GUARDED_BY(mutex_) = false;
   telemetry::EventHub hub_;
-  Callbacks callbacks_;
-  size_t callback_queue_ = 0;
+  Callbacks callbacks_ GUARDED_BY(mutex_);
+  size_t callback_queue_ = 0;  // constant after create()
   std::shared_ptr<RequestQueue> requests_;  // null: the host is not asked. Constant after create()
-  std::unique_ptr<Dispatcher> dispatcher_;
-  std::unique_ptr<Shard> shard_;
-  std::unique_ptr<net::Thread> thread_;
-  std::vector<BoundEndpoint> endpoints_;
-  std::shared_ptr<forward::HostChannel> host_channel_;
+  std::unique_ptr<Dispatcher> dispatcher_ GUARDED_BY(mutex_);
+  std::unique_ptr<Shard> shard_;  // changed under mutex_; its own thread, and what runs there, reads it without
+  std::unique_ptr<net::Thread> thread_ GUARDED_BY(mutex_);
+  std::vector<BoundEndpoint> endpoints_ GUARDED_BY(mutex_);
+  std::shared_ptr<forward::HostChannel> host_channel_ GUARDED_BY(mutex_);
   const config::RegistryConfig registry_config_;
   RegistryHub registry_;
 };

@@ -40,7 +40,7 @@ void EventQueue::abandon_after_fork() noexcept {
 
 void EventQueue::push(EventPtr event) {
   if (!event || !wants(event->type())) return;
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   if (closed_) return;
   push_locked(std::move(event));
   refresh_fd_locked();
@@ -90,8 +90,8 @@ EventPtr EventQueue::pop_locked() {
 }
 
 Result<EventPtr> EventQueue::next(int32_t timeout_ms) {
-  std::unique_lock lock(mutex_);
-  auto ready = [this] { return interrupted_ || closed_ || has_events_locked(); };
+  MutexLock lock(mutex_);
+  auto ready = [this]() REQUIRES(mutex_) { return interrupted_ || closed_ || has_events_locked(); };
   if (timeout_ms < 0)
     arrived_.wait(lock, ready);
   else if (timeout_ms > 0 && !arrived_.wait_for(lock, std::chrono::milliseconds(timeout_ms), ready))
@@ -111,21 +111,21 @@ Result<EventPtr> EventQueue::next(int32_t timeout_ms) {
 }
 
 void EventQueue::interrupt() {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   interrupted_ = true;
   refresh_fd_locked();
   arrived_.notify_one();
 }
 
 void EventQueue::close() {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   closed_ = true;
   refresh_fd_locked();
   arrived_.notify_all();
 }
 
 void EventQueue::discard() {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   closed_ = true;
   interrupted_ = false;
   for (auto& lane : lanes_) {
@@ -138,17 +138,17 @@ void EventQueue::discard() {
 }
 
 bool EventQueue::closed() const {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   return closed_;
 }
 
 uint64_t EventQueue::lost() const {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   return lost_total_;
 }
 
 size_t EventQueue::size() const {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   size_t size = 0;
   for (const auto& lane : lanes_) size += lane.entries.size() + (lane.lost != 0 ? 1 : 0);
   return size;
