@@ -4,14 +4,15 @@ include(CheckCXXCompilerFlag)
 include(CheckPIESupported)
 check_pie_supported()
 
+add_library(smartvpn_hardening INTERFACE)
 set(SMARTVPN_HARDENED_LINK "")
 if(SMARTVPN_HARDENED)
-  target_compile_options(smartvpn_flags INTERFACE -fstack-protector-strong)
+  target_compile_options(smartvpn_hardening INTERFACE -fstack-protector-strong)
   foreach(flag -fstack-clash-protection -fcf-protection) # not on every processor
     string(MAKE_C_IDENTIFIER "SMARTVPN_HAS${flag}" known)
     check_cxx_compiler_flag("${flag} -Werror" ${known})
     if(${known})
-      target_compile_options(smartvpn_flags INTERFACE ${flag})
+      target_compile_options(smartvpn_hardening INTERFACE ${flag})
     endif()
   endforeach()
   # The C library's checks need optimisation, and hide from the sanitizers what they replace.
@@ -20,12 +21,12 @@ if(SMARTVPN_HARDENED)
     if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang" OR CMAKE_CXX_COMPILER_VERSION VERSION_GREATER_EQUAL 12)
       set(level 3) # a C library that has no third takes it for the second
     endif()
-    target_compile_options(smartvpn_flags INTERFACE
+    target_compile_options(smartvpn_hardening INTERFACE
       $<$<CONFIG:Release,RelWithDebInfo,MinSizeRel>:-U_FORTIFY_SOURCE>
       $<$<CONFIG:Release,RelWithDebInfo,MinSizeRel>:-D_FORTIFY_SOURCE=${level}>)
   endif()
   # An index or an iterator out of bounds ends the program where it would have read a stranger's memory.
-  target_compile_definitions(smartvpn_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:_GLIBCXX_ASSERTIONS>)
+  target_compile_definitions(smartvpn_hardening INTERFACE $<$<COMPILE_LANGUAGE:CXX>:_GLIBCXX_ASSERTIONS>)
   set(SMARTVPN_HARDENED_LINK LINKER:-z,relro LINKER:-z,now LINKER:-z,noexecstack)
-  target_link_options(smartvpn_flags INTERFACE ${SMARTVPN_HARDENED_LINK})
+  target_link_options(smartvpn_hardening INTERFACE ${SMARTVPN_HARDENED_LINK})
 endif()
