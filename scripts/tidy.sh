@@ -8,11 +8,12 @@ build=${1:-build/asan}
 [ -f "$build/compile_commands.json" ] || cmake --preset asan -B "$build" >/dev/null
 tidy=$(command -v clang-tidy-14 || command -v clang-tidy) || { echo "clang-tidy is not installed" >&2; exit 2; }
 
-# Large pieces include sources by design, and the analyzer takes what is included for headers.
+# Large pieces include sources by design. The static analyzer is left out: it takes what is included for headers,
+# and with those it would walk all of the standard library's.
 export tidy build
 check() {
-  "$tidy" -p "$build" --quiet --config-file=.clang-tidy --checks=-bugprone-suspicious-include \
-    --extra-arg=-Xclang --extra-arg=-analyzer-opt-analyze-headers "$1" 2>&1 | grep -v '^[0-9]* warnings\? .*generated'
+  "$tidy" -p "$build" --quiet --config-file=.clang-tidy "--checks=-bugprone-suspicious-include,-clang-analyzer-*" "$1" 2>&1 |
+    { grep -v '^[0-9]* warnings\? .*generated' || true; }
   return "${PIPESTATUS[0]}"
 }
 export -f check
