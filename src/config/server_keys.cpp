@@ -15,12 +15,12 @@ constexpr std::string_view kTransportsNotBuilt = "quic|wireguard";
 constexpr std::string_view kTransportsNotBuilt = "websocket|quic|wireguard";
 #endif
 #if SMARTVPN_WITH_TLS
-constexpr std::string_view kTlsNotBuilt = "";
+constexpr std::string_view kTlsNotBuilt;
 #else
 constexpr std::string_view kTlsNotBuilt = "*";
 #endif
 #if SMARTVPN_WITH_SQLITE
-constexpr std::string_view kStoresNotBuilt = "";
+constexpr std::string_view kStoresNotBuilt;
 #else
 constexpr std::string_view kStoresNotBuilt = "sqlite";
 #endif

@@ -49,7 +49,7 @@ Result<void> check_array(const KeyNode& node, const Json& value, const std::stri
   return {};
 }
 
-// Calls `visit(parent, name)` for every secret in the tree.
+// Calls `visit(spec, parent, place)` for every secret in the tree. Needs no memory: secrets are wiped by destructors.
 template <class Visit>
 void for_each_secret(const KeyNode& node, Json& value, const Visit& visit) {
   if (node.type() == Type::array && value.is_array() && node.element()) {
@@ -58,7 +58,7 @@ void for_each_secret(const KeyNode& node, Json& value, const Visit& visit) {
   }
   if (!value.is_object()) return;
   for (const auto& child : node.children) {
-    auto found = value.find(std::string(child.name));
+    auto found = value.find(child.name);
     if (found == value.end()) continue;
     if (child.spec->secret)
       visit(*child.spec, value, found);
@@ -88,7 +88,7 @@ Result<void> check_structure(const KeyNode& node, const Json& value, const std::
 }
 
 void remove_secrets(const KeyNode& node, Json& value) {
-  for_each_secret(node, value, [](const KeySpec& spec, Json& parent, Json::iterator found) {
+  for_each_secret(node, value, [](const KeySpec& spec, Json& parent, const Json::iterator& found) {
     // The path of a key file tells nothing.
     if (spec.type == Type::pem && !(found->is_string() && is_pem_text(found->get_ref<const std::string&>()))) return;
     if (found->is_string()) wipe(found->get_ref<std::string&>());
@@ -97,8 +97,8 @@ void remove_secrets(const KeyNode& node, Json& value) {
 }
 
 void wipe_secrets(const KeyNode& node, Json& value) noexcept {
-  for_each_secret(node, value, [](const KeySpec&, Json&, Json::iterator found) {
-    if (found->is_string()) wipe(found->get_ref<std::string&>());
+  for_each_secret(node, value, [](const KeySpec&, Json&, const Json::iterator& found) {
+    if (auto* text = found->get_ptr<std::string*>()) wipe(*text);
   });
 }
 

@@ -5,12 +5,12 @@ namespace smartvpn::config {
 namespace {
 
 #if SMARTVPN_WITH_TLS
-constexpr std::string_view kTunnelTlsNotBuilt = "";
+constexpr std::string_view kTunnelTlsNotBuilt;
 #else
 constexpr std::string_view kTunnelTlsNotBuilt = "*";
 #endif
 #if SMARTVPN_WITH_TUN
-constexpr std::string_view kTunnelEnginesNotBuilt = "";
+constexpr std::string_view kTunnelEnginesNotBuilt;
 #else
 constexpr std::string_view kTunnelEnginesNotBuilt = "tun";
 #endif
