@@ -11,6 +11,7 @@ using telemetry::EventType;
 
 std::vector<std::string> texts(const std::vector<inet::IpAddress>& addresses) {
   std::vector<std::string> out;
+  out.reserve(addresses.size());
   for (const auto& ip : addresses) out.push_back(ip.text());
   return out;
 }
