@@ -77,7 +77,8 @@ class HandleTable {
   Mutex mutex_;
   CondVar released_;
   std::deque<Slot> slots_ GUARDED_BY(mutex_);  // grows only; a slot stays where it is
-  std::deque<uint32_t> unused_ GUARDED_BY(mutex_);  // longest unused first, so that a value comes again as late as possible
+  std::deque<uint32_t> unused_
+      GUARDED_BY(mutex_);  // longest unused first, so that a value comes again as late as possible
 };
 
 }  // namespace smartvpn::capi

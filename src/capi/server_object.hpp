@@ -17,7 +17,7 @@ class ServerObject final : public Object {
   void wake() noexcept override;
   void abandon() noexcept override { server->abandon_after_fork(); }
   const std::unique_ptr<server::Server> server;
-  Mutex reconfiguring;  // held over a whole reconfiguration
+  Mutex reconfiguring;                                 // held over a whole reconfiguration
   config::Document running GUARDED_BY(reconfiguring);  // what the server runs on
 };
 

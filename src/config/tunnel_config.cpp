@@ -37,7 +37,7 @@ Result<void> read_proxy(const Reader& in, TunnelProxyConfig& out) {
   in.read("destination", out.destination);
   if (out.source.has_value() != out.destination.has_value())
     return tunnel_invalid(out.source ? "/proxy_protocol/destination" : "/proxy_protocol/source",
-                   "source and destination go together");
+                          "source and destination go together");
   if (out.send == Send::off && out.source) return tunnel_invalid("/proxy_protocol/send", "is off, but source is set");
   return {};
 }

@@ -71,7 +71,7 @@ class Server::Impl {
   bool joining_ GUARDED_BY(mutex_) = false;
   telemetry::EventHub hub_;
   Callbacks callbacks_ GUARDED_BY(mutex_);
-  size_t callback_queue_ = 0;  // constant after create()
+  size_t callback_queue_ = 0;               // constant after create()
   std::shared_ptr<RequestQueue> requests_;  // null: the host is not asked. Constant after create()
   std::unique_ptr<Dispatcher> dispatcher_ GUARDED_BY(mutex_);
   std::unique_ptr<Shard> shard_;  // changed under mutex_; its own thread, and what runs there, reads it without

@@ -13,11 +13,11 @@ constexpr std::string_view kPath = "/metrics";
 constexpr std::string_view kPlain = "text/plain; charset=utf-8";
 constexpr std::string_view kPrometheus = "text/plain; version=0.0.4; charset=utf-8";
 constexpr PeerLimits kScrapeLimits{.peers = 16,
-                             .input_bytes = kMaxHttpHead,
-                             .request = std::chrono::seconds(5),
-                             .answer = std::chrono::seconds(10),
-                             .idle_allowed = false,
-                             .evict_oldest = true};  // who dawdles makes room for who asks
+                                   .input_bytes = kMaxHttpHead,
+                                   .request = std::chrono::seconds(5),
+                                   .answer = std::chrono::seconds(10),
+                                   .idle_allowed = false,
+                                   .evict_oldest = true};  // who dawdles makes room for who asks
 
 struct Answer {
   std::string_view status;

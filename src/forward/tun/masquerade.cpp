@@ -3,9 +3,6 @@
 // What goes back into the device keeps its source, so that the router knows a hairpin between clients for what it is.
 #include "forward/tun/masquerade.hpp"
 
-// Before the kernel's headers, which then leave out what both define.
-#include <netinet/in.h>
-
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netlink.h>

@@ -245,7 +245,8 @@ TEST_F(RegistryTest, ASessionsOwnAddressMayBecomeItsClientsForGood) {
   EXPECT_EQ(outcome(apply({change("bob", fix)})), "EXISTS /0/addresses/0");
   EXPECT_EQ(outcome(apply({change("alice", fix)})), "OK");
   pool_.release(offer.lease);
-  EXPECT_EQ(pool_.offer({"bob", {}, {address("10.8.0.77")}, 1}).addresses.at(0), address("10.8.0.2")) << "not for others";
+  EXPECT_EQ(pool_.offer({"bob", {}, {address("10.8.0.77")}, 1}).addresses.at(0), address("10.8.0.2"))
+      << "not for others";
 }
 
 TEST_F(RegistryTest, WireguardClientsGetFixedAddressesAndKeepThem) {
@@ -340,8 +341,8 @@ TEST_F(Rotations, CommitAndRollBackLeaveOneKey) {
   expect_in_step();
   Client rotated = rotated_client(*registry_.find("alice"), {}, {}, kToday, rng_)->client;
   ASSERT_TRUE(apply({step(Write::Kind::replace, registry_.share("alice"), rotated)}));
-  ASSERT_TRUE(
-      apply({step(Write::Kind::replace, registry_.share("alice"), *committed_client(*registry_.find("alice"), kToday))}));
+  ASSERT_TRUE(apply(
+      {step(Write::Kind::replace, registry_.share("alice"), *committed_client(*registry_.find("alice"), kToday))}));
   EXPECT_EQ(by(old_key, kToday), "");
   EXPECT_EQ(by(rotated.noise_public_key, kToday), "alice");
   expect_in_step();

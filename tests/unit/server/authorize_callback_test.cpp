@@ -11,7 +11,6 @@ using server::Authorizer;
 using server::RequestPtr;
 using telemetry::EventType;
 
-
 Authorizer::Answer allowing() {
   Authorizer::Answer answer;
   answer.allow = true;
@@ -59,7 +58,8 @@ TEST_F(AuthorizeCallback, AnswersInTheCallback) {
   std::atomic<int> second{0};
   run([&](const server::AuthorizeRequest& request) {
     EXPECT_TRUE(server->in_callback());
-    EXPECT_TRUE(server->authorize_answer(request.token, request.client_id == "alice" ? allowing() : denying("not you")));
+    EXPECT_TRUE(
+        server->authorize_answer(request.token, request.client_id == "alice" ? allowing() : denying("not you")));
     auto again = server->authorize_answer(request.token, allowing());
     if (!again && again.error().status == Status::NOT_FOUND) ++second;
   });

@@ -6,9 +6,9 @@ namespace {
 
 using telemetry::EventType;
 
-
 std::string from(const std::string& source, const std::string& destination = "203.0.113.1:443") {
-  return R"(,"proxy_protocol":{"send":"v2","source":")" + source + R"(","destination":")" + destination + "\"}" + kNoReconnect;
+  return R"(,"proxy_protocol":{"send":"v2","source":")" + source + R"(","destination":")" + destination + "\"}" +
+         kNoReconnect;
 }
 
 // "" when admitted, else what the server says about the refusal.

@@ -11,7 +11,6 @@ namespace {
 
 using telemetry::EventType;
 
-
 size_t open_descriptors() {
   size_t count = 0;
   DIR* dir = opendir("/proc/self/fd");
@@ -70,7 +69,8 @@ TEST(Lifecycle, AServerMayGoWhileEverybodyIsConnected) {
     RunningServer server{ServerSetup()};
     std::vector<std::unique_ptr<tunnel::Tunnel>> tunnels;
     for (int i = 0; i < 4; ++i)
-      tunnels.push_back(connect(client_config(server.create_client("client" + std::to_string(i)), "host", kNoReconnect)));
+      tunnels.push_back(
+          connect(client_config(server.create_client("client" + std::to_string(i)), "host", kNoReconnect)));
     RawSocket stranger(server.port());
     WireClient half(RawSocket(server.port()), server.public_key_);
     ASSERT_TRUE(half.upgrade());

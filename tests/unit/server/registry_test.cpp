@@ -13,9 +13,9 @@ namespace {
 using server::ClientChange;
 using telemetry::EventType;
 
-
 std::string from(const std::string& source, const std::string& destination = "203.0.113.1:443") {
-  return R"(,"proxy_protocol":{"send":"v2","source":")" + source + R"(","destination":")" + destination + "\"}" + kNoReconnect;
+  return R"(,"proxy_protocol":{"send":"v2","source":")" + source + R"(","destination":")" + destination + "\"}" +
+         kNoReconnect;
 }
 
 std::string outcome(const Result<void>& result) {

@@ -10,7 +10,6 @@ namespace {
 
 using telemetry::EventType;
 
-
 // Certificate and key in files that a test may write again.
 class CertificateFiles {
  public:
@@ -47,7 +46,8 @@ std::string replaced(std::string text, const std::string& what, const std::strin
 }
 
 std::string pinned(const std::string& json, const std::string& hex, const std::string& extra = {}) {
-  return client_config(replaced(json, R"("verify": false)", R"("pinned_sha256":")" + hex + '"'), "host", kNoReconnect + extra);
+  return client_config(replaced(json, R"("verify": false)", R"("pinned_sha256":")" + hex + '"'), "host",
+                       kNoReconnect + extra);
 }
 
 // A TLS client over a raw socket that trusts anybody.

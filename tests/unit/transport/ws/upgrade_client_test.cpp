@@ -116,7 +116,8 @@ TEST_F(UpgradeClientTest, RefusesEveryAnswerThatIsNotProof) {
 TEST_F(UpgradeClientTest, SaysWhichStatusRefusedIt) {
   std::string error;
   uint16_t status = 0;
-  EXPECT_EQ(answer("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\n\r\nbody", &error, &status), ClientOutcome::failed);
+  EXPECT_EQ(answer("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\n\r\nbody", &error, &status),
+            ClientOutcome::failed);
   EXPECT_EQ(status, 503);
   EXPECT_THAT(error, HasSubstr("refused"));
 }
