@@ -11,16 +11,14 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 # Flags of every target of ours, never of a consumer.
 add_library(smartvpn_flags INTERFACE)
 target_compile_options(smartvpn_flags INTERFACE
-  -Wall -Wextra -Wpedantic -fstack-protector-strong
+  -Wall -Wextra -Wpedantic
   $<$<CXX_COMPILER_ID:GNU>:-Wshadow=local>
   $<$<BOOL:${SMARTVPN_WERROR}>:-Werror>)
-if(NOT SMARTVPN_SANITIZE)
-  target_compile_options(smartvpn_flags INTERFACE
-    $<$<CONFIG:Release,RelWithDebInfo>:-U_FORTIFY_SOURCE> $<$<CONFIG:Release,RelWithDebInfo>:-D_FORTIFY_SOURCE=2>)
-endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
-  target_compile_options(smartvpn_flags INTERFACE -Wno-shadow)
+  target_compile_options(smartvpn_flags INTERFACE -Wno-shadow -Wthread-safety)
 endif()
+include(cmake/Hardening.cmake)
+target_link_libraries(smartvpn_flags INTERFACE smartvpn_hardening)
 if(SMARTVPN_SANITIZE)
   target_compile_options(smartvpn_flags INTERFACE -fsanitize=${SMARTVPN_SANITIZE} -fno-omit-frame-pointer)
   target_link_options(smartvpn_flags INTERFACE -fsanitize=${SMARTVPN_SANITIZE})

@@ -8,7 +8,7 @@ build=(build-essential cmake ninja-build pkg-config ccache
        libuv1-dev libsodium-dev libssl-dev nlohmann-json3-dev libfmt-dev libcli11-dev node-llhttp
        libsqlite3-dev libqrencode-dev libpng-dev)
 demo=(haproxy iproute2 iputils-ping iperf3 jq procps python3 nftables)
-test=(libgtest-dev libgmock-dev libcmocka-dev swig clang clang-format clang-tidy libclang-rt-14-dev
+test=(libgtest-dev libgmock-dev libcmocka-dev swig clang clang-format clang-tidy libclang-rt-14-dev valgrind
       python3-dev python3-websockets python3-dissononce golang-go nodejs
       nginx-light libnginx-mod-stream openssl curl binutils ethtool abigail-tools
       sqlite3 prometheus zbar-tools wireguard-tools bash-completion zsh fish groff-base systemd util-linux

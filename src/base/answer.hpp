@@ -3,11 +3,11 @@
 // is none. For `server/` and `tunnel/`, never on the packet path.
 #pragma once
 
-#include <condition_variable>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <utility>
+
+#include "base/mutex.hpp"
 
 namespace smartvpn {
 
@@ -21,17 +21,18 @@ class Answer {
   Giver giver() const { return Giver(state_); }
   // Waits. Nothing when the giver has gone without giving.
   std::optional<T> wait() {
-    std::unique_lock lock(state_->mutex);
-    state_->settled.wait(lock, [this] { return state_->over; });
-    return std::move(state_->value);
+    State& state = *state_;
+    MutexLock lock(state.mutex);
+    state.settled.wait(lock, [&state]() REQUIRES(state.mutex) { return state.over; });
+    return std::move(state.value);
   }
 
  private:
   struct State {
-    std::mutex mutex;
-    std::condition_variable settled;
-    std::optional<T> value;
-    bool over = false;
+    Mutex mutex;
+    CondVar settled;
+    std::optional<T> value GUARDED_BY(mutex);
+    bool over GUARDED_BY(mutex) = false;
   };
   std::shared_ptr<State> state_;
 };
@@ -50,7 +51,7 @@ class Answer<T>::Giver {
     End& operator=(const End&) = delete;
     ~End() { settle(nullptr); }
     void settle(T* given) noexcept {
-      std::lock_guard lock(state->mutex);
+      MutexLock lock(state->mutex);
       if (state->over) return;
       if (given) state->value.emplace(std::move(*given));
       state->over = true;

@@ -4,9 +4,10 @@
 
 #include <cstddef>
 #include <deque>
-#include <mutex>
 #include <optional>
 #include <utility>
+
+#include "base/mutex.hpp"
 
 namespace smartvpn {
 
@@ -17,26 +18,26 @@ class BoundedQueue {
 
   // False when full; the value is then untouched.
   bool push(T&& value) {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     if (items_.size() >= capacity_) return false;
     items_.push_back(std::move(value));
     return true;
   }
   std::optional<T> pop() {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     if (items_.empty()) return std::nullopt;
     std::optional<T> out(std::move(items_.front()));
     items_.pop_front();
     return out;
   }
   size_t size() const {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     return items_.size();
   }
 
  private:
-  mutable std::mutex mutex_;
-  std::deque<T> items_;
+  mutable Mutex mutex_;
+  std::deque<T> items_ GUARDED_BY(mutex_);
   const size_t capacity_;
 };
 

@@ -53,14 +53,14 @@ smartvpn_status smartvpn_config_set(smartvpn_config* config, const char* pointer
     if (!path) return std::move(path).error();
     auto text = json_argument(json, json_len);
     if (!text) return std::move(text).error();
-    std::lock_guard lock(object.mutex);
+    MutexLock lock(object.mutex);
     return object.document.set(*path, *text);
   });
 }
 
 smartvpn_status smartvpn_config_validate(const smartvpn_config* config, smartvpn_error** err) {
   return call<ConfigObject>(config, err, [](ConfigObject& object) -> Result<void> {
-    std::lock_guard lock(object.mutex);
+    MutexLock lock(object.mutex);
     return object.document.validate();
   });
 }
@@ -68,7 +68,7 @@ smartvpn_status smartvpn_config_validate(const smartvpn_config* config, smartvpn
 smartvpn_status smartvpn_config_to_json(const smartvpn_config* config, int32_t with_secrets, char* buf, size_t cap,
                                         size_t* needed, smartvpn_error** err) {
   return call<ConfigObject>(config, err, [&](ConfigObject& object) -> Result<void> {
-    std::lock_guard lock(object.mutex);
+    MutexLock lock(object.mutex);
     std::string text = object.document.to_json(with_secrets == 1);
     Result<void> result = put_text(text, buf, cap, needed);
     wipe(text);

@@ -1,8 +1,7 @@
 // What stands behind a smartvpn_config: a document and the lock that makes it usable from any thread.
 #pragma once
 
-#include <mutex>
-
+#include "base/mutex.hpp"
 #include "capi/handle_table.hpp"
 #include "config/document.hpp"
 
@@ -12,8 +11,8 @@ class ConfigObject final : public Object {
  public:
   static constexpr Kind kKind = Kind::config;
   explicit ConfigObject(config::Document&& document) : document(std::move(document)) {}
-  std::mutex mutex;
-  config::Document document;  // guarded by mutex
+  Mutex mutex;
+  config::Document document GUARDED_BY(mutex);
 };
 
 }  // namespace smartvpn::capi

@@ -1,9 +1,9 @@
 // What stands behind a smartvpn_events and a smartvpn_event.
 #pragma once
 
-#include <mutex>
 #include <string>
 
+#include "base/mutex.hpp"
 #include "capi/arguments.hpp"
 #include "capi/call.hpp"
 #include "telemetry/event_queue.hpp"
@@ -26,15 +26,15 @@ class EventObject final : public Object {
   explicit EventObject(telemetry::EventPtr event) : event(std::move(event)) {}
   // Made when first asked for. Valid as long as this object.
   const char* json() {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     if (json_.empty()) json_ = event->json();
     return json_.c_str();
   }
   telemetry::EventPtr event;  // constant once the host has the handle
 
  private:
-  std::mutex mutex_;
-  std::string json_;
+  Mutex mutex_;
+  std::string json_ GUARDED_BY(mutex_);
 };
 
 // Hands a new subscription of `face` (a server or a tunnel) to the caller.

@@ -25,13 +25,13 @@ uintptr_t encode(uint32_t index, uint64_t generation) noexcept {
 uint32_t index_of(uintptr_t handle) noexcept { return static_cast<uint32_t>(handle >> 1 & (kMaxSlots - 1)); }
 
 HandleTable* table = nullptr;
-std::mutex making;  // trivially destructible, as all that lives at namespace scope here
+Mutex making;  // trivially destructible, as all that lives at namespace scope here
 
 }  // namespace
 
 HandleTable& HandleTable::instance() {
   if (auto* made = __atomic_load_n(&table, __ATOMIC_ACQUIRE)) return *made;
-  std::lock_guard lock(making);
+  MutexLock lock(making);
   if (!table) {
     auto* made = new HandleTable;
     if (pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) != 0) {
@@ -44,7 +44,7 @@ HandleTable& HandleTable::instance() {
 }
 
 uint32_t HandleTable::reserve() {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   if (unused_ <= kRest && slots_.size() < kMaxSlots) {
     slots_.emplace_back();
     append_unused_locked(static_cast<uint32_t>(slots_.size() - 1));
@@ -58,7 +58,7 @@ uint32_t HandleTable::reserve() {
 }
 
 uintptr_t HandleTable::fill(uint32_t index, Kind kind, std::unique_ptr<Object> object) noexcept {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   Slot& slot = slots_[index];
   slot.object = object.release();
   slot.kind = kind;
@@ -66,7 +66,7 @@ uintptr_t HandleTable::fill(uint32_t index, Kind kind, std::unique_ptr<Object> o
 }
 
 void HandleTable::give_back(uint32_t index) noexcept {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   append_unused_locked(index);
 }
 
@@ -85,7 +85,7 @@ HandleTable::Slot* HandleTable::find_locked(uintptr_t handle, Kind kind) noexcep
 }
 
 Status HandleTable::acquire(uintptr_t handle, Kind kind, Object** object) noexcept {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   Slot* slot = find_locked(handle, kind);
   if (!slot) return Status::BAD_HANDLE;
   if (slot->forked) return Status::FORKED;
@@ -95,13 +95,13 @@ Status HandleTable::acquire(uintptr_t handle, Kind kind, Object** object) noexce
 }
 
 void HandleTable::release(uintptr_t handle) noexcept {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   Slot& slot = slots_[index_of(handle)];
   if (--slot.references == 0 && slot.dying) released_.notify_all();
 }
 
 Status HandleTable::free(uintptr_t handle, Kind kind) noexcept {
-  std::unique_lock lock(mutex_);
+  MutexLock lock(mutex_);
   Slot* slot = find_locked(handle, kind);
   if (!slot) return Status::BAD_HANDLE;
   Object* object = slot->object;
@@ -140,7 +140,7 @@ void HandleTable::after_fork_in_parent() noexcept {
 
 void HandleTable::after_fork_in_child() noexcept {
   // Threads that waited here do not exist in the child; a condition variable remembers them.
-  new (&table->released_) std::condition_variable;
+  new (&table->released_) CondVar;
   for (Slot& slot : table->slots_) {
     if (!slot.object || slot.forked) continue;
     slot.forked = true;

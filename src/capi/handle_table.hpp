@@ -3,12 +3,11 @@
 // found out. One table a process, made on first use and never destroyed.
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <mutex>
 
+#include "base/mutex.hpp"
 #include "base/status.hpp"
 
 namespace smartvpn::capi {
@@ -75,20 +74,21 @@ class HandleTable {
   };
 
   HandleTable() = default;
-  static void before_fork() noexcept;
-  static void after_fork_in_parent() noexcept;
-  static void after_fork_in_child() noexcept;
-  Slot* find_locked(uintptr_t handle, Kind kind) noexcept;
-  void retire_locked(uint32_t index) noexcept;
-  void append_unused_locked(uint32_t index) noexcept;
+  // Take and give back both locks around a fork, which no analysis can follow.
+  NO_THREAD_SAFETY_ANALYSIS static void before_fork() noexcept;
+  NO_THREAD_SAFETY_ANALYSIS static void after_fork_in_parent() noexcept;
+  NO_THREAD_SAFETY_ANALYSIS static void after_fork_in_child() noexcept;
+  Slot* find_locked(uintptr_t handle, Kind kind) noexcept REQUIRES(mutex_);
+  void retire_locked(uint32_t index) noexcept REQUIRES(mutex_);
+  void append_unused_locked(uint32_t index) noexcept REQUIRES(mutex_);
 
-  std::mutex mutex_;
-  std::condition_variable released_;
-  std::deque<Slot> slots_;  // grows only; a slot stays where it is
+  Mutex mutex_;
+  CondVar released_;
+  std::deque<Slot> slots_ GUARDED_BY(mutex_);  // grows only; a slot stays where it is
   // The slots that nobody uses, as a list through them: longest unused first, so that a value comes again as late as
   // possible, and freeing a handle needs no memory.
-  uint32_t first_unused_ = kNone, last_unused_ = kNone;
-  size_t unused_ = 0;
+  uint32_t first_unused_ GUARDED_BY(mutex_) = kNone, last_unused_ GUARDED_BY(mutex_) = kNone;
+  size_t unused_ GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace smartvpn::capi

@@ -29,7 +29,8 @@ std::string to_json(const std::vector<config::KeyChange>& changes) {
 }
 
 // Throws nothing away that the server still runs on: what needs a restart keeps its old value.
-Result<void> apply(ServerObject& object, const config::Document& next, const std::vector<config::KeyChange>& changes) {
+Result<void> apply(ServerObject& object, const config::Document& next, const std::vector<config::KeyChange>& changes)
+    REQUIRES(object.reconfiguring) {
   std::vector<config::KeyChange> applied;
   std::vector<std::pair<std::string, std::string>> told;
   for (const auto& change : changes) {
@@ -52,7 +53,7 @@ Result<void> apply(ServerObject& object, const config::Document& next, const std
 Result<config::Document> read_valid(const smartvpn_config* config) {
   Reference<ConfigObject> object(value_of(config));
   if (!object) return handle_error(object.status());
-  std::lock_guard lock((*object).mutex);
+  MutexLock lock((*object).mutex);
   if (auto valid = (*object).document.server_config(); !valid) return std::move(valid).error();
   return (*object).document.clone();
 }
@@ -72,7 +73,7 @@ smartvpn_status smartvpn_server_reconfigure(smartvpn_server* server, const smart
       return make_error(Status::UNSUPPORTED, "a flag that this version has not");
     if (object.server->state() != server::State::running)
       return make_error(Status::BAD_STATE, "the server is not running");
-    std::lock_guard lock(object.reconfiguring);
+    MutexLock lock(object.reconfiguring);
     const auto changes = object.running.changes_to(*next);
     auto answer = std::make_unique<ChangesObject>(to_json(changes));
     Place place;

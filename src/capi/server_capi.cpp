@@ -45,7 +45,7 @@ using namespace smartvpn::capi;
 smartvpn_status smartvpn_server_create(const smartvpn_config* config, smartvpn_server** out, smartvpn_error** err) {
   return call<ConfigObject>(config, err, [&](ConfigObject& object) -> Result<void> {
     if (!out) return null_argument("out");
-    std::unique_lock lock(object.mutex);
+    MutexLock lock(object.mutex);
     auto checked = object.document.server_config();
     config::Document running = object.document.clone();
     lock.unlock();
@@ -107,7 +107,7 @@ smartvpn_status smartvpn_server_endpoint(const smartvpn_server* server, size_t i
 
 smartvpn_status smartvpn_server_reload_certificates(smartvpn_server* server, smartvpn_error** err) {
   return call<ServerObject>(server, err, [](ServerObject& object) {
-    std::lock_guard lock(object.reconfiguring);  // or a path that is being changed would come back
+    MutexLock lock(object.reconfiguring);  // or a path that is being changed would come back
     return object.server->reload_certificates();
   });
 }

@@ -1,8 +1,7 @@
 // What stands behind a smartvpn_server.
 #pragma once
 
-#include <mutex>
-
+#include "base/mutex.hpp"
 #include "capi/handle_table.hpp"
 #include "config/document.hpp"
 #include "server/server.hpp"
@@ -18,8 +17,8 @@ class ServerObject final : public Object {
   void wake() noexcept override;
   void abandon() noexcept override { server->abandon_after_fork(); }
   const std::unique_ptr<server::Server> server;
-  std::mutex reconfiguring;  // held over a whole reconfiguration
-  config::Document running;  // what the server runs on; guarded by reconfiguring
+  Mutex reconfiguring;                                 // held over a whole reconfiguration
+  config::Document running GUARDED_BY(reconfiguring);  // what the server runs on
 };
 
 }  // namespace smartvpn::capi

@@ -1,6 +1,5 @@
 // Transactions (smartvpn.h, section 9): changes noted one by one, and made as one.
-#include <mutex>
-
+#include "base/mutex.hpp"
 #include "capi/arguments.hpp"
 #include "capi/call.hpp"
 #include "capi/credentials_object.hpp"
@@ -20,7 +19,7 @@ class TransactionObject final : public Object {
   explicit TransactionObject(const smartvpn_server* server) : server_(server) {}
 
   Result<void> note(ClientChange change) {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     if (committed_) return over();
     if (changes_.size() >= kMaxChanges) return make_error(Status::LIMIT, "a transaction has at most 10000 changes");
     changes_.push_back(std::move(change));
@@ -28,16 +27,15 @@ class TransactionObject final : public Object {
   }
 
   Result<void> commit(uint64_t expected_revision, uint64_t* revision) {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     if (committed_) return over();
     Reference<ServerObject> object(value_of(server_));
     if (!object) return handle_error(object.status());
     std::vector<std::unique_ptr<CredentialsObject>> made(changes_.size());
-    auto applied =
-        (*object).server->transact(changes_, expected_revision, [&made](server::AppliedChanges& done) {
-          for (size_t i = 0; i < made.size(); ++i)
-            if (done.made[i]) made[i] = std::make_unique<CredentialsObject>(std::move(*done.made[i]));
-        });
+    auto applied = (*object).server->transact(changes_, expected_revision, [&made](server::AppliedChanges& done) {
+      for (size_t i = 0; i < made.size(); ++i)
+        if (done.made[i]) made[i] = std::make_unique<CredentialsObject>(std::move(*done.made[i]));
+    });
     if (!applied) return std::move(applied).error();
     committed_ = true;
     if (revision) *revision = applied->revision;
@@ -46,7 +44,7 @@ class TransactionObject final : public Object {
   }
 
   Result<void> take(size_t index, smartvpn_credentials** out) {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     if (!committed_) return make_error(Status::BAD_STATE, "the transaction is not committed");
     if (index >= made_.size() || !made_[index]) return make_error(Status::NOT_FOUND, "no credentials at this index");
     Place place;
@@ -58,10 +56,10 @@ class TransactionObject final : public Object {
   static Error over() { return make_error(Status::BAD_STATE, "the transaction is committed"); }
 
   const smartvpn_server* const server_;
-  std::mutex mutex_;
-  std::vector<ClientChange> changes_;
-  std::vector<std::unique_ptr<CredentialsObject>> made_;  // by change, until taken
-  bool committed_ = false;
+  Mutex mutex_;
+  std::vector<ClientChange> changes_ GUARDED_BY(mutex_);
+  std::vector<std::unique_ptr<CredentialsObject>> made_ GUARDED_BY(mutex_);  // by change, until taken
+  bool committed_ GUARDED_BY(mutex_) = false;
 };
 
 Result<ClientChange> named(ClientChange::Kind kind, const char* id) {

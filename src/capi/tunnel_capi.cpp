@@ -39,7 +39,7 @@ smartvpn_status smartvpn_tunnel_create(const smartvpn_config* config, smartvpn_t
   return call<ConfigObject>(config, err, [&](ConfigObject& object) -> Result<void> {
     if (!out) return null_argument("out");
     if (!SMARTVPN_WITH_TUNNEL) return make_error(Status::UNSUPPORTED, "this build has no tunnels");
-    std::unique_lock lock(object.mutex);
+    MutexLock lock(object.mutex);
     auto checked = object.document.tunnel_config();
     lock.unlock();
     if (!checked) return std::move(checked).error();

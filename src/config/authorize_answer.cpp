@@ -1,7 +1,6 @@
 // A small object with a key table of its own, so that its errors read like those of the configuration.
 #include "config/authorize_answer.hpp"
 
-
 #include "config/reader.hpp"
 
 namespace smartvpn::config {
@@ -13,7 +12,7 @@ constexpr int64_t kMaxExact = int64_t{1} << 53;   // what every JSON reader keep
 constexpr int64_t kMaxDetail = 256;
 
 // clang-format off
-constexpr KeySpec kKeys[] = {
+constexpr KeySpec kAnswerKeys[] = {
   {.path = "/allow", .type = Type::boolean, .required = true},
   {.path = "/valid_ms", .type = Type::integer, .min = 0, .max = kMaxValidMs},
   {.path = "/session_seconds", .type = Type::integer, .min = 1, .max = kMaxSessionSeconds},
@@ -27,7 +26,7 @@ constexpr KeySpec kKeys[] = {
 // clang-format on
 
 const KeyNode& answer_tree() {
-  static const KeyNode* const tree = new KeyNode(build_key_tree(kKeys));  // never freed, as key_tree()
+  static const KeyNode* const tree = new KeyNode(build_key_tree(kAnswerKeys));  // never freed, as key_tree()
   return *tree;
 }
 

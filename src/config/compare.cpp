@@ -17,9 +17,7 @@ bool same(const KeyNode& node, const Json* a, const Json* b) {
   return *(a ? a : b) == default_of(node);
 }
 
-const Json* member(const Json* object, const std::string& name) {
-  return object ? object->find(name) : nullptr;
-}
+const Json* member(const Json* object, const std::string& name) { return object ? object->find(name) : nullptr; }
 
 // An object that means something by being there, as `tls` does: it has keys that it must have.
 bool counts_by_presence(const KeyNode& node) {

@@ -30,6 +30,9 @@ void dump_text(std::string& out, std::string_view text) {
 }  // namespace
 
 Json::Json() noexcept = default;
+Json::Json(Exactly, bool value) noexcept : value_(value) {}
+Json::Json(Exactly, int64_t value) noexcept : value_(value) {}
+Json::Json(Exactly, uint64_t value) noexcept : value_(value) {}
 Json::Json(double value) noexcept : value_(value) {}
 Json::Json(std::string text) noexcept : value_(std::move(text)) {}
 Json::Json(const char* text) : value_(std::string(text)) {}

@@ -20,11 +20,11 @@ class Json {
   using Object = std::vector<Member>;  // in the order in which members came
 
   Json() noexcept;  // null
-  Json(std::same_as<bool> auto value) noexcept : value_(bool{value}) {}
-  Json(std::signed_integral auto value) noexcept : value_(int64_t{value}) {}
+  Json(std::same_as<bool> auto value) noexcept : Json(Exactly{}, bool{value}) {}
+  Json(std::signed_integral auto value) noexcept : Json(Exactly{}, int64_t{value}) {}
   template <std::unsigned_integral T>
   requires(!std::same_as<T, bool>) Json(T value)
-  noexcept : value_(uint64_t{value}) {}
+  noexcept : Json(Exactly{}, uint64_t{value}) {}
   explicit Json(double value) noexcept;
   Json(std::string text) noexcept;              // NOLINT(google-explicit-constructor)
   Json(const char* text);                       // NOLINT(google-explicit-constructor)
@@ -81,6 +81,11 @@ class Json {
   friend bool operator==(const Json& a, const Json& b) noexcept;
 
  private:
+  // Of one type, without a conversion; not here, where Member is incomplete.
+  struct Exactly {};
+  Json(Exactly, bool value) noexcept;
+  Json(Exactly, int64_t value) noexcept;
+  Json(Exactly, uint64_t value) noexcept;
   using Value = std::variant<std::monostate, bool, int64_t, uint64_t, double, std::string, Array, Object>;
   void dump(std::string& out, size_t indent) const;
   Value value_;

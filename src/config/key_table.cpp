@@ -74,7 +74,7 @@ KeyNode build_key_tree(std::span<const KeySpec> table) {
   return root;
 }
 
-const KeyNode& key_tree(Kind kind) noexcept {
+const KeyNode& key_tree(Kind kind) {
   // Never freed: no destructor runs at exit, where other threads may still validate.
   static const KeyNode* const server = new KeyNode(build_key_tree(server_key_table()));
   static const KeyNode* const tunnel = new KeyNode(build_key_tree(tunnel_key_table()));

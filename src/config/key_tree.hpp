@@ -20,7 +20,7 @@ struct KeyNode {
 };
 
 // Lives as long as the process.
-const KeyNode& key_tree(Kind kind) noexcept;
+const KeyNode& key_tree(Kind kind);
 
 // The tree of a table of its own, for JSON that is no configuration.
 KeyNode build_key_tree(std::span<const KeySpec> table);

@@ -3,9 +3,7 @@
 
 namespace smartvpn::config {
 
-const Json* Reader::find(std::string_view key) const {
-  return json_ ? json_->find(key) : nullptr;
-}
+const Json* Reader::find(std::string_view key) const { return json_ ? json_->find(key) : nullptr; }
 
 std::vector<Reader> Reader::list(std::string_view key) const {
   std::vector<Reader> out;
@@ -57,13 +55,11 @@ void Reader::read(std::string_view key, std::vector<inet::Cidr>& out) const {
 }
 
 void Reader::read(std::string_view key, std::optional<inet::Endpoint>& out) const {
-  if (const Json* found = find(key); found && found->is_string())
-    out = inet::Endpoint::parse(found->text());
+  if (const Json* found = find(key); found && found->is_string()) out = inet::Endpoint::parse(found->text());
 }
 
 void Reader::read(std::string_view key, std::optional<SecretKey>& out) const {
-  if (const Json* found = find(key); found && found->is_string())
-    out = parse_secret_key(found->text());
+  if (const Json* found = find(key); found && found->is_string()) out = parse_secret_key(found->text());
 }
 
 void Reader::read(std::string_view key, PublicKey& out) const {

@@ -9,9 +9,9 @@
 #include <string_view>
 #include <vector>
 
-#include "base/secret_text.hpp"
 #include "base/result.hpp"
 #include "base/secret.hpp"
+#include "base/secret_text.hpp"
 #include "inet/address.hpp"
 
 namespace smartvpn::config {

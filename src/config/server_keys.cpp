@@ -15,12 +15,12 @@ constexpr std::string_view kTransportsNotBuilt = "quic|wireguard";
 constexpr std::string_view kTransportsNotBuilt = "websocket|quic|wireguard";
 #endif
 #if SMARTVPN_WITH_TLS
-constexpr std::string_view kTlsNotBuilt = "";
+constexpr std::string_view kTlsNotBuilt;
 #else
 constexpr std::string_view kTlsNotBuilt = "*";
 #endif
 #if SMARTVPN_WITH_SQLITE
-constexpr std::string_view kStoresNotBuilt = "";
+constexpr std::string_view kStoresNotBuilt;
 #else
 constexpr std::string_view kStoresNotBuilt = "sqlite";
 #endif
@@ -31,7 +31,7 @@ constexpr std::string_view kEnginesNotBuilt = "tun|nat|bridge";
 #endif
 
 // clang-format off
-constexpr KeySpec kKeys[] = {
+constexpr KeySpec kServerKeys[] = {
   {.path = "/listen", .type = Type::array, .min = 1, .max = 64, .doc = "Where the server listens; at least one entry.", .required = true},
   {.path = "/listen/*", .type = Type::object, .doc = "One listener."},
   {.path = "/listen/*/transport", .type = Type::choice, .doc = "The carrier.", .values = "websocket|quic|wireguard", .unsupported = kTransportsNotBuilt, .required = true, .effect = Effect::listener_restart},
@@ -149,6 +149,6 @@ constexpr KeySpec kKeys[] = {
 
 }  // namespace
 
-std::span<const KeySpec> server_key_table() noexcept { return kKeys; }
+std::span<const KeySpec> server_key_table() noexcept { return kServerKeys; }
 
 }  // namespace smartvpn::config

@@ -9,7 +9,7 @@
 namespace smartvpn::config {
 namespace {
 
-constexpr size_t kMaxHost = 253, kMaxPath = 256;
+constexpr size_t kMaxHost = 253, kMaxUrlPath = 256;
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -71,7 +71,7 @@ std::optional<std::string> take_host(std::string_view& text) {
 }  // namespace
 
 bool is_valid_path(std::string_view path) noexcept {
-  if (path.empty() || path.size() > kMaxPath || path[0] != '/') return false;
+  if (path.empty() || path.size() > kMaxUrlPath || path[0] != '/') return false;
   return std::all_of(path.begin(), path.end(), [](char c) { return c > 0x20 && c < 0x7f && c != '?' && c != '#'; });
 }
 

@@ -13,8 +13,7 @@ bool is_fallback(const KeySpec& spec, const Json& value) {
 
 bool is_not_built(const KeySpec& spec, const Json& value) {
   if (spec.unsupported == "*") return !is_fallback(spec, value);
-  if (spec.type == Type::choice && value.is_string())
-    return has_word(spec.unsupported, value.text());
+  if (spec.type == Type::choice && value.is_string()) return has_word(spec.unsupported, value.text());
   return spec.type == Type::integer && value.is_integer() && value.integer() > spec.built_max &&
          value.integer() <= spec.max;
 }
@@ -47,7 +46,7 @@ Result<void> check_array(const KeyNode& node, const Json& value, const std::stri
   return {};
 }
 
-// Calls `visit(parent, name)` for every secret in the tree.
+// Calls `visit(spec, parent, place)` for every secret in the tree. Needs no memory: secrets are wiped by destructors.
 template <class Visit>
 void for_each_secret(const KeyNode& node, Json& value, const Visit& visit) {
   if (node.type() == Type::array && value.is_array() && node.element()) {

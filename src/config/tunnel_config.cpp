@@ -1,7 +1,6 @@
 // From an accepted tree to TunnelConfig with its rules, and the text handed to new clients.
 #include "config/tunnel_config.hpp"
 
-
 #include "base/bytes.hpp"
 #include "config/build.hpp"
 #include "config/reader.hpp"
@@ -10,20 +9,20 @@
 namespace smartvpn::config {
 namespace {
 
-Error invalid(std::string path, std::string text) {
+Error tunnel_invalid(std::string path, std::string text) {
   return make_error(Status::INVALID, std::move(text), std::move(path));
 }
 
 Result<void> read_tls(const Reader& in, const Reader& root, TunnelConfig& out) {
-  if (root.has("tls") && !out.server.tls) return invalid("/tls", "is set, but the server's URL is not wss://");
+  if (root.has("tls") && !out.server.tls) return tunnel_invalid("/tls", "is set, but the server's URL is not wss://");
   in.read("ca", out.tls.ca);
   in.read("server_name", out.tls.server_name);
   in.read("verify", out.tls.verify);
   if (in.has("pinned_sha256")) out.tls.pinned_sha256 = parse_sha256(in.at("pinned_sha256").text());
   if (!out.server.tls) return {};
-  if (!out.tls.verify && !out.tls.ca.empty()) return invalid("/tls/verify", "is false, but ca is set");
+  if (!out.tls.verify && !out.tls.ca.empty()) return tunnel_invalid("/tls/verify", "is false, but ca is set");
   if (out.tls.verify && out.tls.ca.empty()) {
-    if (!out.tls.pinned_sha256) return invalid("/tls/ca", "is required, or pinned_sha256, or verify: false");
+    if (!out.tls.pinned_sha256) return tunnel_invalid("/tls/ca", "is required, or pinned_sha256, or verify: false");
     out.tls.verify = false;  // the pin alone decides
   }
   return {};
@@ -35,9 +34,9 @@ Result<void> read_proxy(const Reader& in, TunnelProxyConfig& out) {
   in.read("source", out.source);
   in.read("destination", out.destination);
   if (out.source.has_value() != out.destination.has_value())
-    return invalid(out.source ? "/proxy_protocol/destination" : "/proxy_protocol/source",
-                   "source and destination go together");
-  if (out.send == Send::off && out.source) return invalid("/proxy_protocol/send", "is off, but source is set");
+    return tunnel_invalid(out.source ? "/proxy_protocol/destination" : "/proxy_protocol/source",
+                          "source and destination go together");
+  if (out.send == Send::off && out.source) return tunnel_invalid("/proxy_protocol/send", "is off, but source is set");
   return {};
 }
 
@@ -45,7 +44,7 @@ Result<void> read_reconnect(const Reader& in, ReconnectConfig& out) {
   in.read("enabled", out.enabled);
   in.read("initial_ms", out.initial_ms);
   in.read("max_ms", out.max_ms);
-  if (out.max_ms < out.initial_ms) return invalid("/reconnect/max_ms", "is below initial_ms");
+  if (out.max_ms < out.initial_ms) return tunnel_invalid("/reconnect/max_ms", "is below initial_ms");
   return {};
 }
 
@@ -61,7 +60,7 @@ Result<void> read_device(const Reader& root, TunnelConfig& out) {
   Reader tun = root.at("tun");
   tun.read("name", out.tun.name);
   if (!out.tun.name.empty() && out.forwarding.mode != Mode::tun)
-    return invalid("/tun/name", "is set, but forwarding.mode is not tun");
+    return tunnel_invalid("/tun/name", "is set, but forwarding.mode is not tun");
   if (auto all = tun.boolean("routes")) {
     out.tun.routes = *all ? Routes::from_server : Routes::none;
   } else if (tun.has("routes")) {
@@ -87,7 +86,7 @@ Result<TunnelConfig> build_tunnel_config(const Json& json) {
   std::string url;
   in.read("server", url);
   auto server = ServerUrl::parse(url);
-  if (!server) return invalid("/server", "is not a ws:// or wss:// URL");
+  if (!server) return tunnel_invalid("/server", "is not a ws:// or wss:// URL");
   out.server = std::move(*server);
   std::optional<SecretKey> key;
   in.at("keys").read("noise_private_key", key);

@@ -5,23 +5,23 @@ namespace smartvpn::config {
 namespace {
 
 #if SMARTVPN_WITH_TLS
-constexpr std::string_view kTlsNotBuilt = "";
+constexpr std::string_view kTunnelTlsNotBuilt;
 #else
-constexpr std::string_view kTlsNotBuilt = "*";
+constexpr std::string_view kTunnelTlsNotBuilt = "*";
 #endif
 #if SMARTVPN_WITH_TUN
-constexpr std::string_view kEnginesNotBuilt = "";
+constexpr std::string_view kTunnelEnginesNotBuilt;
 #else
-constexpr std::string_view kEnginesNotBuilt = "tun";
+constexpr std::string_view kTunnelEnginesNotBuilt = "tun";
 #endif
 
 // clang-format off
-constexpr KeySpec kKeys[] = {
+constexpr KeySpec kTunnelKeys[] = {
   {.path = "/server", .type = Type::url, .min = 1, .max = 1024, .doc = "`wss://host:port/path` or `ws://…`; a name, an IPv4 address or a bracketed IPv6 address. Ports default to 443 and 80, the path to `/tunnel`.", .required = true},
   {.path = "/keys", .type = Type::object, .doc = "Who we are and whom we expect.", .required = true},
   {.path = "/keys/noise_private_key", .type = Type::private_key, .doc = "This client's X25519 private key, base64.", .secret = true, .required = true},
   {.path = "/keys/server_public_key", .type = Type::public_key, .doc = "The server's X25519 public key, base64.", .required = true},
-  {.path = "/tls", .type = Type::object, .doc = "How the server's certificate is checked; `wss` only. The tunnel itself trusts only `keys.server_public_key`.", .unsupported = kTlsNotBuilt},
+  {.path = "/tls", .type = Type::object, .doc = "How the server's certificate is checked; `wss` only. The tunnel itself trusts only `keys.server_public_key`.", .unsupported = kTunnelTlsNotBuilt},
   {.path = "/tls/ca", .type = Type::pem, .min = 1, .max = 1 << 20, .doc = "Roots to trust: path of a PEM file, or PEM text. Required unless a pin is set or `verify` is false."},
   {.path = "/tls/pinned_sha256", .type = Type::sha256, .doc = "SHA-256 of the server certificate (DER), hexadecimal. Without `ca` the pin alone decides."},
   {.path = "/tls/server_name", .type = Type::text, .min = 1, .max = 253, .doc = "Name to send and to verify; the URL's host if not set."},
@@ -40,12 +40,12 @@ constexpr KeySpec kKeys[] = {
   {.path = "/tun/name", .type = Type::text, .min = 0, .max = 15, .fallback = "\"\"", .doc = "Interface name; empty: the kernel chooses."},
   {.path = "/tun/routes", .type = Type::routes, .min = 0, .max = 256, .fallback = "true", .doc = "`true`: the routes the server gives; `false`: none; a list: exactly these."},
   {.path = "/forwarding", .type = Type::object, .doc = "What stands behind the tunnel."},
-  {.path = "/forwarding/mode", .type = Type::choice, .fallback = "\"tun\"", .doc = "`tun`: a kernel device; `host`: packets to the embedding program; `testing`: nothing but answers to ping.", .values = "host|tun|testing", .unsupported = kEnginesNotBuilt},
+  {.path = "/forwarding/mode", .type = Type::choice, .fallback = "\"tun\"", .doc = "`tun`: a kernel device; `host`: packets to the embedding program; `testing`: nothing but answers to ping.", .values = "host|tun|testing", .unsupported = kTunnelEnginesNotBuilt},
 };
 // clang-format on
 
 }  // namespace
 
-std::span<const KeySpec> tunnel_key_table() noexcept { return kKeys; }
+std::span<const KeySpec> tunnel_key_table() noexcept { return kTunnelKeys; }
 
 }  // namespace smartvpn::config

@@ -99,12 +99,12 @@ void AeadEngine::seal(const AeadKey& key, std::span<SealJob> jobs) noexcept {
   for (SealJob& job : jobs) {
     assert(job.counter != kReservedCounter);
     const auto nonce = counter_nonce(job.counter);
-    if (job.counter == kReservedCounter)
-      std::fill_n(job.data, job.size + kTagSize, uint8_t{0});
-    else if (!evp || !fits_evp(job.ad, job.size))
+    bool sealed = job.counter != kReservedCounter;
+    if (sealed && evp && fits_evp(job.ad, job.size))
+      sealed = contexts_->seal_one(nonce, job.ad, job.data, job.size);
+    else if (sealed)
       chacha20_poly1305_seal(key.view(), nonce, job.ad, {job.data, job.size}, job.data);
-    else if (!contexts_->seal_one(nonce, job.ad, job.data, job.size))
-      std::fill_n(job.data, job.size + kTagSize, uint8_t{0});  // half done: never let it out
+    if (!sealed) std::fill_n(job.data, job.size + kTagSize, uint8_t{0});  // plain or half done: never let it out
   }
 }
 

@@ -5,7 +5,8 @@
 #include <openssl/provider.h>
 
 #include <atomic>
-#include <mutex>
+
+#include "base/mutex.hpp"
 
 namespace smartvpn::crypto {
 namespace {
@@ -24,10 +25,10 @@ OSSL_LIB_CTX* make_context() noexcept {
 
 // Kept once it is there only: who had no memory for it tries again.
 OSSL_LIB_CTX* private_lib_context() noexcept {
-  static std::mutex making;
+  static Mutex making;
   static std::atomic<OSSL_LIB_CTX*> made{nullptr};
   if (OSSL_LIB_CTX* context = made.load(std::memory_order_acquire)) return context;
-  std::lock_guard lock(making);
+  MutexLock lock(making);
   OSSL_LIB_CTX* context = made.load(std::memory_order_acquire);
   if (!context) {
     context = make_context();

@@ -93,7 +93,8 @@ std::string QrCode::svg() const {
       const size_t from = x;
       while (dark_framed(x, y)) ++x;
       const std::string run = std::to_string(x - from);
-      out += "M" + std::to_string(from) + " " + std::to_string(y) + "h" + run + "v1h-" + run + "z";
+      out.append("M").append(std::to_string(from)).append(" ").append(std::to_string(y));
+      out.append("h").append(run).append("v1h-").append(run).append("z");
     }
   }
   return out += "\"/>\n</svg>\n";

@@ -12,21 +12,21 @@ constexpr uint16_t kNone = 0xffff;
 constexpr size_t kSlots = 1024;  // at most half full
 static_assert(Coalescer::kMaxPackets * 2 <= kSlots);
 
-// A packet on its own, or a run that grows while `open`.
-struct Run {
-  RunState rules;
-  ByteView first;
-  uint64_t session = 0;
-  uint64_t key = 0;
-  uint16_t segment_size = 0;  // of a super-packet that came in whole
-  uint16_t count = 0;         // packets joined
-  uint16_t head_payload = kNone, last_payload = kNone;
-  bool open = false;
-};
-
 }  // namespace
 
 struct Coalescer::State {
+  // A packet on its own, or a run that grows while `open`.
+  struct Run {
+    RunState rules;
+    ByteView first;
+    uint64_t session = 0;
+    uint64_t key = 0;
+    uint16_t segment_size = 0;  // of a super-packet that came in whole
+    uint16_t count = 0;         // packets joined
+    uint16_t head_payload = kNone, last_payload = kNone;
+    bool open = false;
+  };
+
   explicit State(Options wanted)
       : options(wanted),
         runs(kMaxPackets),
@@ -108,7 +108,7 @@ bool Coalescer::add(const PacketView& packet) noexcept {
   const bool wanted = flow.protocol == ip_protocol::kTcp ? s.options.tcp : s.options.udp;
   const bool joinable = wanted && packet.segment_size == 0 && read_candidate(packet.bytes, flow, candidate);
   if (slot != kNone && joinable && s.runs[slot].open) {
-    Run& run = s.runs[slot];
+    State::Run& run = s.runs[slot];
     const Join join = try_join(run.rules, run.first, packet.bytes, candidate);
     if (join != Join::no) {
       s.link(run, candidate.payload);
@@ -120,7 +120,7 @@ bool Coalescer::add(const PacketView& packet) noexcept {
   // The flow's earlier run, if any, is finished by this one.
   slot = s.start_run(packet);
   s.slots_used = true;
-  Run& run = s.runs[slot];
+  State::Run& run = s.runs[slot];
   run.key = flow.hash;
   start_rules(run.rules, flow, candidate, joinable);
   run.open = joinable && !candidate.ends_run;

@@ -21,7 +21,8 @@ class Fd {
   int release() noexcept { return std::exchange(fd_, -1); }
   void reset(int fd = -1) noexcept;  // closes what it held
 
-  // A close-on-exec duplicate, above the standard numbers, of somebody else's descriptor; empty with errno set on failure.
+  // A close-on-exec duplicate, above the standard numbers, of somebody else's descriptor; empty with errno set on
+  // failure.
   static Fd duplicate_of(int fd) noexcept;
 
  private:

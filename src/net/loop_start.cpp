@@ -10,7 +10,8 @@
 
 #include <array>
 #include <cerrno>
-#include <mutex>
+
+#include "base/mutex.hpp"
 
 namespace smartvpn::net {
 namespace {
@@ -51,18 +52,19 @@ class StandardNumbers {
 };
 
 // Trivially destructible, as all that lives at namespace scope.
-std::mutex starting;
-StandardNumbers standard;
-bool before_libuv = false, after_libuv = false;  // our fork handlers on both sides of libuv's; under `starting`
+Mutex starting;
+StandardNumbers standard GUARDED_BY(starting);
+bool before_libuv GUARDED_BY(starting) = false, after_libuv GUARDED_BY(starting) =
+                                                    false;  // our fork handlers on both sides of libuv's
 
-// Children run these in the order of registration, libuv's own in between.
-void lock_for_fork() noexcept { starting.lock(); }
-void unlock_in_parent() noexcept { starting.unlock(); }
-void occupy_in_child() noexcept {
+// Around a fork, which no analysis can follow. Children run these in the order of registration, libuv's own in between.
+NO_THREAD_SAFETY_ANALYSIS void lock_for_fork() noexcept { starting.lock(); }
+NO_THREAD_SAFETY_ANALYSIS void unlock_in_parent() noexcept { starting.unlock(); }
+NO_THREAD_SAFETY_ANALYSIS void occupy_in_child() noexcept {
   standard.occupy();
   starting.unlock();
 }
-void leave_in_child() noexcept { standard.leave(); }
+NO_THREAD_SAFETY_ANALYSIS void leave_in_child() noexcept { standard.leave(); }
 
 // What a loop opens: two pipes, of which the process's first it does not forgive, an epoll and an eventfd.
 int check_room() noexcept {
@@ -89,7 +91,7 @@ int start_locked(uv_loop_t* loop, uv_async_t* async, uv_async_cb on_async) noexc
 }  // namespace
 
 int start_loop(uv_loop_t* loop, uv_async_t* async, uv_async_cb on_async) noexcept {
-  std::lock_guard lock(starting);
+  MutexLock lock(starting);
   if (!before_libuv) {
     if (int error = pthread_atfork(lock_for_fork, unlock_in_parent, occupy_in_child); error != 0) return error;
     before_libuv = true;

@@ -7,8 +7,8 @@
 
 #include <algorithm>
 #include <cstring>
-#include <mutex>
 
+#include "base/mutex.hpp"
 #include "inet/address.hpp"
 #include "net/tls_impl.hpp"
 
@@ -58,9 +58,9 @@ long bio_ctrl(BIO*, int command, long, void*) noexcept { return command == BIO_C
 // One for the process, never freed: machines may live until the very end. Null without memory, and then the next one
 // tries again.
 const BIO_METHOD* bio_method() noexcept {
-  static std::mutex making;
-  static BIO_METHOD* method = nullptr;
-  std::lock_guard lock(making);
+  static Mutex making;
+  static BIO_METHOD* method GUARDED_BY(making) = nullptr;
+  MutexLock lock(making);
   if (method) return method;
   BIO_METHOD* made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "smartvpn");
   if (!made) return nullptr;

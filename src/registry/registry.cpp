@@ -248,7 +248,7 @@ std::vector<std::string> Registry::expire_rotations(int64_t now_ms) {
   return out;
 }
 
-void Registry::index(ClientPtr client) {
+void Registry::index(const ClientPtr& client) {
   const std::string& id = client->id;
   by_key_[client->noise_public_key] = client;
   if (client->rotation) {

@@ -95,7 +95,7 @@ class Registry {
   void add_claims(const Client& client);
   void remove_claims(const Client& client);
   // Into and out of the maps; the caller has checked.
-  void index(ClientPtr client);
+  void index(const ClientPtr& client);
   void unindex(const Client& client);
 
   AddressPool* pool_;

@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kMemoryPause(10);
 
-Error not_found(const std::string& id) { return make_error(Status::NOT_FOUND, "no client '" + id + "'"); }
+Error no_client(const std::string& id) { return make_error(Status::NOT_FOUND, "no client '" + id + "'"); }
 
 struct Statements {
   SqliteStatement revision, set_revision;
@@ -113,7 +113,7 @@ Result<Client> OpenStore::get(const std::string& id) {
   sql_.get_client.bind(1, id);
   auto row = sql_.get_client.step();
   if (!row) return std::move(row).error();
-  if (!*row) return not_found(id);
+  if (!*row) return no_client(id);
   auto client = read_client_row(sql_.get_client);
   if (!client) return client;
   sql_.get_items.bind(1, id);
@@ -186,7 +186,7 @@ Result<void> OpenStore::check_present(const Write& write) {
     if (*present) return make_error(Status::EXISTS, "client '" + id + "' exists", "/id");
     return {};
   }
-  if (!*present) return not_found(id);
+  if (!*present) return no_client(id);
   if (static_cast<uint64_t>(**present) != write.client.revision)
     return make_error(Status::CONFLICT, "client '" + id + "' was changed meanwhile");
   return {};

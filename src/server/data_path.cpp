@@ -151,6 +151,7 @@ void DataPath::send_whole_or_cut(LiveSession& session, Packet&& packet, const in
       std::move(packet), session.link->takes_super_packets() && !slow, mtu, parts_.pool,
       [&](Packet&& piece) { send(session, std::move(piece)); },
       [&](Drop drop, uint64_t packets) { session.counters.drop(drop, packets); });
+  // NOLINTNEXTLINE(bugprone-use-after-move): what was not sent was left alone
   if (!sent) too_big(session, packet, info, mtu);
 }
 

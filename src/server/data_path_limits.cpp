@@ -1,5 +1,6 @@
-// Packets that wait, judged again when the rules change, and those of a client that is over its rate limit: kept, in place of views into a receive buffer, as
-// packets of their own until the limit lets them go on the way they would have gone.
+// Packets that wait, judged again when the rules change, and those of a client that is over its rate limit: kept, in
+// place of views into a receive buffer, as packets of their own until the limit lets them go on the way they would have
+// gone.
 #include "server/data_path.hpp"
 
 namespace smartvpn::server {

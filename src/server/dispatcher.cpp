@@ -18,7 +18,8 @@ template <class Queue, class Item>
 struct Duty {
   // True when there was no memory for it: in a moment, then. Nothing more once the queue is closed.
   template <class Callback>
-  bool serve(const Callback& callback, const char* name, const std::function<void(const char*)>& on_exception) noexcept {
+  bool serve(const Callback& callback, const char* name,
+             const std::function<void(const char*)>& on_exception) noexcept {
     if (!queue) return false;
     try {
       if (!item) {

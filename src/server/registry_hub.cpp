@@ -174,7 +174,7 @@ Result<registry::Client> RegistryHub::Drafting::updated(const registry::Client& 
   return registry::updated_client(before, to_spec(*patched));
 }
 
-Result<void> RegistryHub::start(const Hold&, std::unique_ptr<registry::Store> store, Shard& shard,
+Result<void> RegistryHub::start(std::unique_ptr<registry::Store> store, Shard& shard,
                                 const std::vector<config::ClientConfig>& clients) {
   auto stored = store->load();
   if (!stored) return stored.error();
@@ -187,13 +187,13 @@ Result<void> RegistryHub::start(const Hold&, std::unique_ptr<registry::Store> st
 }
 
 void RegistryHub::stop() {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   store_.reset();
 }
 
 Result<AppliedChanges> RegistryHub::apply(const std::vector<ClientChange>& changes, uint64_t expected_revision,
                                           const Ready& ready) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   return run(changes, expected_revision, on_shard_, false, ready);
 }
 
@@ -206,7 +206,7 @@ Result<AppliedChanges> RegistryHub::apply_one(const ClientChange& change, const 
 }
 
 Result<void> RegistryHub::declare(const std::vector<config::ClientConfig>& clients, const Command& and_then) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   if (auto declared = declare(clients, on_shard_, false); !declared) return declared;
   return insist(on_shard_, and_then);
 }

@@ -4,9 +4,9 @@
 #pragma once
 
 #include <functional>
-#include <mutex>
 #include <optional>
 
+#include "base/mutex.hpp"
 #include "registry/client_changes.hpp"
 #include "registry/registry.hpp"
 #include "server/client_directory.hpp"
@@ -37,13 +37,12 @@ class RegistryHub {
   RegistryHub(OnShard on_shard, registry::KeyRules rules) : on_shard_(std::move(on_shard)), rules_(rules) {}
 
   // No change runs while it lives. To be had before the server's own lock, as changes have them.
-  using Hold = std::unique_lock<std::mutex>;
-  Hold hold() { return Hold(mutex_); }
+  Mutex& changing() RETURN_CAPABILITY(mutex_) { return mutex_; }
 
   // Before the shard's thread runs, within a hold: fills its copy from the store, and creates those of `clients` that
   // are missing. Paths of errors begin with "/clients/<index>".
-  Result<void> start(const Hold& hold, std::unique_ptr<registry::Store> store, Shard& shard,
-                     const std::vector<config::ClientConfig>& clients);
+  Result<void> start(std::unique_ptr<registry::Store> store, Shard& shard,
+                     const std::vector<config::ClientConfig>& clients) REQUIRES(mutex_);
   // Gives the store up; afterwards every change is BAD_STATE.
   void stop();
 
@@ -59,20 +58,20 @@ class RegistryHub {
 
  private:
   class Drafting;
-  // These three with `mutex_` held.
   Result<AppliedChanges> run(const std::vector<ClientChange>& changes, uint64_t expected_revision,
-                             const OnShard& on_shard, bool quiet, const Ready& ready);
-  Result<void> declare(const std::vector<config::ClientConfig>& clients, const OnShard& on_shard, bool quiet);
+                             const OnShard& on_shard, bool quiet, const Ready& ready) REQUIRES(mutex_);
+  Result<void> declare(const std::vector<config::ClientConfig>& clients, const OnShard& on_shard, bool quiet)
+      REQUIRES(mutex_);
   Result<void> store_and_commit(Drafting& drafting, const ServerFacts& facts, const OnShard& on_shard,
-                                AppliedChanges& out, const Ready& ready);
+                                AppliedChanges& out, const Ready& ready) REQUIRES(mutex_);
   // What is decided must reach the copy, however long memory or the shard's queue is short: else the copy would not be
   // the store's any more. Ends with the server at the latest.
   static Result<void> insist(const OnShard& on_shard, const Command& command);
 
   const OnShard on_shard_;
   const registry::KeyRules rules_;
-  std::mutex mutex_;  // one change at a time, the store's write included
-  std::unique_ptr<registry::Store> store_;
+  Mutex mutex_;  // one change at a time, the store's write included
+  std::unique_ptr<registry::Store> store_ GUARDED_BY(mutex_);
 };
 
 }  // namespace smartvpn::server

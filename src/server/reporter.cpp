@@ -12,6 +12,7 @@ using telemetry::EventType;
 
 std::vector<std::string> texts(const std::vector<inet::IpAddress>& addresses) {
   std::vector<std::string> out;
+  out.reserve(addresses.size());
   for (const auto& ip : addresses) out.push_back(ip.text());
   return out;
 }
@@ -150,8 +151,7 @@ void Reporter::session_down(std::unique_ptr<LiveSession> session, Reason reason,
 
 void Reporter::last_words() noexcept {
   for (int i = 0; i < 100 && !tell_ends(); ++i) std::this_thread::sleep_for(milliseconds(10));
-  for (; untold_; untold_ = std::move(untold_->next_untold))
-    hub_.note_lost(EventType::session_down, untold_->ended_ms);
+  for (; untold_; untold_ = std::move(untold_->next_untold)) hub_.note_lost(EventType::session_down, untold_->ended_ms);
 }
 
 void Reporter::health_changed(const LiveSession& session) noexcept {

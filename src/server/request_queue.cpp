@@ -49,7 +49,7 @@ void RequestQueue::abandon_after_fork() noexcept {
 }
 
 uint64_t RequestQueue::push(RequestPtr request) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   if (closed_) return 0;
   waiting_.emplace_hint(waiting_.end(), next_place_, std::move(request));
   refresh_fd_locked();
@@ -58,13 +58,13 @@ uint64_t RequestQueue::push(RequestPtr request) {
 }
 
 void RequestQueue::withdraw(uint64_t place) noexcept {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   if (waiting_.erase(place) != 0) refresh_fd_locked();
 }
 
 Result<RequestPtr> RequestQueue::next(int32_t timeout_ms, const Ready& ready_to_take) {
-  std::unique_lock lock(mutex_);
-  auto ready = [this] { return closed_ || !waiting_.empty(); };
+  MutexLock lock(mutex_);
+  auto ready = [this]() REQUIRES(mutex_) { return closed_ || !waiting_.empty(); };
   if (timeout_ms < 0)
     arrived_.wait(lock, ready);
   else if (timeout_ms > 0 && !arrived_.wait_for(lock, std::chrono::milliseconds(timeout_ms), ready))
@@ -79,7 +79,7 @@ Result<RequestPtr> RequestQueue::next(int32_t timeout_ms, const Ready& ready_to_
 }
 
 void RequestQueue::close() noexcept {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   closed_ = true;
   waiting_.clear();
   refresh_fd_locked();
@@ -87,7 +87,7 @@ void RequestQueue::close() noexcept {
 }
 
 size_t RequestQueue::size() const {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   return waiting_.size();
 }
 

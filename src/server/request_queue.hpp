@@ -3,13 +3,12 @@
 // Any thread; the shard never waits here.
 #pragma once
 
-#include <condition_variable>
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 
+#include "base/mutex.hpp"
 #include "base/result.hpp"
 #include "session/admission.hpp"
 
@@ -56,15 +55,15 @@ class RequestQueue {
 
  private:
   explicit RequestQueue(int fd) : fd_(fd) {}
-  void refresh_fd_locked() noexcept;
+  void refresh_fd_locked() noexcept REQUIRES(mutex_);
 
   int fd_;
-  mutable std::mutex mutex_;
-  std::condition_variable arrived_;
-  std::map<uint64_t, RequestPtr> waiting_;  // by place, which is the order of arrival
-  uint64_t next_place_ = 1;
-  bool readable_ = false;
-  bool closed_ = false;
+  mutable Mutex mutex_;
+  CondVar arrived_;
+  std::map<uint64_t, RequestPtr> waiting_ GUARDED_BY(mutex_);  // by place, which is the order of arrival
+  uint64_t next_place_ GUARDED_BY(mutex_) = 1;
+  bool readable_ GUARDED_BY(mutex_) = false;
+  bool closed_ GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace smartvpn::server

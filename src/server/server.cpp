@@ -4,22 +4,22 @@
 
 namespace smartvpn::server {
 
-Result<void> Server::Impl::open_registry(const RegistryHub::Hold& hold) {
+Result<void> Server::Impl::open_registry() {
   auto store = open_store_(registry_config_);
   if (!store) return store.error();
-  return registry_.start(hold, std::move(*store), *shard_, shard_->config().clients);
+  return registry_.start(std::move(*store), *shard_, shard_->config().clients);
 }
 
 Result<void> Server::Impl::start() {
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     if (state_ != State::created || starting_) return make_error(Status::BAD_STATE, "a server is started once");
     starting_ = true;
   }
   Result<void> started = Error{Status::NO_MEMORY, {}, 0, {}};
   try {
-    const RegistryHub::Hold hold = registry_.hold();
-    started = prepare(hold);
+    const MutexLock hold(registry_.changing());
+    started = prepare();
     if (started) started = launch();
   } catch (const std::bad_alloc&) {
     // It stays what it says above.
@@ -29,16 +29,16 @@ Result<void> Server::Impl::start() {
 }
 
 // Without the lock: this may wait for the disk, and neither state() nor stop() may.
-Result<void> Server::Impl::prepare(const RegistryHub::Hold& hold) {
+Result<void> Server::Impl::prepare() {
   if (auto ok = start_dispatcher(); !ok) return ok;
-  if (auto ok = open_registry(hold); !ok) return ok;
+  if (auto ok = open_registry(); !ok) return ok;
   return shard_->open();
 }
 
 Result<void> Server::Impl::launch() {
   std::optional<Duration> stop;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     endpoints_ = shard_->endpoints();
     host_channel_ = shard_->host_channel();
     auto thread = net::Thread::start("svpn-shard0", [this] {
@@ -61,7 +61,7 @@ Result<void> Server::Impl::launch() {
 
 void Server::Impl::fail_start() {
   registry_.stop();
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   starting_ = false;
   become_stopped();
 }
@@ -100,7 +100,7 @@ Result<void> Server::Impl::start_dispatcher() {
   };
   auto dispatcher = Dispatcher::start(std::move(duties));
   if (!dispatcher) return dispatcher.error();
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   dispatcher_ = std::move(*dispatcher);
   return {};
 }
@@ -111,7 +111,7 @@ void Server::Impl::close_queues() {
 }
 
 void Server::Impl::request_stop(Duration drain) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   if (starting_) {
     stop_when_started_ = std::min(drain, stop_when_started_.value_or(drain));
   } else if (state_ == State::created) {
@@ -131,7 +131,7 @@ void Server::Impl::request_stop(Duration drain) {
 
 void Server::Impl::on_thread_end() {
   std::unique_ptr<Shard> shard;
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   state_ = State::stopped;
   shard = std::move(shard_);
   close_queues();
@@ -139,14 +139,14 @@ void Server::Impl::on_thread_end() {
 }
 
 void Server::Impl::on_store_closed() {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   serving_ = false;
   changed_.notify_all();
 }
 
 Result<void> Server::Impl::wait_stopped(int32_t timeout_ms) {
-  std::unique_lock lock(mutex_);
-  auto over = [&] { return state_ == State::stopped && !serving_ && !joining_; };
+  MutexLock lock(mutex_);
+  auto over = [this]() REQUIRES(mutex_) { return state_ == State::stopped && !serving_ && !joining_; };
   if (timeout_ms < 0) {
     changed_.wait(lock, over);
   } else if (!changed_.wait_for(lock, milliseconds(timeout_ms), over)) {
@@ -195,7 +195,7 @@ Result<void> Server::stop(int32_t drain_ms, int32_t timeout_ms) {
 State Server::state() const { return impl_->state(); }
 
 std::vector<BoundEndpoint> Server::endpoints() const {
-  std::lock_guard lock(impl_->mutex_);
+  MutexLock lock(impl_->mutex_);
   bool open = impl_->state_ == State::running || impl_->state_ == State::draining;
   return open ? impl_->endpoints_ : std::vector<BoundEndpoint>();
 }
@@ -205,7 +205,7 @@ Result<std::shared_ptr<telemetry::EventQueue>> Server::subscribe(uint64_t type_m
 }
 
 Result<void> Server::set_callbacks(Callbacks callbacks) {
-  std::lock_guard lock(impl_->mutex_);
+  MutexLock lock(impl_->mutex_);
   if (impl_->state_ != State::created || impl_->starting_)
     return make_error(Status::BAD_STATE, "callbacks are set before start");
   impl_->callbacks_ = std::move(callbacks);
@@ -213,7 +213,7 @@ Result<void> Server::set_callbacks(Callbacks callbacks) {
 }
 
 bool Server::in_callback() const {
-  std::lock_guard lock(impl_->mutex_);
+  MutexLock lock(impl_->mutex_);
   return impl_->dispatcher_ && impl_->dispatcher_->is_current();
 }
 
@@ -296,7 +296,7 @@ Error no_host_engine() {
 Result<size_t> Server::packets_read(ByteSpan arena, std::span<forward::HostPacket> meta, int32_t timeout_ms) {
   std::shared_ptr<forward::HostChannel> channel;
   {
-    std::lock_guard lock(impl_->mutex_);
+    MutexLock lock(impl_->mutex_);
     channel = impl_->host_channel_;
   }
   return channel ? channel->read(arena, meta, timeout_ms) : no_host_engine();
@@ -305,19 +305,20 @@ Result<size_t> Server::packets_read(ByteSpan arena, std::span<forward::HostPacke
 Result<size_t> Server::packets_write(ByteView arena, std::span<const forward::HostPacket> meta) {
   std::shared_ptr<forward::HostChannel> channel;
   {
-    std::lock_guard lock(impl_->mutex_);
+    MutexLock lock(impl_->mutex_);
     channel = impl_->host_channel_;
   }
   return channel ? channel->write(arena, meta) : no_host_engine();
 }
 
 Result<int> Server::packets_fd() const {
-  std::lock_guard lock(impl_->mutex_);
+  MutexLock lock(impl_->mutex_);
   if (!impl_->host_channel_) return no_host_engine();
   return impl_->host_channel_->fd();
 }
 
-void Server::abandon_after_fork() noexcept {
+// In the child no other thread is left.
+NO_THREAD_SAFETY_ANALYSIS void Server::abandon_after_fork() noexcept {
   Impl* impl = impl_.release();  // leaked: its threads do not exist here
   impl->hub_.abandon_after_fork();
   if (impl->requests_) impl->requests_->abandon_after_fork();

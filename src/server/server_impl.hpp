@@ -2,10 +2,9 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
-#include <mutex>
 
 #include "base/answer.hpp"
+#include "base/mutex.hpp"
 #include "server/dispatcher.hpp"
 #include "server/registry_hub.hpp"
 #include "server/shard.hpp"
@@ -26,17 +25,17 @@ class Server::Impl {
                   {config.keys.wireguard_private_key.has_value(), config.registry.keep_private_keys}) {}
 
   Result<void> start();
-  Result<void> prepare(const RegistryHub::Hold& hold);
+  Result<void> prepare() REQUIRES(registry_.changing());
   Result<void> launch();
   void fail_start();
-  Result<void> open_registry(const RegistryHub::Hold& hold);
+  Result<void> open_registry() REQUIRES(registry_.changing());
   State state() const {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     return state_;
   }
   Result<void> start_dispatcher();
   void close_queues();
-  void become_stopped();  // with the lock held, and no thread
+  void become_stopped() REQUIRES(mutex_);  // with no thread
   void request_stop(Duration drain);
   Result<void> wait_stopped(int32_t timeout_ms);
   void on_thread_end();
@@ -48,8 +47,8 @@ class Server::Impl {
   auto command(Fn fn) -> decltype(fn()) {
     Answer<decltype(fn())> answer;
     {
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock, [this] { return !starting_; });
+      MutexLock lock(mutex_);
+      changed_.wait(lock, [this]() REQUIRES(mutex_) { return !starting_; });
       if (state_ != State::running && state_ != State::draining) return server_not_running();
       if (!shard_->loop().post([giver = answer.giver(), fn = std::move(fn)]() mutable { giver.give(run(fn)); }))
         return shard_->loop().stopped() ? server_not_running()
@@ -70,23 +69,24 @@ class Server::Impl {
     }
   }
 
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  State state_ = State::created;
-  bool joining_ = false;
-  bool serving_ = false;              // from start() until the thread has given up the store, the last thing it does
-  bool starting_ = false;             // in start(), which holds no lock while it waits for the disk
-  std::optional<Duration> stop_when_started_;  // the drain of a stop() that came meanwhile
+  mutable Mutex mutex_;
+  CondVar changed_;
+  State state_ GUARDED_BY(mutex_) = State::created;
+  bool joining_ GUARDED_BY(mutex_) = false;
+  // From start() until the thread has given up the store, the last thing it does.
+  bool serving_ GUARDED_BY(mutex_) = false;
+  bool starting_ GUARDED_BY(mutex_) = false;  // in start(), which holds no lock while it waits for the disk
+  std::optional<Duration> stop_when_started_ GUARDED_BY(mutex_);  // the drain of a stop() that came meanwhile
   telemetry::EventHub hub_;
-  Callbacks callbacks_;
-  size_t callback_queue_ = 0;
+  Callbacks callbacks_;        // constant from start() on
+  size_t callback_queue_ = 0;  // constant after create()
   std::atomic<uint64_t> callback_exceptions_{0};
   std::shared_ptr<RequestQueue> requests_;  // null: the host is not asked. Constant after create()
-  std::unique_ptr<Dispatcher> dispatcher_;
-  std::unique_ptr<Shard> shard_;
-  std::unique_ptr<net::Thread> thread_;
-  std::vector<BoundEndpoint> endpoints_;
-  std::shared_ptr<forward::HostChannel> host_channel_;
+  std::unique_ptr<Dispatcher> dispatcher_ GUARDED_BY(mutex_);
+  std::unique_ptr<Shard> shard_;  // changed under mutex_; its own thread, and what runs there, reads it without
+  std::unique_ptr<net::Thread> thread_ GUARDED_BY(mutex_);
+  std::vector<BoundEndpoint> endpoints_ GUARDED_BY(mutex_);
+  std::shared_ptr<forward::HostChannel> host_channel_ GUARDED_BY(mutex_);
   const config::RegistryConfig registry_config_;
   const OpenStore open_store_;
   RegistryHub registry_;

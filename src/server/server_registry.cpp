@@ -36,7 +36,7 @@ Result<void> Server::client_remove(const std::string& id) {
   return without_answer(impl_->registry_.apply_one(ClientChange(Kind::remove, id)));
 }
 Result<NewClient> Server::client_rotate(const std::string& id, const registry::RotateOptions& options,
-                                         const Ready& ready) {
+                                        const Ready& ready) {
   ClientChange change(Kind::rotate, id);
   change.rotate = options;
   return only_one(impl_->registry_.apply_one(change, ready));
@@ -48,7 +48,7 @@ Result<void> Server::client_rotate_roll_back(const std::string& id) {
   return without_answer(impl_->registry_.apply_one(ClientChange(Kind::rotate_roll_back, id)));
 }
 Result<AppliedChanges> Server::transact(const std::vector<ClientChange>& changes, uint64_t expected_revision,
-                                         const Ready& ready) {
+                                        const Ready& ready) {
   return impl_->registry_.apply(changes, expected_revision, ready);
 }
 Result<registry::Client> Server::client_get(const std::string& id) {

@@ -147,7 +147,7 @@ void Shard::on_silence(uint64_t session, bool silent) {
   if (live->quality.take_health_change()) reporter_.health_changed(*live);
 }
 
-void Shard::on_log(int level, std::string text) { reporter_.log(static_cast<LogLevel>(level), std::move(text)); }
+void Shard::on_log(int level, std::string text) { reporter_.log(static_cast<LogLevel>(level), text); }
 
 void Shard::end_session(uint64_t id, Reason reason) noexcept {
   LiveSession* live = sessions_.find(id);

@@ -72,7 +72,7 @@ Packet MessageWriter::next(SendQueue& queue, ControlQueue& control, Keepalive& k
     if (!first) return {};
     if (travels_alone(first, batch) || queue.empty()) return wrap_in_place(std::move(first));
   } else if (first && travels_alone(first, batch)) {
-    staged_ = std::move(first);
+    staged_ = std::exchange(first, Packet());
   }
 
   const size_t control_size = control.size();

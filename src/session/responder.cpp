@@ -60,8 +60,8 @@ Reason Responder::read_initiation(const MessageHeader& header, ByteView message)
   // key is known.
   const bool known = responder_handler_.on_static_key(*claimed);
   Bytes payload;
-  const bool proven = pending_->noise->read_payload(
-      payload, responder_handler_.shared_secret(pending_->noise->own_public(), *claimed));
+  const bool proven =
+      pending_->noise->read_payload(payload, responder_handler_.shared_secret(pending_->noise->own_public(), *claimed));
   if (!known) return Reason::unknown_client;
   if (!proven) return Reason::handshake_failed;
   auto decoded = decode_initiation(payload);

@@ -7,7 +7,7 @@ namespace smartvpn::telemetry {
 Result<std::shared_ptr<EventQueue>> EventHub::subscribe(uint64_t type_mask, size_t capacity) {
   auto queue = EventQueue::create(type_mask, capacity);
   if (!queue) return queue;
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   sweep_locked();
   if (closed_) (*queue)->close();
   queues_.push_back(*queue);
@@ -18,7 +18,7 @@ Result<std::shared_ptr<EventQueue>> EventHub::subscribe(uint64_t type_mask, size
 void EventHub::publish(Event event) {
   if (!wanted(event.type())) return;
   auto shared = std::make_shared<const Event>(std::move(event));
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   for (auto& weak : queues_)
     if (auto queue = weak.lock(); queue && queue->wants(shared->type())) queue->reserve();
   for (auto& weak : queues_)
@@ -26,20 +26,20 @@ void EventHub::publish(Event event) {
 }
 
 void EventHub::note_lost(EventType type, int64_t time_ms) noexcept {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   for (auto& weak : queues_)
     if (auto queue = weak.lock(); queue && queue->wants(type)) queue->note_lost(type, time_ms);
 }
 
 void EventHub::close() {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   closed_ = true;
   for (auto& weak : queues_)
     if (auto queue = weak.lock()) queue->close();
 }
 
 size_t EventHub::waiting() const {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   size_t total = 0;
   for (auto& weak : queues_)
     if (auto queue = weak.lock()) total += queue->size();
@@ -47,14 +47,15 @@ size_t EventHub::waiting() const {
 }
 
 uint64_t EventHub::lost() const {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   uint64_t total = 0;
   for (auto& weak : queues_)
     if (auto queue = weak.lock()) total += queue->lost();
   return total;
 }
 
-void EventHub::abandon_after_fork() noexcept {
+// In the child no other thread is left.
+NO_THREAD_SAFETY_ANALYSIS void EventHub::abandon_after_fork() noexcept {
   for (auto& weak : queues_)
     if (auto queue = weak.lock()) queue->abandon_after_fork();
 }

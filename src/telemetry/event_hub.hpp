@@ -4,9 +4,9 @@
 
 #include <atomic>
 #include <memory>
-#include <mutex>
 #include <vector>
 
+#include "base/mutex.hpp"
 #include "base/result.hpp"
 #include "telemetry/event_queue.hpp"
 
@@ -31,12 +31,12 @@ class EventHub {
   void abandon_after_fork() noexcept;
 
  private:
-  void sweep_locked();
+  void sweep_locked() REQUIRES(mutex_);
 
-  mutable std::mutex mutex_;
-  std::vector<std::weak_ptr<EventQueue>> queues_;
+  mutable Mutex mutex_;
+  std::vector<std::weak_ptr<EventQueue>> queues_ GUARDED_BY(mutex_);
   std::atomic<uint64_t> wanted_{0};
-  bool closed_ = false;
+  bool closed_ GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace smartvpn::telemetry

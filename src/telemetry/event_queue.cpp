@@ -43,7 +43,7 @@ void EventQueue::abandon_after_fork() noexcept {
 
 void EventQueue::push(EventPtr event) {
   if (!event || !wants(event->type())) return;
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   if (closed_) return;
   reserve_locked();
   push_locked(std::move(event));
@@ -52,7 +52,7 @@ void EventQueue::push(EventPtr event) {
 }
 
 void EventQueue::reserve() {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   reserve_locked();
 }
 
@@ -62,7 +62,7 @@ void EventQueue::reserve_locked() {
 
 void EventQueue::push_reserved(EventPtr event) noexcept {
   if (!event || !wants(event->type())) return;
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   if (closed_) return;
   push_locked(std::move(event));
   refresh_fd_locked();
@@ -70,7 +70,7 @@ void EventQueue::push_reserved(EventPtr event) noexcept {
 }
 
 void EventQueue::note_lost(EventType type, int64_t time_ms) noexcept {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   if (closed_ || !wants(type)) return;
   lose_locked(lanes_[lane_of(type)], time_ms);
   refresh_fd_locked();
@@ -132,8 +132,8 @@ EventPtr EventQueue::pop_locked() {
 }
 
 Result<EventPtr> EventQueue::next(int32_t timeout_ms) {
-  std::unique_lock lock(mutex_);
-  auto ready = [this] { return interrupted_ || closed_ || has_events_locked(); };
+  MutexLock lock(mutex_);
+  auto ready = [this]() REQUIRES(mutex_) { return interrupted_ || closed_ || has_events_locked(); };
   if (timeout_ms < 0)
     arrived_.wait(lock, ready);
   else if (timeout_ms > 0 && !arrived_.wait_for(lock, std::chrono::milliseconds(timeout_ms), ready))
@@ -153,21 +153,21 @@ Result<EventPtr> EventQueue::next(int32_t timeout_ms) {
 }
 
 void EventQueue::interrupt() {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   interrupted_ = true;
   refresh_fd_locked();
   arrived_.notify_one();
 }
 
 void EventQueue::close() {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   closed_ = true;
   refresh_fd_locked();
   arrived_.notify_all();
 }
 
 void EventQueue::discard() {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   closed_ = true;
   interrupted_ = false;
   for (auto& lane : lanes_) {
@@ -181,17 +181,17 @@ void EventQueue::discard() {
 }
 
 bool EventQueue::closed() const {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   return closed_;
 }
 
 uint64_t EventQueue::lost() const {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   return lost_total_;
 }
 
 size_t EventQueue::size() const {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   size_t size = 0;
   for (const auto& lane : lanes_) size += lane.entries.size() + (lane.lost != 0 ? 1 : 0);
   return size;

@@ -4,12 +4,11 @@
 // socket.)
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
 #include <list>
 #include <memory>
-#include <mutex>
 
+#include "base/mutex.hpp"
 #include "base/result.hpp"
 #include "telemetry/event.hpp"
 
@@ -76,28 +75,29 @@ class EventQueue {
     int64_t lost_time_ms = 0;
   };
   EventQueue(uint64_t mask, size_t capacity, int fd);
-  void reserve_locked();
-  void push_locked(EventPtr event) noexcept;
-  void lose_locked(Lane& lane, int64_t time_ms) noexcept;
-  void append_locked(Lane& lane, Entry entry) noexcept;
-  EventPtr pop_locked();
-  bool has_events_locked() const;
-  void refresh_fd_locked() noexcept;
+  void reserve_locked() REQUIRES(mutex_);
+  void push_locked(EventPtr event) noexcept REQUIRES(mutex_);
+  void lose_locked(Lane& lane, int64_t time_ms) noexcept REQUIRES(mutex_);
+  void append_locked(Lane& lane, Entry entry) noexcept REQUIRES(mutex_);
+  EventPtr pop_locked() REQUIRES(mutex_);
+  bool has_events_locked() const REQUIRES(mutex_);
+  void refresh_fd_locked() noexcept REQUIRES(mutex_);
   static EventPtr lost_event(const Lane& lane, uint64_t count, int64_t time_ms);
   static uint64_t front_sequence(const Lane& lane);
 
   const uint64_t mask_;
   const size_t capacity_;
   int fd_;
-  mutable std::mutex mutex_;
-  std::condition_variable arrived_;
-  Lane lanes_[2];
-  std::list<Entry> spare_;  // places for what push_reserved() may have to add
-  uint64_t sequence_ = 0;
-  uint64_t lost_total_ = 0;
-  bool readable_ = false;
-  bool interrupted_ = false;
-  bool closed_ = false;
+  mutable Mutex mutex_;
+  CondVar arrived_;
+  Lane lanes_[2] GUARDED_BY(mutex_);
+  // Places for what push_reserved() may have to add.
+  std::list<Entry> spare_ GUARDED_BY(mutex_);
+  uint64_t sequence_ GUARDED_BY(mutex_) = 0;
+  uint64_t lost_total_ GUARDED_BY(mutex_) = 0;
+  bool readable_ GUARDED_BY(mutex_) = false;
+  bool interrupted_ GUARDED_BY(mutex_) = false;
+  bool closed_ GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace smartvpn::telemetry

@@ -188,7 +188,7 @@ void ClientConnection::read_upgrade(ByteSpan& bytes) {
   Ending ending;
   ending.reason = upgrade_->status() == 503 ? Reason::draining : Reason::upgrade_malformed;
   ending.detail = upgrade_->error();
-  end(std::move(ending));
+  end(ending);
 }
 
 void ClientConnection::start_session() {

@@ -108,6 +108,7 @@ void Driver::dial() {
 void Driver::on_dialling(const std::vector<inet::Endpoint>& addresses) {
   dialled_ = addresses;
   std::vector<inet::IpAddress> outside;
+  outside.reserve(addresses.size());
   for (const auto& endpoint : addresses) outside.push_back(endpoint.ip);
   const bool afresh = backoff_.failures() > 1;
   if (auto ok = engine_->keep_outside(outside, afresh); !ok)
@@ -252,7 +253,7 @@ telemetry::StatsSnapshot Driver::stats() {
   return out;
 }
 
-void Driver::log(const char* level, std::string message) {
+void Driver::log(const char* level, const std::string& message) {
   telemetry::Event event(telemetry::EventType::log, wall_clock_ms());
   event.set("level", level).set("message", message);
   hub_.publish(std::move(event));

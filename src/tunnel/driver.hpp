@@ -44,7 +44,7 @@ class Driver final : private ClientConnection::Owner, private forward::EngineSin
   void on_retry();
   void set_state(State state, bool refused = false);
   void forget_connection();
-  void log(const char* level, std::string message);
+  void log(const char* level, const std::string& message);
   void count_connection() noexcept;
   void report_health();
   void report_ending(const Ending& ending, bool was_up, int64_t duration_ms) noexcept;

@@ -59,10 +59,10 @@ void Driver::send(Packet&& packet) {
     counters_.inner_packets_out += segments;
     counters_.inner_bytes_out += bytes;
   };
-  if (packet.segment_size != 0) {
+  if (const auto segments = packet.segments; packet.segment_size != 0) {
     bool sent = forward::send_whole_or_cut(std::move(packet), connection_->takes_super_packets(), info_.mtu, pool_,
                                            count, [&](Drop drop, uint64_t packets) { counters_.drop(drop, packets); });
-    if (!sent) counters_.drop(Drop::too_big, packet.segments);
+    if (!sent) counters_.drop(Drop::too_big, segments);
   } else if (packet.size() > info_.mtu) {
     counters_.drop(Drop::too_big);
   } else {

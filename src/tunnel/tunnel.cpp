@@ -1,10 +1,9 @@
 #include "tunnel/tunnel.hpp"
 
-#include <condition_variable>
-#include <mutex>
 #include <new>
 
 #include "base/answer.hpp"
+#include "base/mutex.hpp"
 #include "net/thread.hpp"
 #include "tunnel/driver.hpp"
 
@@ -25,7 +24,7 @@ class Tunnel::Impl {
   auto command(Fn fn) -> decltype(fn()) {
     Answer<decltype(fn())> answer;
     {
-      std::lock_guard lock(mutex_);
+      MutexLock lock(mutex_);
       if (!thread_ || state_ == State::stopped) return not_running();
       if (!driver_->loop().post([giver = answer.giver(), fn]() mutable { giver.give(run(fn)); })) return not_running();
     }
@@ -42,21 +41,21 @@ class Tunnel::Impl {
     }
   }
   static Error not_running() { return make_error(Status::BAD_STATE, "the tunnel is not running"); }
-  Result<void> open();
+  Result<void> open() REQUIRES(mutex_);
 
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  State state_ = State::created;
-  bool refused_ = false, joining_ = false;
+  Mutex mutex_;
+  CondVar changed_;
+  State state_ GUARDED_BY(mutex_) = State::created;
+  bool refused_ GUARDED_BY(mutex_) = false, joining_ GUARDED_BY(mutex_) = false;
   telemetry::EventHub hub_;
-  std::unique_ptr<Driver> driver_;
-  std::unique_ptr<net::Thread> thread_;
-  std::shared_ptr<forward::HostChannel> channel_;
-  TunnelInfo last_info_;
+  std::unique_ptr<Driver> driver_;  // changed under mutex_; its own thread, and what runs there, reads it without
+  std::unique_ptr<net::Thread> thread_ GUARDED_BY(mutex_);
+  std::shared_ptr<forward::HostChannel> channel_ GUARDED_BY(mutex_);
+  TunnelInfo last_info_ GUARDED_BY(mutex_);
 };
 
 Result<void> Tunnel::Impl::start() {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   if (state_ != State::created) return make_error(Status::BAD_STATE, "a tunnel is started once");
   Result<void> opened = Error{Status::NO_MEMORY, {}, 0, {}};
   try {
@@ -86,7 +85,7 @@ Result<void> Tunnel::Impl::open() {
 }
 
 void Tunnel::Impl::request_stop() {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   if (state_ == State::created) {
     state_ = State::stopped;
     driver_.reset();
@@ -105,7 +104,7 @@ void Tunnel::Impl::request_stop() {
 
 void Tunnel::Impl::on_thread_end() {
   std::unique_ptr<Driver> driver;
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   last_info_ = driver_->take_info();
   last_info_.state = State::stopped;
   state_ = State::stopped;
@@ -115,8 +114,8 @@ void Tunnel::Impl::on_thread_end() {
 }
 
 Result<void> Tunnel::Impl::wait_stopped(int32_t timeout_ms) {
-  std::unique_lock lock(mutex_);
-  auto over = [&] { return state_ == State::stopped && !joining_; };
+  MutexLock lock(mutex_);
+  auto over = [this]() REQUIRES(mutex_) { return state_ == State::stopped && !joining_; };
   if (timeout_ms < 0) {
     changed_.wait(lock, over);
   } else if (!changed_.wait_for(lock, milliseconds(timeout_ms), over)) {
@@ -136,7 +135,7 @@ Result<void> Tunnel::Impl::wait_stopped(int32_t timeout_ms) {
 Result<TunnelInfo> Tunnel::Impl::info() {
   auto live = command([this]() -> Result<TunnelInfo> { return driver_->info(); });
   if (live || live.error().status == Status::NO_MEMORY) return live;
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   TunnelInfo last = last_info_;
   last.state = state_;
   return last;
@@ -157,9 +156,12 @@ Result<std::unique_ptr<Tunnel>> Tunnel::create(config::TunnelConfig config) {
     return make_error(Status::UNSUPPORTED, "this build has no TLS", "/server");
   auto impl = std::make_unique<Impl>();
   Impl* self = impl.get();
-  impl->last_info_.server = config.server.text();
+  {
+    MutexLock lock(self->mutex_);
+    self->last_info_.server = config.server.text();
+  }
   auto driver = Driver::create(std::move(config), impl->hub_, [self](State state, bool refused) {
-    std::lock_guard lock(self->mutex_);
+    MutexLock lock(self->mutex_);
     self->state_ = state;
     self->refused_ = refused;
     self->changed_.notify_all();
@@ -177,14 +179,14 @@ Result<void> Tunnel::stop(int32_t timeout_ms) {
 }
 
 State Tunnel::state() const {
-  std::lock_guard lock(impl_->mutex_);
+  MutexLock lock(impl_->mutex_);
   return impl_->state_;
 }
 
 Result<void> Tunnel::wait_connected(int32_t timeout_ms) {
-  std::unique_lock lock(impl_->mutex_);
+  MutexLock lock(impl_->mutex_);
   if (impl_->state_ == State::created) return make_error(Status::BAD_STATE, "the tunnel was not started");
-  auto settled = [&] {
+  auto settled = [this]() REQUIRES(impl_->mutex_) {
     return impl_->state_ == State::connected || impl_->state_ == State::stopped || impl_->refused_;
   };
   if (timeout_ms < 0) {
@@ -227,7 +229,7 @@ Error no_host_engine() {
 Result<size_t> Tunnel::packets_read(ByteSpan arena, std::span<forward::HostPacket> meta, int32_t timeout_ms) {
   std::shared_ptr<forward::HostChannel> channel;
   {
-    std::lock_guard lock(impl_->mutex_);
+    MutexLock lock(impl_->mutex_);
     channel = impl_->channel_;
   }
   return channel ? channel->read(arena, meta, timeout_ms) : no_host_engine();
@@ -236,19 +238,20 @@ Result<size_t> Tunnel::packets_read(ByteSpan arena, std::span<forward::HostPacke
 Result<size_t> Tunnel::packets_write(ByteView arena, std::span<const forward::HostPacket> meta) {
   std::shared_ptr<forward::HostChannel> channel;
   {
-    std::lock_guard lock(impl_->mutex_);
+    MutexLock lock(impl_->mutex_);
     channel = impl_->channel_;
   }
   return channel ? channel->write(arena, meta) : no_host_engine();
 }
 
 Result<int> Tunnel::packets_fd() const {
-  std::lock_guard lock(impl_->mutex_);
+  MutexLock lock(impl_->mutex_);
   if (!impl_->channel_) return no_host_engine();
   return impl_->channel_->fd();
 }
 
-void Tunnel::abandon_after_fork() noexcept {
+// In the child no other thread is left.
+NO_THREAD_SAFETY_ANALYSIS void Tunnel::abandon_after_fork() noexcept {
   Impl* impl = impl_.release();  // leaked: its threads do not exist here
   impl->hub_.abandon_after_fork();
   if (impl->driver_) impl->driver_->abandon_after_fork();

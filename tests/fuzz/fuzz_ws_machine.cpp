@@ -1,6 +1,6 @@
 // The message machine against any stream: the callbacks and the bytes to send may not depend on how
-// the stream is cut or whether pieces are put into gaps, and nothing may be kept beyond the limits. Byte 0: role and limits; byte 1: the
-// size of the pieces; the rest: the stream.
+// the stream is cut or whether pieces are put into gaps, and nothing may be kept beyond the limits. Byte 0: role and
+// limits; byte 1: the size of the pieces; the rest: the stream.
 #undef NDEBUG
 #include <cassert>
 

@@ -17,6 +17,8 @@
 namespace smartvpn::testing_support {
 
 constexpr int32_t kWaitMs = 20000;
+// For client_config: a tunnel that gives up when its first connection ends.
+constexpr const char* kNoReconnect = R"(,"reconnect":{"enabled":false})";
 
 inline std::string key_text(const SecretKey& key) { return format_key(key.view()); }
 
@@ -143,6 +145,12 @@ inline inet::IpAddress address_v4(const tunnel::Tunnel& tunnel) {
   for (const auto& ip : tunnel.info().addresses)
     if (ip.is_v4()) return ip;
   return {};
+}
+
+// Whether the server's own address answers a ping.
+inline bool hears_an_echo(tunnel::Tunnel& tunnel) {
+  write_packet(tunnel, echo_request(address_v4(tunnel), *inet::IpAddress::parse("10.8.0.1")));
+  return !read_packet(tunnel).empty();
 }
 
 }  // namespace smartvpn::testing_support

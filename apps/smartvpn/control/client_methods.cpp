@@ -116,7 +116,7 @@ SecretText by_id(const ControlContext& context, const Params& params) {
   return SecretText("{}");
 }
 
-constexpr ControlMethod kMethods[] = {
+constexpr ControlMethod kClientMethods[] = {
     {"clients.list", "*", clients_list},
     {"clients.get", "id", clients_get},
     {"clients.stats", "id", clients_stats},
@@ -133,6 +133,6 @@ constexpr ControlMethod kMethods[] = {
 
 }  // namespace
 
-std::span<const ControlMethod> client_methods() { return kMethods; }
+std::span<const ControlMethod> client_methods() { return kClientMethods; }
 
 }  // namespace smartvpn::cli

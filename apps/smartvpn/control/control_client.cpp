@@ -15,7 +15,7 @@ namespace {
 constexpr size_t kMaxAnswer = 128u << 20;
 constexpr timeval kPatience{120, 0};  // a server's disk may be slow
 
-[[noreturn]] void fail(const std::string& socket, const std::string& text) {
+[[noreturn]] void fail_call(const std::string& socket, const std::string& text) {
   throw Failure{kExitRuntime, socket, text};
 }
 
@@ -39,7 +39,7 @@ ControlClient::ControlClient(const std::string& socket) : socket_(socket) {
   if (::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return;
   std::string text = std::strerror(errno);
   bool nobody = errno == ENOENT || errno == ECONNREFUSED;
-  fail(socket_, nobody ? text + " (is a server running with --control?)" : text);
+  fail_call(socket_, nobody ? text + " (is a server running with --control?)" : text);
 }
 
 Json ControlClient::call(const std::string& method, const Json& params) {
@@ -48,9 +48,9 @@ Json ControlClient::call(const std::string& method, const Json& params) {
   send(line.text());
   SecretText answer(receive_line());
   Json parsed = Json::parse(answer.text(), nullptr, false);
-  if (!parsed.is_object()) fail(socket_, "what answers there does not speak the control protocol");
+  if (!parsed.is_object()) fail_call(socket_, "what answers there does not speak the control protocol");
   if (parsed.contains("error") && parsed["error"].is_object()) throw failure_of(parsed["error"]);
-  if (!parsed.contains("result")) fail(socket_, "what answers there does not speak the control protocol");
+  if (!parsed.contains("result")) fail_call(socket_, "what answers there does not speak the control protocol");
   return std::move(parsed["result"]);
 }
 
@@ -60,7 +60,7 @@ void ControlClient::send(std::string_view line) {
     ssize_t done = ::send(fd_.get(), line.data(), line.size(), MSG_NOSIGNAL);
     if (done < 0 && errno == EINTR) continue;
     if (done < 0 && (errno == EPIPE || errno == ECONNRESET)) return;
-    if (done < 0) fail(socket_, std::strerror(errno));
+    if (done < 0) fail_call(socket_, std::strerror(errno));
     line.remove_prefix(static_cast<size_t>(done));
   }
 }
@@ -72,11 +72,11 @@ std::string ControlClient::receive_line() {
   while (end == std::string::npos) {
     ssize_t got = ::recv(fd_.get(), chunk.data(), chunk.size(), 0);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0 && errno == EAGAIN) fail(socket_, "the server does not answer");
-    if (got <= 0) fail(socket_, "the server has closed the connection");
+    if (got < 0 && errno == EAGAIN) fail_call(socket_, "the server does not answer");
+    if (got <= 0) fail_call(socket_, "the server has closed the connection");
     size_t before = line.size();
     line.append(chunk.data(), static_cast<size_t>(got));
-    if (line.size() > kMaxAnswer) fail(socket_, "the answer is too long");
+    if (line.size() > kMaxAnswer) fail_call(socket_, "the answer is too long");
     end = line.find('\n', before);
   }
   ::explicit_bzero(chunk.data(), chunk.size());

@@ -94,7 +94,7 @@ SecretText sessions_disconnect(const ControlContext& context, const Params& para
   return SecretText("{\"disconnected\":" + std::to_string(ended) + "}");
 }
 
-constexpr ControlMethod kMethods[] = {
+constexpr ControlMethod kServerMethods[] = {
     {"server.info", "", server_info},     {"server.reload", "dry_run", server_reload, true},
     {"stats.get", "format", stats_get},   {"sessions.list", "", sessions_list},
     {"sessions.get", "id", sessions_get}, {"sessions.disconnect", "id client_id", sessions_disconnect, true},
@@ -102,6 +102,6 @@ constexpr ControlMethod kMethods[] = {
 
 }  // namespace
 
-std::span<const ControlMethod> server_methods() { return kMethods; }
+std::span<const ControlMethod> server_methods() { return kServerMethods; }
 
 }  // namespace smartvpn::cli

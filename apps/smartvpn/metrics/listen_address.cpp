@@ -15,7 +15,7 @@
 namespace smartvpn::cli {
 namespace {
 
-constexpr int kBacklog = 64;
+constexpr int kScrapeBacklog = 64;
 
 struct HostPort {
   std::string host, port;
@@ -54,7 +54,7 @@ UniqueFd listen_for_metrics(const std::string& address) {
   UniqueFd fd(::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   int one = 1;
   bool good = fd && ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) == 0 &&
-              ::bind(fd.get(), found->ai_addr, found->ai_addrlen) == 0 && ::listen(fd.get(), kBacklog) == 0;
+              ::bind(fd.get(), found->ai_addr, found->ai_addrlen) == 0 && ::listen(fd.get(), kScrapeBacklog) == 0;
   if (!good) throw Failure{kExitRuntime, "", "--metrics " + address + ": " + std::strerror(errno)};
   return fd;
 }

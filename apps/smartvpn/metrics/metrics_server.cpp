@@ -12,12 +12,12 @@ namespace {
 constexpr std::string_view kPath = "/metrics";
 constexpr std::string_view kPlain = "text/plain; charset=utf-8";
 constexpr std::string_view kPrometheus = "text/plain; version=0.0.4; charset=utf-8";
-constexpr PeerLimits kLimits{.peers = 16,
-                             .input_bytes = kMaxHttpHead,
-                             .request = std::chrono::seconds(5),
-                             .answer = std::chrono::seconds(10),
-                             .idle_allowed = false,
-                             .evict_oldest = true};  // who dawdles makes room for who asks
+constexpr PeerLimits kScrapeLimits{.peers = 16,
+                                   .input_bytes = kMaxHttpHead,
+                                   .request = std::chrono::seconds(5),
+                                   .answer = std::chrono::seconds(10),
+                                   .idle_allowed = false,
+                                   .evict_oldest = true};  // who dawdles makes room for who asks
 
 struct Answer {
   std::string_view status;
@@ -42,7 +42,7 @@ std::string print(const Answer& answer, bool head_only) {
 }  // namespace
 
 MetricsServer::MetricsServer(UniqueFd listening, smartvpn_server* server)
-    : PeerServer(std::move(listening), kLimits), server_(server) {}
+    : PeerServer(std::move(listening), kScrapeLimits), server_(server) {}
 
 bool MetricsServer::take_request(Peer& peer, bool, bool) {
   HttpRequest request = read_http_request(peer.input());

@@ -42,7 +42,7 @@ void HostChannel::Impl::signal_host() noexcept {
 void HostChannel::Impl::close() noexcept {
   closed.store(true);
   eventfd_write(event.get(), 1);  // never lowered again: every reader wakes and sees it
-  std::lock_guard lock(write_lock);
+  MutexLock lock(write_lock);
   shard_wake = nullptr;
 }
 
@@ -78,7 +78,7 @@ Result<size_t> HostChannel::read(ByteSpan arena, std::span<HostPacket> meta, int
   for (;;) {
     bool was_closed = impl_->closed.load(), too_small = false;
     {
-      std::lock_guard lock(impl_->read_lock);
+      MutexLock lock(impl_->read_lock);
       if (size_t count = impl_->take(arena, meta, too_small); count > 0) return count;
     }
     if (too_small) return make_error(Status::BUFFER_TOO_SMALL, "the next packet is larger than the arena");
@@ -97,7 +97,7 @@ Result<size_t> HostChannel::write(ByteView arena, std::span<const HostPacket> me
     if (packet.length == 0 || packet.length > kMaxPacket || packet.offset > arena.size() ||
         packet.length > arena.size() - packet.offset || packet.segment_size > kMaxPacket)
       return make_error(Status::INVALID, "a packet lies outside the arena, is empty or longer than 65535 bytes");
-  std::lock_guard lock(impl_->write_lock);
+  MutexLock lock(impl_->write_lock);
   if (impl_->closed.load() || !impl_->shard_wake) return make_error(Status::CLOSED, "the server is not running");
   size_t count = 0;
   for (const HostPacket& packet : meta) {

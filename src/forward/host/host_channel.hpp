@@ -6,9 +6,9 @@
 #pragma once
 
 #include <atomic>
-#include <mutex>
 #include <optional>
 
+#include "base/mutex.hpp"
 #include "forward/host/host_engine.hpp"
 #include "forward/host/packet_ring.hpp"
 #include "net/fd.hpp"
@@ -23,8 +23,8 @@ struct HostChannel::Impl {
   void close() noexcept;
 
   // The host's side, with its lock held.
-  size_t take(ByteSpan arena, std::span<HostPacket> meta, bool& too_small) noexcept;
-  void lower_signal() noexcept;
+  size_t take(ByteSpan arena, std::span<HostPacket> meta, bool& too_small) noexcept REQUIRES(read_lock);
+  void lower_signal() noexcept REQUIRES(read_lock);
 
   PacketRing to_host, to_clients;
   net::Fd event;  // eventfd; readable while host_signalled
@@ -33,8 +33,8 @@ struct HostChannel::Impl {
   std::atomic<bool> shard_signalled{false};
   std::atomic<bool> closed{false};
   // Orders host threads among themselves; the shard takes write_lock only in start() and stop().
-  std::mutex read_lock, write_lock;
-  net::Wake* shard_wake = nullptr;  // under write_lock
+  Mutex read_lock, write_lock;
+  net::Wake* shard_wake GUARDED_BY(write_lock) = nullptr;
 };
 
 }  // namespace smartvpn::forward

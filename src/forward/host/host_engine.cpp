@@ -21,7 +21,7 @@ Result<void> HostEngine::start(const EngineNetwork&, EngineSink& sink) {
   // The host may fork: a child closes the descriptor with the loop's others.
   slot_ = loop_.descriptors().add(channel_->fd());
   auto& channel = channel_->impl();
-  std::lock_guard lock(channel.write_lock);
+  MutexLock lock(channel.write_lock);
   channel.shard_wake = wake_.get();
   return {};
 }

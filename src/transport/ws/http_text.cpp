@@ -6,7 +6,7 @@ namespace {
 
 constexpr char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
-std::string_view trim(std::string_view text) noexcept {
+std::string_view without_spaces(std::string_view text) noexcept {
   const size_t first = text.find_first_not_of(" \t");
   if (first == std::string_view::npos) return {};
   return text.substr(first, text.find_last_not_of(" \t") - first + 1);
@@ -18,7 +18,7 @@ std::vector<std::string_view> split_list(std::string_view list) {
   std::vector<std::string_view> out;
   while (!list.empty()) {
     const size_t comma = std::min(list.find(','), list.size());
-    const std::string_view element = trim(list.substr(0, comma));
+    const std::string_view element = without_spaces(list.substr(0, comma));
     if (!element.empty()) out.push_back(element);
     list.remove_prefix(std::min(comma + 1, list.size()));
   }

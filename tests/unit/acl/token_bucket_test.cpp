@@ -6,7 +6,7 @@
 namespace smartvpn::acl {
 namespace {
 
-const Time kStart = Time(seconds(1000));
+const Time kFirst = Time(seconds(1000));
 
 // What passes from `from` to `until` when there is always a packet of `size` waiting.
 uint64_t passes(TokenBucket& bucket, Time from, Time until, uint64_t size) {
@@ -25,17 +25,17 @@ uint64_t passes(TokenBucket& bucket, Time from, Time until, uint64_t size) {
 TEST(TokenBucket, WithoutALimitEverythingPasses) {
   TokenBucket bucket;
   EXPECT_FALSE(bucket.limited());
-  for (int i = 0; i < 1000; ++i) bucket.spend(1 << 20, kStart);
-  EXPECT_TRUE(bucket.open(kStart));
-  EXPECT_LE(bucket.opens_at(), kStart);
+  for (int i = 0; i < 1000; ++i) bucket.spend(1 << 20, kFirst);
+  EXPECT_TRUE(bucket.open(kFirst));
+  EXPECT_LE(bucket.opens_at(), kFirst);
 }
 
 TEST(TokenBucket, TheRateIsExactOverTimeWhateverTheSizesAndRates) {
   for (uint64_t rate : {1000ull, 123457ull, 1250000ull, 125000000ull, 1250000000ull}) {
     for (uint64_t size : {40ull, 1420ull, 65535ull}) {
       TokenBucket bucket;
-      bucket.set(rate, 65536, kStart);
-      Time begin = kStart;
+      bucket.set(rate, 65536, kFirst);
+      Time begin = kFirst;
       while (bucket.open(begin)) bucket.spend(size, begin);  // the burst is gone
       begin = bucket.opens_at();
       const Duration time = Duration(200000 * size * 1000000000 / rate);  // 200000 packets
@@ -50,9 +50,9 @@ TEST(TokenBucket, TheRateIsExactOverTimeWhateverTheSizesAndRates) {
 TEST(TokenBucket, ABurstPassesAtOnceAndIsAQuarterOfASecondUnlessSaid) {
   auto burst_of = [](uint64_t rate, uint64_t burst) {
     TokenBucket bucket;
-    bucket.set(rate, burst, kStart);
+    bucket.set(rate, burst, kFirst);
     uint64_t bytes = 0;
-    while (bucket.open(kStart)) bucket.spend(100, kStart), bytes += 100;
+    while (bucket.open(kFirst)) bucket.spend(100, kFirst), bytes += 100;
     return bytes;
   };
   EXPECT_NEAR(static_cast<double>(burst_of(10000000, 0)), 2500000, 200);
@@ -63,57 +63,57 @@ TEST(TokenBucket, ABurstPassesAtOnceAndIsAQuarterOfASecondUnlessSaid) {
 
 TEST(TokenBucket, WhatIsLargerThanTheBucketPassesAndIsWaitedOff) {
   TokenBucket bucket;
-  bucket.set(100000, 1000, kStart);
-  ASSERT_TRUE(bucket.open(kStart));
-  bucket.spend(50000, kStart);
-  EXPECT_FALSE(bucket.open(kStart + milliseconds(480)));
-  EXPECT_TRUE(bucket.open(kStart + milliseconds(501)));
+  bucket.set(100000, 1000, kFirst);
+  ASSERT_TRUE(bucket.open(kFirst));
+  bucket.spend(50000, kFirst);
+  EXPECT_FALSE(bucket.open(kFirst + milliseconds(480)));
+  EXPECT_TRUE(bucket.open(kFirst + milliseconds(501)));
 }
 
 TEST(TokenBucket, OpensWhenItSaysSo) {
   TokenBucket bucket;
-  bucket.set(1000000, 0, kStart);
-  while (bucket.open(kStart)) bucket.spend(1420, kStart);
+  bucket.set(1000000, 0, kFirst);
+  while (bucket.open(kFirst)) bucket.spend(1420, kFirst);
   const Time at = bucket.opens_at();
-  EXPECT_GT(at, kStart);
-  EXPECT_LE(at, kStart + milliseconds(4));
+  EXPECT_GT(at, kFirst);
+  EXPECT_LE(at, kFirst + milliseconds(4));
   EXPECT_TRUE(bucket.open(at));
 }
 
 TEST(TokenBucket, AChangedLimitHoldsAtOnceAndNeitherGivesABurstNorKeepsADebt) {
   TokenBucket bucket;
-  bucket.set(1000, 0, kStart);
-  bucket.spend(1000000, kStart);  // a quarter of an hour in debt
-  bucket.set(1000000, 0, kStart);
-  EXPECT_FALSE(bucket.open(kStart));
-  EXPECT_TRUE(bucket.open(kStart + milliseconds(1)));
-  bucket.set(0, 0, kStart);
-  EXPECT_TRUE(bucket.open(kStart));
-  bucket.set(1000, 500, kStart);
-  EXPECT_TRUE(bucket.open(kStart));
+  bucket.set(1000, 0, kFirst);
+  bucket.spend(1000000, kFirst);  // a quarter of an hour in debt
+  bucket.set(1000000, 0, kFirst);
+  EXPECT_FALSE(bucket.open(kFirst));
+  EXPECT_TRUE(bucket.open(kFirst + milliseconds(1)));
+  bucket.set(0, 0, kFirst);
+  EXPECT_TRUE(bucket.open(kFirst));
+  bucket.set(1000, 500, kFirst);
+  EXPECT_TRUE(bucket.open(kFirst));
 }
 
 TEST(TokenBucket, SettingTheSameLimitAgainChangesNothing) {
   TokenBucket bucket;
-  bucket.set(1000, 0, kStart);
-  bucket.spend(1000000, kStart);
-  bucket.set(1000, 0, kStart);
-  EXPECT_FALSE(bucket.open(kStart + seconds(900)));
+  bucket.set(1000, 0, kFirst);
+  bucket.spend(1000000, kFirst);
+  bucket.set(1000, 0, kFirst);
+  EXPECT_FALSE(bucket.open(kFirst + seconds(900)));
 }
 
 TEST(TokenBucket, TheLargestNumbersOfAConfigurationDoNotOverflow) {
   TokenBucket bucket;
-  bucket.set(uint64_t{1} << 53, uint64_t{1} << 53, kStart);
-  EXPECT_TRUE(bucket.open(kStart));
-  bucket.spend(65535, kStart);
-  EXPECT_TRUE(bucket.open(kStart));
-  bucket.set(1, uint64_t{1} << 53, kStart);
-  EXPECT_TRUE(bucket.open(kStart));
-  bucket.spend(65535, kStart);
-  bucket.set(1, 1, kStart);
-  bucket.spend(~uint64_t{0}, kStart);
-  EXPECT_FALSE(bucket.open(kStart + seconds(3600)));
-  EXPECT_TRUE(bucket.open(kStart + seconds(3600 * 25)));
+  bucket.set(uint64_t{1} << 53, uint64_t{1} << 53, kFirst);
+  EXPECT_TRUE(bucket.open(kFirst));
+  bucket.spend(65535, kFirst);
+  EXPECT_TRUE(bucket.open(kFirst));
+  bucket.set(1, uint64_t{1} << 53, kFirst);
+  EXPECT_TRUE(bucket.open(kFirst));
+  bucket.spend(65535, kFirst);
+  bucket.set(1, 1, kFirst);
+  bucket.spend(~uint64_t{0}, kFirst);
+  EXPECT_FALSE(bucket.open(kFirst + seconds(3600)));
+  EXPECT_TRUE(bucket.open(kFirst + seconds(3600 * 25)));
 }
 
 }  // namespace

@@ -37,9 +37,9 @@ TEST(PrivateLibContext, IsOneForAllThreadsAndNotTheHosts) {
 }
 
 TEST(PrivateLibContext, ReadsNoConfigurationFile) {
-  testing::FLAGS_gtest_death_test_style = "threadsafe";
-  const std::string path = testing::TempDir() + "smartvpn-hostile-openssl.cnf";
-  EXPECT_EXIT(compare_contexts_under_a_hostile_configuration(path), testing::ExitedWithCode(0), "");
+  ::testing::FLAGS_gtest_death_test_style = "threadsafe";
+  const std::string path = ::testing::TempDir() + "smartvpn-hostile-openssl.cnf";
+  EXPECT_EXIT(compare_contexts_under_a_hostile_configuration(path), ::testing::ExitedWithCode(0), "");
   std::remove(path.c_str());
 }
 

@@ -38,15 +38,15 @@ std::vector<Bytes> tcp_run(bool v6, size_t count, size_t last = kSegment, uint16
   return out;
 }
 
-struct Result {
+struct Gathered {
   Bytes bytes;
   uint16_t segment_size, segments;
   uint64_t session;
   SuperInfo info;
 };
 
-std::vector<Result> collect(Coalescer& coalescer) {
-  std::vector<Result> out;
+std::vector<Gathered> collect(Coalescer& coalescer) {
+  std::vector<Gathered> out;
   for (const Coalesced& c : coalescer.flush()) {
     Bytes bytes(c.size);
     copy_out(c, bytes.data());
@@ -56,13 +56,13 @@ std::vector<Result> collect(Coalescer& coalescer) {
   return out;
 }
 
-std::vector<Result> coalesce(const std::vector<Bytes>& packets, Coalescer::Options options = {true, true}) {
+std::vector<Gathered> coalesce(const std::vector<Bytes>& packets, Coalescer::Options options = {true, true}) {
   Coalescer coalescer(options);
   for (const Bytes& packet : packets) EXPECT_TRUE(coalescer.add({packet, 0, 1}));
   return collect(coalescer);
 }
 
-std::vector<Bytes> cut(const Result& result) {
+std::vector<Bytes> cut(const Gathered& result) {
   if (result.segment_size == 0) return {result.bytes};
   SuperInfo info;
   EXPECT_EQ(parse_super(result.bytes, result.segment_size, info), Drop::none);
@@ -325,7 +325,7 @@ TEST(Coalescer, RandomTrafficComesBackPacketByPacketInFlowOrder) {
     std::vector<Bytes> want[3], got[3];
     auto flow_of = [](const Bytes& p) { return static_cast<size_t>(load_be16(p.data() + 42) - 440); };
     for (const Bytes& packet : packets) want[flow_of(packet)].push_back(packet);
-    for (const Result& result : coalesce(packets))
+    for (const Gathered& result : coalesce(packets))
       for (const Bytes& packet : cut(result)) got[flow_of(packet)].push_back(packet);
     for (size_t flow = 0; flow < 3; ++flow) ASSERT_EQ(got[flow], want[flow]) << round;
   }

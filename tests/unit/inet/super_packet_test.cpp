@@ -24,7 +24,7 @@ Super prepared(Bytes bytes, uint16_t segment_size) {
   return {std::move(bytes), segment_size};
 }
 
-Super tcp4(size_t payload = 5000, uint8_t flags = tcp_flag::kAck, ByteView options = {}) {
+Super big_tcp4(size_t payload = 5000, uint8_t flags = tcp_flag::kAck, ByteView options = {}) {
   TcpHeader header;
   header.src_port = 1000;
   header.dst_port = 443;
@@ -32,15 +32,15 @@ Super tcp4(size_t payload = 5000, uint8_t flags = tcp_flag::kAck, ByteView optio
   header.flags = flags;
   return prepared(tcp_packet("10.8.0.2", "192.0.2.9", header, pattern(payload), options), 1300);
 }
-Super tcp6(size_t payload = 5000, uint8_t flags = tcp_flag::kAck) {
+Super big_tcp6(size_t payload = 5000, uint8_t flags = tcp_flag::kAck) {
   TcpHeader header;
   header.flags = flags;
   return prepared(tcp_packet("fd00:8::2", "2001:db8::9", header, pattern(payload)), 1300);
 }
-Super udp4(size_t payload = 5000) {
+Super big_udp4(size_t payload = 5000) {
   return prepared(udp_packet("10.8.0.2", 4000, "192.0.2.9", 443, pattern(payload)), 1200);
 }
-Super udp6(size_t payload = 5000) {
+Super big_udp6(size_t payload = 5000) {
   return prepared(udp_packet("fd00:8::2", 4000, "2001:db8::9", 443, pattern(payload)), 1250);
 }
 
@@ -68,7 +68,7 @@ void expect_refused(const Super& super, Fn edit) {
 
 TEST(SuperPacket, DerivesEveryFieldFromTheHeaders) {
   SuperInfo info;
-  const Super super = tcp6();
+  const Super super = big_tcp6();
   ASSERT_EQ(inspect(super.bytes, 1300, kMtu, info), Drop::none);
   EXPECT_TRUE(info.tcp);
   EXPECT_TRUE(info.v6);
@@ -79,7 +79,7 @@ TEST(SuperPacket, DerivesEveryFieldFromTheHeaders) {
   EXPECT_EQ(info.csum_offset, 16);
   EXPECT_EQ(info.segments, 4);
   EXPECT_EQ(info.payload_length, 5000u);
-  ASSERT_EQ(inspect(udp4().bytes, 1200, kMtu, info), Drop::none);
+  ASSERT_EQ(inspect(big_udp4().bytes, 1200, kMtu, info), Drop::none);
   EXPECT_FALSE(info.tcp);
   EXPECT_EQ(info.header_length, 28);
   EXPECT_EQ(info.csum_start, 20);
@@ -88,7 +88,7 @@ TEST(SuperPacket, DerivesEveryFieldFromTheHeaders) {
 }
 
 TEST(SuperPacket, AcceptsAllFourKinds) {
-  for (const Super& super : {tcp4(), tcp6(), udp4(), udp6()}) {
+  for (const Super& super : {big_tcp4(), big_tcp6(), big_udp4(), big_udp6()}) {
     SuperInfo info;
     InnerPacket inner;
     EXPECT_EQ(inspect(super.bytes, super.segment_size, kMtu, info), Drop::none);
@@ -97,7 +97,7 @@ TEST(SuperPacket, AcceptsAllFourKinds) {
 }
 
 TEST(SuperPacket, RefusesWhatTheProtocolNames) {
-  for (const Super& s : {tcp4(), tcp6(), udp4(), udp6()}) {
+  for (const Super& s : {big_tcp4(), big_tcp6(), big_udp4(), big_udp6()}) {
     const bool v6 = s.bytes[0] >> 4 == 6;
     expect_refused(s, [](Super& x) { x.bytes.push_back(0); });
     expect_refused(s, [](Super& x) { x.bytes.pop_back(); });
@@ -111,32 +111,32 @@ TEST(SuperPacket, RefusesWhatTheProtocolNames) {
                    [v6](Super& x) { x.bytes[v6 ? 56 : 36] ^= 0x40, x.bytes[v6 ? 46 : 26] ^= 0x40; });  // checksum field
     for (size_t size = 0; size < 70; ++size) expect_refused(s, [size](Super& x) { x.bytes.resize(size); });
   }
-  expect_refused(tcp4(), [](Super& x) { x.bytes[0] = 0x46; });   // IP options
-  expect_refused(tcp4(), [](Super& x) { x.bytes[6] |= 0x20; });  // a fragment
-  expect_refused(tcp4(), [](Super& x) { x.bytes[7] = 1; });      // a later one
-  expect_refused(tcp4(), [](Super& x) { x.bytes[10] ^= 1; });    // header checksum
-  expect_refused(tcp4(), [](Super& x) { x.bytes[32] = 0x40; });  // TCP data offset
-  expect_refused(udp4(), [](Super& x) { x.bytes[25] ^= 1; });    // UDP length
+  expect_refused(big_tcp4(), [](Super& x) { x.bytes[0] = 0x46; });   // IP options
+  expect_refused(big_tcp4(), [](Super& x) { x.bytes[6] |= 0x20; });  // a fragment
+  expect_refused(big_tcp4(), [](Super& x) { x.bytes[7] = 1; });      // a later one
+  expect_refused(big_tcp4(), [](Super& x) { x.bytes[10] ^= 1; });    // header checksum
+  expect_refused(big_tcp4(), [](Super& x) { x.bytes[32] = 0x40; });  // TCP data offset
+  expect_refused(big_udp4(), [](Super& x) { x.bytes[25] ^= 1; });    // UDP length
   for (uint8_t flag : {tcp_flag::kSyn, tcp_flag::kRst, tcp_flag::kUrg}) {
     SuperInfo info;
-    EXPECT_EQ(inspect(tcp4(5000, tcp_flag::kAck | flag).bytes, 1300, kMtu, info), Drop::bad_super_packet);
+    EXPECT_EQ(inspect(big_tcp4(5000, tcp_flag::kAck | flag).bytes, 1300, kMtu, info), Drop::bad_super_packet);
   }
 }
 
 TEST(SuperPacket, SegmentSizeBounds) {
   auto size = [](uint16_t n) { return [n](Super& s) { s.segment_size = n; }; };
-  EXPECT_EQ(inspect_edited(tcp4(), size(536)), Drop::none);
-  EXPECT_EQ(inspect_edited(tcp4(), size(535)), Drop::bad_super_packet);
-  EXPECT_EQ(inspect_edited(tcp6(), size(1220)), Drop::none);
-  EXPECT_EQ(inspect_edited(tcp6(), size(1219)), Drop::bad_super_packet);
-  EXPECT_EQ(inspect_edited(tcp4(), size(1380)), Drop::none);  // 20 + 20 + 1380 = 1420
-  EXPECT_EQ(inspect_edited(tcp4(), size(1381)), Drop::bad_super_packet);
-  EXPECT_EQ(inspect_edited(udp4(), size(1392)), Drop::none);
-  EXPECT_EQ(inspect_edited(udp4(), size(1393)), Drop::bad_super_packet);
+  EXPECT_EQ(inspect_edited(big_tcp4(), size(536)), Drop::none);
+  EXPECT_EQ(inspect_edited(big_tcp4(), size(535)), Drop::bad_super_packet);
+  EXPECT_EQ(inspect_edited(big_tcp6(), size(1220)), Drop::none);
+  EXPECT_EQ(inspect_edited(big_tcp6(), size(1219)), Drop::bad_super_packet);
+  EXPECT_EQ(inspect_edited(big_tcp4(), size(1380)), Drop::none);  // 20 + 20 + 1380 = 1420
+  EXPECT_EQ(inspect_edited(big_tcp4(), size(1381)), Drop::bad_super_packet);
+  EXPECT_EQ(inspect_edited(big_udp4(), size(1392)), Drop::none);
+  EXPECT_EQ(inspect_edited(big_udp4(), size(1393)), Drop::bad_super_packet);
   // TCP options count towards the lower bound, as they do in an MSS.
   const Bytes timestamps{1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2};
-  EXPECT_EQ(inspect_edited(tcp4(5000, tcp_flag::kAck, timestamps), size(524)), Drop::none);
-  EXPECT_EQ(inspect_edited(tcp4(5000, tcp_flag::kAck, timestamps), size(523)), Drop::bad_super_packet);
+  EXPECT_EQ(inspect_edited(big_tcp4(5000, tcp_flag::kAck, timestamps), size(524)), Drop::none);
+  EXPECT_EQ(inspect_edited(big_tcp4(5000, tcp_flag::kAck, timestamps), size(523)), Drop::bad_super_packet);
 }
 
 TEST(SuperPacket, TwoTo128Segments) {
@@ -157,7 +157,7 @@ TEST(SuperPacket, TwoTo128Segments) {
 }
 
 TEST(SuperPacket, SegmentsAreOrdinaryPackets) {
-  for (const Super& super : {tcp4(), tcp6(), udp4(), udp6(), tcp4(1), udp6(1250)}) {
+  for (const Super& super : {big_tcp4(), big_tcp6(), big_udp4(), big_udp6(), big_tcp4(1), big_udp6(1250)}) {
     SuperInfo info;
     ASSERT_EQ(parse_super(super.bytes, super.segment_size, info), Drop::none);
     Bytes payload;
@@ -173,7 +173,7 @@ TEST(SuperPacket, SegmentsAreOrdinaryPackets) {
 }
 
 TEST(SuperPacket, TcpSegmentsCountUpSequenceAndIdentification) {
-  const auto packets = cut(tcp4(3000));
+  const auto packets = cut(big_tcp4(3000));
   ASSERT_EQ(packets.size(), 3u);
   for (size_t i = 0; i < 3; ++i) {
     EXPECT_EQ(load_be32(packets[i].data() + 24), static_cast<uint32_t>(0xfffff000 + i * 1300));  // wraps
@@ -184,14 +184,14 @@ TEST(SuperPacket, TcpSegmentsCountUpSequenceAndIdentification) {
 
 TEST(SuperPacket, FinAndPshOnTheLastSegmentOnlyAndCwrOnTheFirst) {
   const uint8_t all = tcp_flag::kAck | tcp_flag::kPsh | tcp_flag::kFin | tcp_flag::kCwr | tcp_flag::kEce;
-  const auto packets = cut(tcp4(3000, all));
+  const auto packets = cut(big_tcp4(3000, all));
   EXPECT_EQ(packets[0][33], tcp_flag::kAck | tcp_flag::kCwr | tcp_flag::kEce);
   EXPECT_EQ(packets[1][33], tcp_flag::kAck | tcp_flag::kEce);
   EXPECT_EQ(packets[2][33], tcp_flag::kAck | tcp_flag::kPsh | tcp_flag::kFin | tcp_flag::kEce);
 }
 
 TEST(SuperPacket, FinishChecksumCompletesWhatTheKernelLeft) {
-  for (Super super : {tcp4(900), tcp6(900), udp4(900), udp6(900)}) {
+  for (Super super : {big_tcp4(900), big_tcp6(900), big_udp4(900), big_udp6(900)}) {
     SuperInfo info;
     ASSERT_EQ(parse_super(super.bytes, super.segment_size, info), Drop::none);
     const uint8_t protocol = info.tcp ? ip_protocol::kTcp : ip_protocol::kUdp;
@@ -202,7 +202,7 @@ TEST(SuperPacket, FinishChecksumCompletesWhatTheKernelLeft) {
 }
 
 TEST(SuperPacket, FinishChecksumRefusesFieldsOutsideThePacket) {
-  Bytes packet = udp4(10).bytes;
+  Bytes packet = big_udp4(10).bytes;
   const Bytes before = packet;
   EXPECT_FALSE(finish_checksum(packet, 20, 17));
   EXPECT_FALSE(finish_checksum(packet, 20, 18));

@@ -18,7 +18,7 @@ using testing::unhex_secret;
 
 constexpr size_t kInitiationHeader = 8, kInitiationMac1 = 116, kResponseHeader = 12, kResponseMac1 = 60;
 
-crypto::KeyPair key_pair(const nlohmann::json& secret) {
+crypto::KeyPair pair_of(const nlohmann::json& secret) {
   crypto::KeyPair pair;
   pair.secret = unhex_secret(secret);
   pair.pub = crypto::public_key_of(pair.secret);
@@ -31,8 +31,8 @@ std::string mac1(const PublicKey& receiver, ByteView message) {
 
 struct Session {
   explicit Session(const nlohmann::json& v)
-      : initiator_key(key_pair(v["initiator_static_private"])),
-        responder_key(key_pair(v["responder_static_private"])),
+      : initiator_key(pair_of(v["initiator_static_private"])),
+        responder_key(pair_of(v["responder_static_private"])),
         psk(v["preshared_key"].is_null() ? SecretKey() : unhex_secret(v["preshared_key"])) {}
   crypto::KeyPair initiator_key, responder_key;
   SecretKey psk;

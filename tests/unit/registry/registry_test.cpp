@@ -9,9 +9,9 @@
 namespace smartvpn::registry {
 namespace {
 
-constexpr int64_t kNow = 1'000'000;
+constexpr int64_t kToday = 1'000'000;
 
-inet::IpAddress ip(const std::string& text) { return *inet::IpAddress::parse(text); }
+inet::IpAddress address(const std::string& text) { return *inet::IpAddress::parse(text); }
 inet::Cidr cidr(const std::string& text) { return *inet::Cidr::parse(text); }
 
 AddressPool both_families() { return *AddressPool::create({cidr("10.8.0.0/24"), cidr("fd00:8::/64")}); }
@@ -78,11 +78,11 @@ TEST_F(RegistryTest, WhatWasCreatedIsFoundByIdAndByKey) {
   ASSERT_TRUE(create(spec("alice")));
   const Client* alice = registry_.find("alice");
   ASSERT_NE(alice, nullptr);
-  EXPECT_EQ(registry_.find_by_key(alice->noise_public_key, kNow), alice);
+  EXPECT_EQ(registry_.find_by_key(alice->noise_public_key, kToday), alice);
   EXPECT_EQ(*registry_.get("alice"), *alice);
   EXPECT_EQ(alice->revision, 1u);
   EXPECT_EQ(registry_.get("bob").error().status, Status::NOT_FOUND);
-  EXPECT_EQ(registry_.find_by_key(fresh_key(), kNow), nullptr);
+  EXPECT_EQ(registry_.find_by_key(fresh_key(), kToday), nullptr);
   expect_in_step();
 }
 
@@ -91,7 +91,7 @@ TEST_F(RegistryTest, KeepsEverythingTheHostSaid) {
   all.noise_public_key = fresh_key();
   all.enabled = false;
   all.expires_at_ms = 1234567;
-  all.addresses = {ip("10.8.0.9"), ip("fd00:8::9")};
+  all.addresses = {address("10.8.0.9"), address("fd00:8::9")};
   all.subnets = {cidr("192.168.7.0/24"), cidr("fd77::/48")};
   all.transports = 5;
   all.session_policy = SessionPolicy::refuse_new;
@@ -106,16 +106,16 @@ TEST_F(RegistryTest, KeepsEverythingTheHostSaid) {
 
 TEST_F(RegistryTest, AddressesAreRefusedByName) {
   ClientSpec first = spec("alice");
-  first.addresses = {ip("10.8.0.9")};
+  first.addresses = {address("10.8.0.9")};
   ASSERT_TRUE(create(first));
   ClientSpec other = spec("bob");
-  other.addresses = {ip("fd00:8::9"), ip("10.8.0.9")};
+  other.addresses = {address("fd00:8::9"), address("10.8.0.9")};
   EXPECT_EQ(outcome(create(other)), "EXISTS /0/addresses/1");
-  other.addresses = {ip("10.8.0.1")};
+  other.addresses = {address("10.8.0.1")};
   EXPECT_EQ(outcome(create(other)), "INVALID /0/addresses/0") << "the gateway's";
-  other.addresses = {ip("192.0.2.9")};
+  other.addresses = {address("192.0.2.9")};
   EXPECT_EQ(outcome(create(other)), "INVALID /0/addresses/0");
-  other.addresses = {ip("fd00:8::9"), ip("10.8.0.10")};
+  other.addresses = {address("fd00:8::9"), address("10.8.0.10")};
   EXPECT_EQ(outcome(create(other)), "OK") << "the failures left nothing behind";
   expect_in_step();
 }
@@ -169,11 +169,11 @@ TEST_F(RegistryTest, AnOverlapThatOneMeantIsNoReasonAgainstTheOthersChanges) {
 TEST_F(RegistryTest, ARemovalFreesEverything) {
   ClientSpec s = spec("alice");
   s.noise_public_key = fresh_key();
-  s.addresses = {ip("10.8.0.9")};
+  s.addresses = {address("10.8.0.9")};
   s.subnets = {cidr("192.168.7.0/24")};
   ASSERT_TRUE(create(s));
   ASSERT_TRUE(apply({removal("alice")}));
-  EXPECT_EQ(registry_.find_by_key(*s.noise_public_key, kNow), nullptr);
+  EXPECT_EQ(registry_.find_by_key(*s.noise_public_key, kToday), nullptr);
   EXPECT_EQ(registry_.size(), 0u);
   s.id = "bob";
   EXPECT_EQ(outcome(create(s)), "OK");
@@ -188,32 +188,32 @@ TEST_F(RegistryTest, ListsInOrderOfId) {
 
 TEST_F(RegistryTest, ATransactionHandsAddressesAndSubnetsOverWithinItself) {
   ClientSpec alice = spec("alice"), bob = spec("bob");
-  alice.addresses = {ip("10.8.0.9")};
+  alice.addresses = {address("10.8.0.9")};
   alice.subnets = {cidr("192.168.7.0/24")};
   ASSERT_TRUE(create(alice));
   ASSERT_TRUE(create(bob));
   auto take = [](Client& c) {
-    c.addresses = {ip("10.8.0.9")};
+    c.addresses = {address("10.8.0.9")};
     c.subnets = {cidr("192.168.7.0/24")};
   };
   auto give = [](Client& c) { c.addresses.clear(), c.subnets.clear(); };
   EXPECT_EQ(outcome(apply({change("bob", take), change("alice", give)})), "EXISTS /0/addresses/0") << "in this order";
   EXPECT_EQ(outcome(apply({change("alice", give), change("bob", take)})), "OK");
   EXPECT_EQ(registry_.find("bob")->addresses, alice.addresses);
-  EXPECT_FALSE(pool_.reserve({ip("10.8.0.9")}));
+  EXPECT_FALSE(pool_.reserve({address("10.8.0.9")}));
   expect_in_step();
 }
 
 TEST_F(RegistryTest, AFailedTransactionLeavesNothingBehind) {
   ClientSpec alice = spec("alice");
-  alice.addresses = {ip("10.8.0.9")};
+  alice.addresses = {address("10.8.0.9")};
   alice.subnets = {cidr("192.168.7.0/24")};
   ASSERT_TRUE(create(alice));
   ClientSpec fresh = spec("fresh"), wrong = spec("wrong");
-  fresh.addresses = {ip("10.8.0.10")};
+  fresh.addresses = {address("10.8.0.10")};
   fresh.subnets = {cidr("192.168.8.0/24")};
   wrong.subnets = {cidr("192.168.8.128/25")};
-  auto give = [](Client& c) { c.addresses = {ip("10.8.0.11")}, c.subnets.clear(); };
+  auto give = [](Client& c) { c.addresses = {address("10.8.0.11")}, c.subnets.clear(); };
   EXPECT_EQ(outcome(apply({creation(fresh), change("alice", give), creation(wrong)})), "EXISTS /2/subnets/0");
   // Here the store says no, after everything was prepared.
   ClientSpec same_key = spec("same-key");
@@ -222,8 +222,8 @@ TEST_F(RegistryTest, AFailedTransactionLeavesNothingBehind) {
   EXPECT_EQ(registry_.size(), 1u);
   EXPECT_EQ(registry_.revision(), 1u);
   expect_in_step();
-  EXPECT_TRUE(pool_.reserve({ip("10.8.0.10"), ip("10.8.0.11")}));
-  EXPECT_FALSE(pool_.reserve({ip("10.8.0.9")}));
+  EXPECT_TRUE(pool_.reserve({address("10.8.0.10"), address("10.8.0.11")}));
+  EXPECT_FALSE(pool_.reserve({address("10.8.0.9")}));
   wrong.subnets = {cidr("192.168.7.0/25")};
   EXPECT_EQ(outcome(create(wrong)), "EXISTS /0/subnets/0") << "alice has it still";
   wrong.subnets = {cidr("192.168.8.0/24")};
@@ -240,12 +240,13 @@ TEST_F(RegistryTest, ADraftOfAnEarlierRevisionIsAConflict) {
 TEST_F(RegistryTest, ASessionsOwnAddressMayBecomeItsClientsForGood) {
   ASSERT_TRUE(create(spec("alice")));
   ASSERT_TRUE(create(spec("bob")));
-  auto offer = pool_.offer({"alice", {}, {ip("10.8.0.77")}, 1});
-  auto fix = [](Client& c) { c.addresses = {ip("10.8.0.77")}; };
+  auto offer = pool_.offer({"alice", {}, {address("10.8.0.77")}, 1});
+  auto fix = [](Client& c) { c.addresses = {address("10.8.0.77")}; };
   EXPECT_EQ(outcome(apply({change("bob", fix)})), "EXISTS /0/addresses/0");
   EXPECT_EQ(outcome(apply({change("alice", fix)})), "OK");
   pool_.release(offer.lease);
-  EXPECT_EQ(pool_.offer({"bob", {}, {ip("10.8.0.77")}, 1}).addresses.at(0), ip("10.8.0.2")) << "not for others";
+  EXPECT_EQ(pool_.offer({"bob", {}, {address("10.8.0.77")}, 1}).addresses.at(0), address("10.8.0.2"))
+      << "not for others";
 }
 
 TEST_F(RegistryTest, WireguardClientsGetFixedAddressesAndKeepThem) {
@@ -254,7 +255,7 @@ TEST_F(RegistryTest, WireguardClientsGetFixedAddressesAndKeepThem) {
   ClientSpec with_key = spec("phone");
   with_key.wireguard_public_key = fresh_key();
   ASSERT_TRUE(create(with_key));
-  const std::vector<inet::IpAddress> given = {ip("10.8.0.2"), ip("fd00:8::2")};
+  const std::vector<inet::IpAddress> given = {address("10.8.0.2"), address("fd00:8::2")};
   EXPECT_EQ(registry_.find("phone")->addresses, given);
   ASSERT_TRUE(apply({change("phone", [](Client& c) { c.addresses.clear(); })}));
   EXPECT_EQ(registry_.find("phone")->addresses, given) << "WireGuard needs them";
@@ -262,7 +263,7 @@ TEST_F(RegistryTest, WireguardClientsGetFixedAddressesAndKeepThem) {
   with_key.id = "second";
   with_key.wireguard_public_key = fresh_key();
   EXPECT_EQ(outcome(create(with_key)), "LIMIT /0/addresses");
-  EXPECT_TRUE(pool_.reserve({ip("fd00:8::3")})) << "nothing of the failed one is reserved";
+  EXPECT_TRUE(pool_.reserve({address("fd00:8::3")})) << "nothing of the failed one is reserved";
   auto drop_key = [](Client& c) { c.wireguard_public_key.reset(), c.addresses.clear(); };
   ASSERT_TRUE(apply({change("phone", drop_key)}));
   EXPECT_TRUE(registry_.find("phone")->addresses.empty());
@@ -277,7 +278,7 @@ class Rotations : public RegistryTest {
     old_key = registry_.find("alice")->noise_public_key;
     RotateOptions options;
     options.overlap_seconds = 10;
-    auto rotated = rotated_client(*registry_.find("alice"), options, {}, kNow, rng_);
+    auto rotated = rotated_client(*registry_.find("alice"), options, {}, kToday, rng_);
     ASSERT_TRUE(rotated);
     new_key = rotated->client.noise_public_key;
     ASSERT_TRUE(apply({step(Write::Kind::replace, registry_.share("alice"), rotated->client)}));
@@ -291,19 +292,19 @@ class Rotations : public RegistryTest {
 
 TEST_F(Rotations, BothKeysFindTheClientDuringTheOverlapAndTheOldOneNoLonger) {
   EXPECT_NE(old_key, new_key);
-  EXPECT_EQ(by(old_key, kNow), "alice");
-  EXPECT_EQ(by(new_key, kNow), "alice");
-  EXPECT_EQ(by(old_key, kNow + 9999), "alice");
-  EXPECT_EQ(by(old_key, kNow + 10000), "") << "over is over, ticked or not";
-  EXPECT_EQ(by(new_key, kNow + 10000), "alice");
+  EXPECT_EQ(by(old_key, kToday), "alice");
+  EXPECT_EQ(by(new_key, kToday), "alice");
+  EXPECT_EQ(by(old_key, kToday + 9999), "alice");
+  EXPECT_EQ(by(old_key, kToday + 10000), "") << "over is over, ticked or not";
+  EXPECT_EQ(by(new_key, kToday + 10000), "alice");
 }
 
 TEST_F(Rotations, ExpiryIsToldOnce) {
-  EXPECT_TRUE(registry_.expire_rotations(kNow + 9999).empty());
-  EXPECT_EQ(registry_.expire_rotations(kNow + 10000), std::vector<std::string>{"alice"});
-  EXPECT_TRUE(registry_.expire_rotations(kNow + 20000).empty());
+  EXPECT_TRUE(registry_.expire_rotations(kToday + 9999).empty());
+  EXPECT_EQ(registry_.expire_rotations(kToday + 10000), std::vector<std::string>{"alice"});
+  EXPECT_TRUE(registry_.expire_rotations(kToday + 20000).empty());
   EXPECT_FALSE(registry_.find("alice")->rotation);
-  EXPECT_EQ(by(old_key, kNow), "");
+  EXPECT_EQ(by(old_key, kToday), "");
   ASSERT_TRUE(apply({change("alice", [](Client& c) { c.description = "x"; })})) << "the store takes the end of it";
   EXPECT_FALSE(store_.get("alice")->rotation);
 }
@@ -326,38 +327,38 @@ TEST_F(Rotations, AnOverlapThatEndsWhileAChangeIsOnItsWayStaysOver) {
   draft.base = registry_.revision();
   draft.steps = {change("alice", [](Client& c) { c.description = "x"; })};
   ASSERT_TRUE(registry_.prepare(draft));
-  EXPECT_EQ(registry_.expire_rotations(kNow + 10000).size(), 1u);
+  EXPECT_EQ(registry_.expire_rotations(kToday + 10000).size(), 1u);
   registry_.commit(draft);
   EXPECT_FALSE(registry_.find("alice")->rotation);
-  EXPECT_TRUE(registry_.expire_rotations(kNow + 10000).empty());
+  EXPECT_TRUE(registry_.expire_rotations(kToday + 10000).empty());
 }
 
 TEST_F(Rotations, CommitAndRollBackLeaveOneKey) {
-  Client rolled = *rolled_back_client(*registry_.find("alice"), kNow);
+  Client rolled = *rolled_back_client(*registry_.find("alice"), kToday);
   ASSERT_TRUE(apply({step(Write::Kind::replace, registry_.share("alice"), rolled)}));
-  EXPECT_EQ(by(old_key, kNow), "alice");
-  EXPECT_EQ(by(new_key, kNow), "");
+  EXPECT_EQ(by(old_key, kToday), "alice");
+  EXPECT_EQ(by(new_key, kToday), "");
   expect_in_step();
-  Client rotated = rotated_client(*registry_.find("alice"), {}, {}, kNow, rng_)->client;
+  Client rotated = rotated_client(*registry_.find("alice"), {}, {}, kToday, rng_)->client;
   ASSERT_TRUE(apply({step(Write::Kind::replace, registry_.share("alice"), rotated)}));
-  ASSERT_TRUE(
-      apply({step(Write::Kind::replace, registry_.share("alice"), *committed_client(*registry_.find("alice"), kNow))}));
-  EXPECT_EQ(by(old_key, kNow), "");
-  EXPECT_EQ(by(rotated.noise_public_key, kNow), "alice");
+  ASSERT_TRUE(apply(
+      {step(Write::Kind::replace, registry_.share("alice"), *committed_client(*registry_.find("alice"), kToday))}));
+  EXPECT_EQ(by(old_key, kToday), "");
+  EXPECT_EQ(by(rotated.noise_public_key, kToday), "alice");
   expect_in_step();
 }
 
 TEST_F(RegistryTest, OpeningReservesWhatTheStoreHas) {
   ClientSpec s = spec("alice");
-  s.addresses = {ip("10.8.0.9")};
+  s.addresses = {address("10.8.0.9")};
   s.subnets = {cidr("192.168.7.0/24")};
   ASSERT_TRUE(create(s));
   AddressPool pool = both_families();
   auto registry = Registry::open(*store_.load(), 1, pool, rng_);
   ASSERT_TRUE(registry);
   EXPECT_EQ(registry->revision(), 1u);
-  EXPECT_NE(registry->find_by_key(registry_.find("alice")->noise_public_key, kNow), nullptr);
-  EXPECT_FALSE(pool.reserve({ip("10.8.0.9")}));
+  EXPECT_NE(registry->find_by_key(registry_.find("alice")->noise_public_key, kToday), nullptr);
+  EXPECT_FALSE(pool.reserve({address("10.8.0.9")}));
   Draft draft;
   draft.base = 1;
   s.id = "bob";
@@ -372,13 +373,13 @@ TEST_F(RegistryTest, OpeningNamesTheClientThatDoesNotFit) {
     clients[i].id = "c" + std::to_string(i);
     clients[i].noise_public_key = fresh_key();
   }
-  clients[0].addresses = {ip("10.8.0.9")};
-  clients[1].addresses = {ip("10.99.0.9")};
+  clients[0].addresses = {address("10.8.0.9")};
+  clients[1].addresses = {address("10.99.0.9")};
   AddressPool pool = both_families();
   auto registry = Registry::open(clients, 2, pool, rng_);
   ASSERT_FALSE(registry);
   EXPECT_NE(registry.error().text.find("c1"), std::string::npos);
-  EXPECT_TRUE(pool.reserve({ip("10.8.0.9")})) << "what was reserved before the failure is free again";
+  EXPECT_TRUE(pool.reserve({address("10.8.0.9")})) << "what was reserved before the failure is free again";
   clients[1].addresses.clear();
   clients[1].subnets = {cidr("10.8.0.0/16")};
   pool = both_families();
@@ -393,11 +394,11 @@ TEST_F(RegistryTest, TenThousandClientsAreFoundByKey) {
   }
   Registry registry = *Registry::open(clients, 10000, pool_, rng_);
   for (const Client& client : clients) {
-    const Client* found = registry.find_by_key(client.noise_public_key, kNow);
+    const Client* found = registry.find_by_key(client.noise_public_key, kToday);
     ASSERT_NE(found, nullptr);
     ASSERT_EQ(found->id, client.id);
   }
-  EXPECT_EQ(registry.find_by_key(fresh_key(), kNow), nullptr);
+  EXPECT_EQ(registry.find_by_key(fresh_key(), kToday), nullptr);
 }
 
 }  // namespace

@@ -55,7 +55,7 @@ class InAReopenedFile : public InAFile {
   }
 };
 
-Client client(const std::string& id, uint8_t key, const std::string& address = {}) {
+Client stored(const std::string& id, uint8_t key, const std::string& address = {}) {
   Client out;
   out.id = id;
   out.noise_public_key = PublicKey{key};
@@ -97,10 +97,10 @@ TYPED_TEST_SUITE(StoreTest, Stores);
 TYPED_TEST(StoreTest, EveryChangeHasARevisionAndTheEntryCarriesIt) {
   EXPECT_EQ(*this->store().revision(), 0u);
   EXPECT_TRUE(this->store().load()->empty());
-  EXPECT_EQ(*this->apply({{Kind::insert, client("b", 1)}}), 1u);
-  EXPECT_EQ(*this->apply({{Kind::insert, client("a", 2)}}), 2u);
+  EXPECT_EQ(*this->apply({{Kind::insert, stored("b", 1)}}), 1u);
+  EXPECT_EQ(*this->apply({{Kind::insert, stored("a", 2)}}), 2u);
   Client b = *this->store().get("b");
-  EXPECT_EQ(difference(b, of_revision(client("b", 1), 1)), "");
+  EXPECT_EQ(difference(b, of_revision(stored("b", 1), 1)), "");
   b.enabled = false;
   EXPECT_EQ(*this->apply({{Kind::replace, b}}), 3u);
   EXPECT_EQ(this->store().get("b")->revision, 3u);
@@ -108,66 +108,66 @@ TYPED_TEST(StoreTest, EveryChangeHasARevisionAndTheEntryCarriesIt) {
   auto all = this->store().load();
   ASSERT_EQ(all->size(), 2u);
   EXPECT_EQ((*all)[0].id, "a");
-  EXPECT_EQ(*this->apply({{Kind::remove, of_revision(client("b", 0), 3)}}), 4u) << "a remove needs id and revision";
+  EXPECT_EQ(*this->apply({{Kind::remove, of_revision(stored("b", 0), 3)}}), 4u) << "a remove needs id and revision";
   EXPECT_EQ(this->store().get("b").error().status, Status::NOT_FOUND);
   EXPECT_EQ(*this->store().revision(), 4u);
 }
 
 TYPED_TEST(StoreTest, ATransactionIsOneAndItsEntriesCarryTheirOwnRevisions) {
-  EXPECT_EQ(*this->apply({{Kind::insert, client("a", 1)}, {Kind::insert, client("b", 2)}}), 2u);
-  EXPECT_EQ(*this->apply({{Kind::replace, of_revision(client("a", 3), 1)},
-                          {Kind::remove, of_revision(client("b", 0), 2)},
-                          {Kind::insert, client("b", 1)},
-                          {Kind::replace, of_revision(client("b", 4), 5)},
-                          {Kind::insert, client("c", 2)}}),
+  EXPECT_EQ(*this->apply({{Kind::insert, stored("a", 1)}, {Kind::insert, stored("b", 2)}}), 2u);
+  EXPECT_EQ(*this->apply({{Kind::replace, of_revision(stored("a", 3), 1)},
+                          {Kind::remove, of_revision(stored("b", 0), 2)},
+                          {Kind::insert, stored("b", 1)},
+                          {Kind::replace, of_revision(stored("b", 4), 5)},
+                          {Kind::insert, stored("c", 2)}}),
             7u)
       << "later writes see what earlier ones did";
   EXPECT_EQ(difference(*this->store().load(),
-                       std::vector<Client>{of_revision(client("a", 3), 3), of_revision(client("b", 4), 6),
-                                           of_revision(client("c", 2), 7)}),
+                       std::vector<Client>{of_revision(stored("a", 3), 3), of_revision(stored("b", 4), 6),
+                                           of_revision(stored("c", 2), 7)}),
             "");
 }
 
 TYPED_TEST(StoreTest, ATransactionHappensWholeOrNotAtAll) {
-  ASSERT_TRUE(this->apply({{Kind::insert, client("a", 1, "10.0.0.2")}}));
+  ASSERT_TRUE(this->apply({{Kind::insert, stored("a", 1, "10.0.0.2")}}));
   this->expect_refused(
-      {{Kind::insert, client("b", 2)}, {Kind::remove, of_revision(client("a", 0), 1)}, {Kind::insert, client("c", 2)}},
+      {{Kind::insert, stored("b", 2)}, {Kind::remove, of_revision(stored("a", 0), 1)}, {Kind::insert, stored("c", 2)}},
       Status::EXISTS, "/2/noise_public_key");
-  this->expect_refused({{Kind::insert, client("b", 2)}, {Kind::remove, of_revision(client("x", 0), 1)}},
+  this->expect_refused({{Kind::insert, stored("b", 2)}, {Kind::remove, of_revision(stored("x", 0), 1)}},
                        Status::NOT_FOUND, "/1");
-  EXPECT_EQ(*this->apply({{Kind::insert, client("b", 2)}}), 2u) << "no revision was used up";
+  EXPECT_EQ(*this->apply({{Kind::insert, stored("b", 2)}}), 2u) << "no revision was used up";
 }
 
 TYPED_TEST(StoreTest, IdsKeysAndAddressesAreUnique) {
-  ASSERT_TRUE(this->apply({{Kind::insert, client("a", 1, "10.0.0.2")}}));
-  this->expect_refused({{Kind::insert, client("a", 2)}}, Status::EXISTS, "/0/id");
-  this->expect_refused({{Kind::insert, client("b", 1)}}, Status::EXISTS, "/0/noise_public_key");
-  this->expect_refused({{Kind::insert, client("b", 2, "10.0.0.2")}}, Status::EXISTS, "/0/addresses/0");
-  ASSERT_TRUE(this->apply({{Kind::insert, client("b", 2, "10.0.0.3")}}));
+  ASSERT_TRUE(this->apply({{Kind::insert, stored("a", 1, "10.0.0.2")}}));
+  this->expect_refused({{Kind::insert, stored("a", 2)}}, Status::EXISTS, "/0/id");
+  this->expect_refused({{Kind::insert, stored("b", 1)}}, Status::EXISTS, "/0/noise_public_key");
+  this->expect_refused({{Kind::insert, stored("b", 2, "10.0.0.2")}}, Status::EXISTS, "/0/addresses/0");
+  ASSERT_TRUE(this->apply({{Kind::insert, stored("b", 2, "10.0.0.3")}}));
   Client b = *this->store().get("b");
   b.noise_public_key = PublicKey{1};
   this->expect_refused({{Kind::replace, b}}, Status::EXISTS, "/0/noise_public_key");
   b.noise_public_key = PublicKey{3};
   b.addresses.clear();
   EXPECT_TRUE(this->apply({{Kind::replace, b}}));
-  EXPECT_TRUE(this->apply({{Kind::insert, client("c", 2, "10.0.0.3")}})) << "what b gave up is free";
-  ASSERT_TRUE(this->apply({{Kind::remove, of_revision(client("a", 0), 1)}}));
-  EXPECT_TRUE(this->apply({{Kind::insert, client("a", 1, "10.0.0.2")}}));
+  EXPECT_TRUE(this->apply({{Kind::insert, stored("c", 2, "10.0.0.3")}})) << "what b gave up is free";
+  ASSERT_TRUE(this->apply({{Kind::remove, of_revision(stored("a", 0), 1)}}));
+  EXPECT_TRUE(this->apply({{Kind::insert, stored("a", 1, "10.0.0.2")}}));
 }
 
 TYPED_TEST(StoreTest, WireguardKeysAndThoseOfRotationsAreUniqueToo) {
-  Client a = client("a", 1);
+  Client a = stored("a", 1);
   a.wireguard_public_key = PublicKey{1};  // as the Noise key: they are not of one kind
   a.rotation.emplace();
   a.rotation->noise_public_key = PublicKey{5};
   a.rotation->wireguard_public_key = PublicKey{6};
   ASSERT_TRUE(this->apply({{Kind::insert, a}}));
-  Client b = client("b", 2);
+  Client b = stored("b", 2);
   b.wireguard_public_key = PublicKey{1};
   this->expect_refused({{Kind::insert, b}}, Status::EXISTS, "/0/wireguard_public_key");
   b.wireguard_public_key = PublicKey{6};
   this->expect_refused({{Kind::insert, b}}, Status::EXISTS, "/0/wireguard_public_key");
-  this->expect_refused({{Kind::insert, client("b", 5)}}, Status::EXISTS, "/0/noise_public_key");
+  this->expect_refused({{Kind::insert, stored("b", 5)}}, Status::EXISTS, "/0/noise_public_key");
   b.wireguard_public_key.reset();
   b.rotation.emplace();
   b.rotation->noise_public_key = PublicKey{1};
@@ -176,33 +176,33 @@ TYPED_TEST(StoreTest, WireguardKeysAndThoseOfRotationsAreUniqueToo) {
   rolled_back.revision = 1;
   rolled_back.rotation.reset();
   ASSERT_TRUE(this->apply({{Kind::replace, rolled_back}}));
-  EXPECT_TRUE(this->apply({{Kind::insert, client("b", 5)}})) << "the rotation is over";
+  EXPECT_TRUE(this->apply({{Kind::insert, stored("b", 5)}})) << "the rotation is over";
 }
 
 TYPED_TEST(StoreTest, AStaleRevisionIsAConflict) {
-  ASSERT_TRUE(this->apply({{Kind::insert, client("a", 1)}}));
+  ASSERT_TRUE(this->apply({{Kind::insert, stored("a", 1)}}));
   const Client mine = *this->store().get("a");
   ASSERT_TRUE(this->apply({{Kind::replace, mine}}));
   this->expect_refused({{Kind::replace, mine}}, Status::CONFLICT, "/0");
   this->expect_refused({{Kind::remove, mine}}, Status::CONFLICT, "/0");
-  this->expect_refused({{Kind::remove, client("b", 1)}}, Status::NOT_FOUND, "/0");
-  this->expect_refused({{Kind::insert, client("b", 2)}}, Status::CONFLICT, "", 1);
+  this->expect_refused({{Kind::remove, stored("b", 1)}}, Status::NOT_FOUND, "/0");
+  this->expect_refused({{Kind::insert, stored("b", 2)}}, Status::CONFLICT, "", 1);
   this->expect_refused({}, Status::CONFLICT, "", 3);
-  EXPECT_EQ(*this->apply({{Kind::insert, client("b", 2)}}, 2), 3u);
+  EXPECT_EQ(*this->apply({{Kind::insert, stored("b", 2)}}, 2), 3u);
   EXPECT_EQ(*this->apply({}), 3u) << "no write, no revision";
 }
 
 TYPED_TEST(StoreTest, TheFeedSaysWhatChangedOrThatItForgot) {
   EXPECT_TRUE(this->store().changes_since(0)->complete);
-  ASSERT_TRUE(this->apply({{Kind::insert, client("a", 1)}, {Kind::insert, client("b", 2)}}));
-  ASSERT_TRUE(this->apply({{Kind::remove, of_revision(client("a", 0), 1)}}));
+  ASSERT_TRUE(this->apply({{Kind::insert, stored("a", 1)}, {Kind::insert, stored("b", 2)}}));
+  ASSERT_TRUE(this->apply({{Kind::remove, of_revision(stored("a", 0), 1)}}));
   auto feed = this->store().changes_since(1);
   EXPECT_EQ(feed->revision, 3u);
   EXPECT_EQ(feed->changes, (std::vector<Change>{{2, "b", false}, {3, "a", true}}));
   EXPECT_EQ(this->store().changes_since(0)->changes.size(), 3u);
   EXPECT_TRUE(this->store().changes_since(3)->changes.empty());
   ASSERT_TRUE(
-      this->apply({{Kind::insert, client("c", 3)}, {Kind::insert, client("d", 4)}, {Kind::insert, client("e", 5)}}));
+      this->apply({{Kind::insert, stored("c", 3)}, {Kind::insert, stored("d", 4)}, {Kind::insert, stored("e", 5)}}));
   EXPECT_FALSE(this->store().changes_since(0)->complete) << "the first change has fallen out";
   EXPECT_TRUE(this->store().changes_since(1)->complete);
   EXPECT_EQ(this->store().changes_since(1)->changes.size(), kFeedSize);

@@ -11,7 +11,7 @@ namespace {
 using inet::Cidr;
 using inet::IpAddress;
 
-IpAddress ip(const std::string& text) { return *IpAddress::parse(text); }
+IpAddress pool_ip(const std::string& text) { return *IpAddress::parse(text); }
 SubnetPool pool_of(const std::string& text, size_t remembered = 100) {
   return *SubnetPool::create(*Cidr::parse(text), remembered, "/p");
 }
@@ -25,31 +25,31 @@ TEST(SubnetPool, RefusesSubnetsNobodyCanBeGivenAddressesFrom) {
     EXPECT_EQ(pool.error().status, Status::INVALID);
     EXPECT_EQ(pool.error().path, "/network/subnets/3");
   }
-  EXPECT_FALSE(SubnetPool::create(Cidr{ip("10.0.0.1"), 24}, 1, ""));
+  EXPECT_FALSE(SubnetPool::create(Cidr{pool_ip("10.0.0.1"), 24}, 1, ""));
   EXPECT_FALSE(SubnetPool::create(Cidr{}, 1, ""));
 }
 
 TEST(SubnetPool, KeepsNetworkGatewayAndBroadcast) {
   SubnetPool v4 = pool_of("10.8.0.0/30");
-  EXPECT_EQ(v4.gateway(), ip("10.8.0.1"));
+  EXPECT_EQ(v4.gateway(), pool_ip("10.8.0.1"));
   for (const char* no : {"10.8.0.0", "10.8.0.1", "10.8.0.3", "10.8.0.4", "10.7.255.255", "fd00::2"})
-    EXPECT_FALSE(v4.assignable(ip(no))) << no;
-  EXPECT_EQ(v4.take_any(), ip("10.8.0.2"));
+    EXPECT_FALSE(v4.assignable(pool_ip(no))) << no;
+  EXPECT_EQ(v4.take_any(), pool_ip("10.8.0.2"));
   EXPECT_EQ(v4.take_any(), std::nullopt);
 
   SubnetPool v6 = pool_of("fd00:8::/126");
-  EXPECT_EQ(v6.gateway(), ip("fd00:8::1"));
-  EXPECT_EQ(v6.take_any(), ip("fd00:8::2"));
-  EXPECT_EQ(v6.take_any(), ip("fd00:8::3")) << "IPv6 has no broadcast";
+  EXPECT_EQ(v6.gateway(), pool_ip("fd00:8::1"));
+  EXPECT_EQ(v6.take_any(), pool_ip("fd00:8::2"));
+  EXPECT_EQ(v6.take_any(), pool_ip("fd00:8::3")) << "IPv6 has no broadcast";
   EXPECT_EQ(v6.take_any(), std::nullopt);
 }
 
 TEST(SubnetPool, WalksTheLowAddressesOfAHugeSubnet) {
   SubnetPool pool = pool_of("fd00:8::/64");
-  EXPECT_TRUE(pool.take(ip("fd00:8::3")));
-  EXPECT_TRUE(pool.take(ip("fd00:8::ffff:ffff:ffff:ffff")));
-  EXPECT_TRUE(pool.reserve(ip("fd00:8::2")));
-  EXPECT_EQ(pool.take_any(), ip("fd00:8::4"));
+  EXPECT_TRUE(pool.take(pool_ip("fd00:8::3")));
+  EXPECT_TRUE(pool.take(pool_ip("fd00:8::ffff:ffff:ffff:ffff")));
+  EXPECT_TRUE(pool.reserve(pool_ip("fd00:8::2")));
+  EXPECT_EQ(pool.take_any(), pool_ip("fd00:8::4"));
   for (int i = 0; i < 10000; ++i) ASSERT_TRUE(pool.take_any());
   EXPECT_EQ(pool.in_use_count(), 10003u);
 }

@@ -10,7 +10,7 @@ namespace {
 using namespace smartvpn::test;
 namespace proto = inet::ip_protocol;
 
-constexpr uint64_t kAlice = 101, kBob = 102;
+constexpr uint64_t kAliceSession = 101, kBobSession = 102;
 const Time kNow = Time{} + seconds(1000);
 
 Router make_router(RouterOptions options = {}) {
@@ -22,8 +22,8 @@ Router make_router(RouterOptions options = {}) {
   for (const char* text : {"10.8.0.2", "fd00:8::2", "10.20.0.0/16"}) table.add_client(cidr(text), 1);
   for (const char* text : {"10.8.0.3", "fd00:8::3"}) table.add_client(cidr(text), 2);
   for (const char* text : {"10.8.0.4", "fd00:8::4", "10.40.0.0/16"}) table.add_client(cidr(text), 3);  // never live
-  for (const char* text : {"10.8.0.2", "fd00:8::2", "10.20.0.0/16"}) table.attach(cidr(text), kAlice, 1);
-  for (const char* text : {"10.8.0.3", "fd00:8::3"}) table.attach(cidr(text), kBob, 2);
+  for (const char* text : {"10.8.0.2", "fd00:8::2", "10.20.0.0/16"}) table.attach(cidr(text), kAliceSession, 1);
+  for (const char* text : {"10.8.0.3", "fd00:8::3"}) table.attach(cidr(text), kBobSession, 2);
   return router;
 }
 
@@ -39,7 +39,7 @@ inet::InnerPacket classified(const Bytes& packet) {
   return out;
 }
 
-Verdict sent(Router& router, const Bytes& packet, uint64_t session = kAlice) {
+Verdict sent(Router& router, const Bytes& packet, uint64_t session = kAliceSession) {
   return router.from_client(session, classified(packet), kNow);
 }
 std::string drop_of(const Verdict& verdict) { return drop_name(verdict.drop); }
@@ -110,11 +110,11 @@ TEST(Router, ClientToClientOpenGoesStraightToTheSession) {
   for (const Bytes& packet : {udp("10.8.0.2", "10.8.0.3"), udp("fd00:8::2", "fd00:8::3")}) {
     const Verdict verdict = sent(router, packet);
     EXPECT_EQ(drop_of(verdict), "none");
-    EXPECT_EQ(verdict.session, kBob);
+    EXPECT_EQ(verdict.session, kBobSession);
     EXPECT_EQ(verdict.client, 2u);
     EXPECT_FALSE(verdict.to_engine);
   }
-  EXPECT_EQ(sent(router, udp("10.8.0.3", "10.20.5.5"), kBob).session, kAlice);
+  EXPECT_EQ(sent(router, udp("10.8.0.3", "10.20.5.5"), kBobSession).session, kAliceSession);
   // Offline, unassigned, and back to the sender: nowhere to go.
   for (const char* dst : {"10.8.0.4", "10.40.1.1", "10.8.0.200", "10.20.1.1"}) {
     EXPECT_EQ(drop_of(sent(router, udp("10.8.0.2", dst))), "no_route") << dst;
@@ -230,7 +230,7 @@ TEST(Router, FromTheEngineToTheSessionThatOwnsTheDestination) {
                               udp("2001:db8:1::9", "fd00:8::2")}) {
     const Verdict verdict = router.from_engine(classified(packet), kNow);
     EXPECT_EQ(drop_of(verdict), "none");
-    EXPECT_EQ(verdict.session, kAlice);
+    EXPECT_EQ(verdict.session, kAliceSession);
     EXPECT_EQ(verdict.client, 1u);
     EXPECT_FALSE(verdict.to_engine);
   }
@@ -244,7 +244,7 @@ TEST(Router, HairpinsThroughTheHostAreClosedToo) {
   for (const Bytes& packet : {udp("10.8.0.3", "10.8.0.2"), udp("10.8.0.4", "10.8.0.2"), udp("10.8.0.99", "10.8.0.2"),
                               udp("fd00:8::3", "fd00:8::2"), udp("64:ff9b::10.8.0.3", "fd00:8::2")}) {
     EXPECT_EQ(drop_of(closed.from_engine(classified(packet), kNow)), "client_to_client") << to_hex(packet);
-    EXPECT_EQ(open.from_engine(classified(packet), kNow).session, kAlice);
+    EXPECT_EQ(open.from_engine(classified(packet), kNow).session, kAliceSession);
   }
 }
 
@@ -287,8 +287,8 @@ TEST(Router, FragmentsToTheInternetNeedNoFirst) {
 TEST(Router, ALaterRulesRefusalBindsLaterFragments) {
   Router router = make_router();
   const auto first = classified(first_piece(25, "8.8.8.8"));
-  ASSERT_TRUE(router.from_client(kAlice, first, kNow).to_engine);
-  router.refuse_fragments(kAlice, first, Drop::destination_blocked, kNow);
+  ASSERT_TRUE(router.from_client(kAliceSession, first, kNow).to_engine);
+  router.refuse_fragments(kAliceSession, first, Drop::destination_blocked, kNow);
   EXPECT_EQ(drop_of(sent(router, later_piece(32, "8.8.8.8"))), "destination_blocked");
 }
 

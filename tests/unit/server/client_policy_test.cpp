@@ -6,10 +6,9 @@ namespace {
 
 using telemetry::EventType;
 
-constexpr const char* kOnce = R"(,"reconnect":{"enabled":false})";
-
 std::string from(const std::string& source, const std::string& destination = "203.0.113.1:443") {
-  return R"(,"proxy_protocol":{"send":"v2","source":")" + source + R"(","destination":")" + destination + "\"}" + kOnce;
+  return R"(,"proxy_protocol":{"send":"v2","source":")" + source + R"(","destination":")" + destination + "\"}" +
+         kNoReconnect;
 }
 
 // "" when admitted, else what the server says about the refusal.
@@ -73,7 +72,7 @@ TEST(ClientPolicy, AnExpiredClientIsToldAndALiveOneIsCut) {
   registry::ClientSpec spec;
   spec.id = "late";
   spec.expires_at_ms = wall_clock_ms() - 1;
-  std::string late = client_config(server.create_client(spec), "testing", kOnce);
+  std::string late = client_config(server.create_client(spec), "testing", kNoReconnect);
   EXPECT_EQ(outcome(server, late), "client_expired");
 
   spec.id = "soon";
@@ -95,8 +94,8 @@ TEST(ClientPolicy, AnAddressIsFreeAgainWhenItsSessionIsOver) {
   ServerSetup setup;
   setup.subnets = R"("10.8.0.0/30")";
   RunningServer server{setup};
-  std::string alice = client_config(server.create_client("alice"), "testing", kOnce);
-  std::string bob = client_config(server.create_client("bob"), "testing", kOnce);
+  std::string alice = client_config(server.create_client("alice"), "testing", kNoReconnect);
+  std::string bob = client_config(server.create_client("bob"), "testing", kNoReconnect);
   auto first = connect(alice);
   ASSERT_TRUE(first);
   EXPECT_EQ(outcome(server, bob), "no_address_left");
@@ -111,13 +110,13 @@ TEST(ClientPolicy, AHalfOpenConnectionHoldsItsAddressOnlyAsLongAsItLives) {
   setup.subnets = R"("10.8.0.0/30")";
   RunningServer server{setup};
   std::string alice = server.create_client("alice");
-  std::string bob = client_config(server.create_client("bob"), "testing", kOnce);
+  std::string bob = client_config(server.create_client("bob"), "testing", kNoReconnect);
   {
     WireClient half(RawSocket(server.port()), server.public_key_, key_of(alice));
     ASSERT_TRUE(half.upgrade() && half.hear_hello() && half.say_next() && half.hear());
     EXPECT_EQ(outcome(server, bob), "no_address_left");
     // The client's own second attempt shares the promise.
-    auto tunnel = connect(client_config(alice, "testing", kOnce));
+    auto tunnel = connect(client_config(alice, "testing", kNoReconnect));
     EXPECT_EQ(address_v4(*tunnel).text(), "10.8.0.2");
     // The older one comes too late: the newer session has its address.
     ASSERT_TRUE(half.say_next());
@@ -131,7 +130,7 @@ TEST(ClientPolicy, AHalfOpenConnectionHoldsItsAddressOnlyAsLongAsItLives) {
 
 TEST(ClientPolicy, TwoSessionsAtATimeAndTheThirdReplacesTheOldest) {
   RunningServer server{ServerSetup()};
-  std::string json = client_config(server.create_client("alice", 2), "testing", kOnce);
+  std::string json = client_config(server.create_client("alice", 2), "testing", kNoReconnect);
   auto first = connect(json), second = connect(json);
   EXPECT_NE(address_v4(*first), address_v4(*second));
   EXPECT_EQ(sessions_of(server).size(), 2u);

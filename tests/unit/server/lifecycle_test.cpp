@@ -11,8 +11,6 @@ namespace {
 
 using telemetry::EventType;
 
-constexpr const char* kOnce = R"(,"reconnect":{"enabled":false})";
-
 size_t open_descriptors() {
   size_t count = 0;
   DIR* dir = opendir("/proc/self/fd");
@@ -71,7 +69,8 @@ TEST(Lifecycle, AServerMayGoWhileEverybodyIsConnected) {
     RunningServer server{ServerSetup()};
     std::vector<std::unique_ptr<tunnel::Tunnel>> tunnels;
     for (int i = 0; i < 4; ++i)
-      tunnels.push_back(connect(client_config(server.create_client("client" + std::to_string(i)), "host", kOnce)));
+      tunnels.push_back(
+          connect(client_config(server.create_client("client" + std::to_string(i)), "host", kNoReconnect)));
     RawSocket stranger(server.port());
     WireClient half(RawSocket(server.port()), server.public_key_);
     ASSERT_TRUE(half.upgrade());
@@ -114,7 +113,7 @@ TEST(Lifecycle, AServerMayGoWhileEverybodyIsConnected) {
 // Stopping a tunnel that was refused waited a second for a goodbye that nobody would say.
 TEST(Lifecycle, ARefusedTunnelStopsAtOnce) {
   RunningServer server{ServerSetup()};
-  std::string json = client_config(server.create_client("alice"), "testing", kOnce);
+  std::string json = client_config(server.create_client("alice"), "testing", kNoReconnect);
   json.replace(json.find("/tunnel"), 7, "/wrong");
   auto tunnel = make_tunnel(json);
   ASSERT_TRUE(tunnel->start());
@@ -126,7 +125,7 @@ TEST(Lifecycle, ARefusedTunnelStopsAtOnce) {
 
 TEST(Lifecycle, ALaterStopShortensTheDrain) {
   RunningServer server{ServerSetup()};
-  auto tunnel = connect(client_config(server.create_client("alice"), "testing", kOnce));
+  auto tunnel = connect(client_config(server.create_client("alice"), "testing", kNoReconnect));
   ASSERT_TRUE(tunnel);
   EXPECT_EQ(server.server->stop(600000, 0).error().status, Status::AGAIN);
   EXPECT_TRUE(server.server->stop(0, kWaitMs));
@@ -155,7 +154,7 @@ TEST(Lifecycle, CommandsThatRaceWithTheEndAreAnswered) {
 
 TEST(Lifecycle, ASessionThatIsToldToGoTwiceGoesOnce) {
   RunningServer server{ServerSetup()};
-  auto tunnel = connect(client_config(server.create_client("alice"), "testing", kOnce));
+  auto tunnel = connect(client_config(server.create_client("alice"), "testing", kNoReconnect));
   ASSERT_TRUE(tunnel);
   uint64_t id = sessions_of(server).at(0).id;
   ASSERT_TRUE(server.server->disconnect(id, Reason::disconnected));

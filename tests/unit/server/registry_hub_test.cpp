@@ -35,7 +35,8 @@ class RegistryHubTest : public ::testing::Test {
         *Shard::create(*make_plan(*config::parse_server_config(testing_support::ServerSetup().json())), events_));
     auto store = std::make_unique<ScriptedStore>();
     store_ = store.get();
-    EXPECT_TRUE(hub_.start(hub_.hold(), std::move(store), *shard_, {}));
+    MutexLock hold(hub_.changing());
+    EXPECT_TRUE(hub_.start(std::move(store), *shard_, {}));
   }
   Result<void> on_shard(const RegistryHub::Command& command) {
     ++commands_;

@@ -13,10 +13,9 @@ namespace {
 using server::ClientChange;
 using telemetry::EventType;
 
-constexpr const char* kOnce = R"(,"reconnect":{"enabled":false})";
-
 std::string from(const std::string& source, const std::string& destination = "203.0.113.1:443") {
-  return R"(,"proxy_protocol":{"send":"v2","source":")" + source + R"(","destination":")" + destination + "\"}" + kOnce;
+  return R"(,"proxy_protocol":{"send":"v2","source":")" + source + R"(","destination":")" + destination + "\"}" +
+         kNoReconnect;
 }
 
 std::string outcome(const Result<void>& result) {
@@ -572,7 +571,7 @@ TEST(RegistryOfAServer, ADurableStoreBringsItsClientsBackWithBothKeysOfARotation
     for (std::string* json : {&old_json, &new_json}) {
       const auto at = json->find("127.0.0.1:") + 10;
       json->replace(at, json->find('/', at) - at, std::to_string(server.port()));
-      EXPECT_TRUE(connect(client_config(*json, "host", kOnce)));
+      EXPECT_TRUE(connect(client_config(*json, "host", kNoReconnect)));
     }
     ASSERT_TRUE(server.server->client_rotate_commit("alice"));
     EXPECT_EQ(*server.server->registry_revision(), revision + 1);

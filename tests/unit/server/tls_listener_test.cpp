@@ -10,8 +10,6 @@ namespace {
 
 using telemetry::EventType;
 
-constexpr const char* kOnce = R"(,"reconnect":{"enabled":false})";
-
 // Certificate and key in files that a test may write again.
 class CertificateFiles {
  public:
@@ -48,7 +46,8 @@ std::string replaced(std::string text, const std::string& what, const std::strin
 }
 
 std::string pinned(const std::string& json, const std::string& hex, const std::string& extra = {}) {
-  return client_config(replaced(json, R"("verify": false)", R"("pinned_sha256":")" + hex + '"'), "host", kOnce + extra);
+  return client_config(replaced(json, R"("verify": false)", R"("pinned_sha256":")" + hex + '"'), "host",
+                       kNoReconnect + extra);
 }
 
 // A TLS client over a raw socket that trusts anybody.
@@ -97,11 +96,6 @@ class TlsStream final : net::TlsMachine::Sink {
   std::string received_;
 };
 
-bool pings(tunnel::Tunnel& tunnel) {
-  write_packet(tunnel, echo_request(address_v4(tunnel), *inet::IpAddress::parse("10.8.0.1")));
-  return !read_packet(tunnel).empty();
-}
-
 TEST(TlsListener, CarriesATunnelWithAPinAndRefusesAWrongOne) {
   CertificateFiles files;
   ServerSetup setup;
@@ -110,7 +104,7 @@ TEST(TlsListener, CarriesATunnelWithAPinAndRefusesAWrongOne) {
   std::string json = server.create_client("alice");
   auto tunnel = connect(pinned(json, files.identity.sha256_hex));
   ASSERT_TRUE(tunnel);
-  EXPECT_TRUE(pings(*tunnel));
+  EXPECT_TRUE(hears_an_echo(*tunnel));
 
   std::string wrong = files.identity.sha256_hex;
   wrong[0] = wrong[0] == '0' ? '1' : '0';
@@ -135,9 +129,9 @@ TEST(TlsListener, TheConfigurationThatTheServerHandsOutConnectsAsItIs) {
   RunningServer server{setup};
   std::string json = server.create_client("alice");
   EXPECT_NE(json.find("wss://"), std::string::npos);
-  auto tunnel = connect(client_config(json, "host", kOnce));
+  auto tunnel = connect(client_config(json, "host", kNoReconnect));
   ASSERT_TRUE(tunnel);
-  EXPECT_TRUE(pings(*tunnel));
+  EXPECT_TRUE(hears_an_echo(*tunnel));
 }
 
 // What a connection says last has to come through TLS, too, and TLS has to end as it should.
@@ -180,7 +174,7 @@ TEST(TlsListener, PeersWithoutTlsAreRefused) {
   std::string plain = replaced(server.create_client("alice"), "wss://", "ws://");
   plain.erase(plain.find(R"("tls")"), plain.find('}', plain.find(R"("tls")")) + 1 - plain.find(R"("tls")"));
   plain.erase(plain.rfind(','), 1);
-  auto tunnel = make_tunnel(client_config(plain, "testing", kOnce));
+  auto tunnel = make_tunnel(client_config(plain, "testing", kNoReconnect));
   ASSERT_TRUE(tunnel->start());
   EXPECT_FALSE(tunnel->wait_connected(kWaitMs));
 }
@@ -197,7 +191,7 @@ TEST(TlsListener, TakesAProxyHeaderInFrontOfTls) {
   auto up = server.wait(EventType::session_up);
   ASSERT_TRUE(up);
   EXPECT_STREQ(up->text("remote_addr"), "198.51.100.7:4711");
-  EXPECT_TRUE(pings(*tunnel));
+  EXPECT_TRUE(hears_an_echo(*tunnel));
 }
 
 TEST(TlsListener, ReloadedCertificatesAreForNewConnections) {
@@ -215,15 +209,15 @@ TEST(TlsListener, ReloadedCertificatesAreForNewConnections) {
   EXPECT_EQ(failed.error().path, "/listen/0/tls/certificate");
   files.write();
   ASSERT_TRUE(server.server->reload_certificates());
-  EXPECT_TRUE(pings(*before));
+  EXPECT_TRUE(hears_an_echo(*before));
 
   auto after = connect(pinned(json, files.identity.sha256_hex));
   ASSERT_TRUE(after);
-  EXPECT_TRUE(pings(*after));
+  EXPECT_TRUE(hears_an_echo(*after));
   auto stale = make_tunnel(pinned(json, old_pin));
   ASSERT_TRUE(stale->start());
   EXPECT_FALSE(stale->wait_connected(kWaitMs));
-  EXPECT_TRUE(pings(*before));
+  EXPECT_TRUE(hears_an_echo(*before));
   EXPECT_EQ(sessions_of(server).size(), 2u);
 }
 

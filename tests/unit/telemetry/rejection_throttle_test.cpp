@@ -5,52 +5,52 @@
 namespace smartvpn::telemetry {
 namespace {
 
-constexpr Time kStart{seconds(1000)};
+constexpr Time kFirst{seconds(1000)};
 
 TEST(RejectionThrottle, FirstOfEachReasonAndAddressIsReportedAtOnce) {
   RejectionThrottle throttle;
-  EXPECT_TRUE(throttle.count(Reason::rate_limited, "192.0.2.1", kStart));
-  EXPECT_FALSE(throttle.count(Reason::rate_limited, "192.0.2.1", kStart));
-  EXPECT_TRUE(throttle.count(Reason::rate_limited, "192.0.2.2", kStart));
-  EXPECT_TRUE(throttle.count(Reason::ip_block_list, "192.0.2.1", kStart));
-  EXPECT_EQ(throttle.next_deadline(), kStart + seconds(10));
+  EXPECT_TRUE(throttle.count(Reason::rate_limited, "192.0.2.1", kFirst));
+  EXPECT_FALSE(throttle.count(Reason::rate_limited, "192.0.2.1", kFirst));
+  EXPECT_TRUE(throttle.count(Reason::rate_limited, "192.0.2.2", kFirst));
+  EXPECT_TRUE(throttle.count(Reason::ip_block_list, "192.0.2.1", kFirst));
+  EXPECT_EQ(throttle.next_deadline(), kFirst + seconds(10));
 }
 
 TEST(RejectionThrottle, SummaryOnceAnIntervalThenForgotten) {
   RejectionThrottle throttle;
   std::vector<RejectionSummary> due;
-  for (int i = 0; i < 6; ++i) throttle.count(Reason::rate_limited, "192.0.2.1", kStart);
-  throttle.count(Reason::rate_limited, "192.0.2.2", kStart + seconds(1));
-  throttle.tick(kStart + seconds(9), due);
+  for (int i = 0; i < 6; ++i) throttle.count(Reason::rate_limited, "192.0.2.1", kFirst);
+  throttle.count(Reason::rate_limited, "192.0.2.2", kFirst + seconds(1));
+  throttle.tick(kFirst + seconds(9), due);
   EXPECT_TRUE(due.empty());
-  throttle.tick(kStart + seconds(10), due);
+  throttle.tick(kFirst + seconds(10), due);
   ASSERT_EQ(due.size(), 1u);
   EXPECT_EQ(due[0].reason, Reason::rate_limited);
   EXPECT_EQ(due[0].address, "192.0.2.1");
   EXPECT_EQ(due[0].count, 5u);
   due.clear();
-  throttle.tick(kStart + seconds(15), due);
+  throttle.tick(kFirst + seconds(15), due);
   EXPECT_TRUE(due.empty());
   EXPECT_EQ(throttle.size(), 1u);  // the one without repeats is gone
-  EXPECT_FALSE(throttle.count(Reason::rate_limited, "192.0.2.1", kStart + seconds(16)));
-  throttle.tick(kStart + seconds(20), due);
+  EXPECT_FALSE(throttle.count(Reason::rate_limited, "192.0.2.1", kFirst + seconds(16)));
+  throttle.tick(kFirst + seconds(20), due);
   ASSERT_EQ(due.size(), 1u);
   EXPECT_EQ(due[0].count, 1u);
-  throttle.tick(kStart + seconds(30), due);
+  throttle.tick(kFirst + seconds(30), due);
   EXPECT_EQ(throttle.size(), 0u);
   EXPECT_EQ(throttle.next_deadline(), kNever);
-  EXPECT_TRUE(throttle.count(Reason::rate_limited, "192.0.2.1", kStart + seconds(31)));
+  EXPECT_TRUE(throttle.count(Reason::rate_limited, "192.0.2.1", kFirst + seconds(31)));
 }
 
 TEST(RejectionThrottle, FullTableSumsByReasonAndStaysBounded) {
   RejectionThrottle throttle(2);
   std::vector<RejectionSummary> due;
   uint64_t reported = 0;
-  for (int i = 0; i < 100; ++i) reported += throttle.count(Reason::rate_limited, "a" + std::to_string(i), kStart);
-  throttle.count(Reason::tls_failed, "b", kStart + seconds(1));
+  for (int i = 0; i < 100; ++i) reported += throttle.count(Reason::rate_limited, "a" + std::to_string(i), kFirst);
+  throttle.count(Reason::tls_failed, "b", kFirst + seconds(1));
   EXPECT_EQ(reported, 2u);
   EXPECT_EQ(throttle.size(), 2u);
-  throttle.tick(kStart + seconds(10), due);
+  throttle.tick(kFirst + seconds(10), due);
   ASSERT_EQ(due.size(), 2u);
   EXPECT_EQ(due[0].address, "");
   EXPECT_EQ(due[0].reason, Reason::rate_limited);

@@ -10,7 +10,7 @@
 namespace smartvpn::ws {
 namespace {
 
-using Outcome = UpgradeClient::Outcome;
+using ClientOutcome = UpgradeClient::Outcome;
 using testing::HasSubstr;
 
 class UpgradeClientTest : public testing::Test {
@@ -26,19 +26,19 @@ class UpgradeClientTest : public testing::Test {
     return accept_for_key(text.substr(at, 24));
   }
   // The answer to a fresh client, with PROOF replaced by the right one.
-  Outcome answer(std::string text, std::string* error = nullptr, uint16_t* status = nullptr) {
+  ClientOutcome answer(std::string text, std::string* error = nullptr, uint16_t* status = nullptr) {
     UpgradeClient client = make();
     if (const size_t at = text.find("PROOF"); at != std::string::npos) text.replace(at, 5, proof_for(client));
     size_t n = 0, total = 0;
-    Outcome outcome = Outcome::need_more;
-    for (size_t i = 0; i < text.size() && outcome == Outcome::need_more; i += 7) {
+    ClientOutcome outcome = ClientOutcome::need_more;
+    for (size_t i = 0; i < text.size() && outcome == ClientOutcome::need_more; i += 7) {
       outcome = client.feed(as_bytes(text).subspan(i, std::min<size_t>(7, text.size() - i)), n);
       total += n;
     }
-    if (outcome == Outcome::upgraded) {
+    if (outcome == ClientOutcome::upgraded) {
       EXPECT_EQ(total, text.find("\r\n\r\n") + 4);
     }
-    EXPECT_EQ(client.error().empty(), outcome != Outcome::failed);
+    EXPECT_EQ(client.error().empty(), outcome != ClientOutcome::failed);
     if (error) *error = client.error();
     if (status) *status = client.status();
     return outcome;
@@ -68,7 +68,7 @@ TEST_F(UpgradeClientTest, OurServerTakesTheRequestAndWeTakeItsAnswer) {
   ASSERT_EQ(server.feed(client.request(), n), UpgradeServer::Outcome::upgraded);
   EXPECT_EQ(server.request().value("host"), "[2001:db8::1]:8443");
   EXPECT_EQ(server.request().target(), "/tunnel?x=1");
-  ASSERT_EQ(client.feed(server.response(), n), Outcome::upgraded);
+  ASSERT_EQ(client.feed(server.response(), n), ClientOutcome::upgraded);
   EXPECT_EQ(n, server.response().size());
   EXPECT_EQ(client.subprotocol(), "smartvpn.v1");
   EXPECT_EQ(client.status(), 101);
@@ -79,8 +79,8 @@ TEST_F(UpgradeClientTest, EveryConnectionHasItsOwnKey) {
 }
 
 TEST_F(UpgradeClientTest, ReadsTheAnswerInAnyCase) {
-  EXPECT_EQ(answer(right("UPGRADE: WebSocket\r\n", "connection: keep-alive, upgrade\r\n")), Outcome::upgraded);
-  EXPECT_EQ(answer(right() + "\x82\x01x"), Outcome::upgraded);
+  EXPECT_EQ(answer(right("UPGRADE: WebSocket\r\n", "connection: keep-alive, upgrade\r\n")), ClientOutcome::upgraded);
+  EXPECT_EQ(answer(right() + "\x82\x01x"), ClientOutcome::upgraded);
 }
 
 TEST_F(UpgradeClientTest, RefusesEveryAnswerThatIsNotProof) {
@@ -110,13 +110,14 @@ TEST_F(UpgradeClientTest, RefusesEveryAnswerThatIsNotProof) {
            std::string("SSH-2.0-OpenSSH_9.2\r\n"),
            "HTTP/1.1 101 X\r\nA: " + std::string(5000, 'x') + "\r\n\r\n",
        })
-    EXPECT_EQ(answer(bad), Outcome::failed) << bad;
+    EXPECT_EQ(answer(bad), ClientOutcome::failed) << bad;
 }
 
 TEST_F(UpgradeClientTest, SaysWhichStatusRefusedIt) {
   std::string error;
   uint16_t status = 0;
-  EXPECT_EQ(answer("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\n\r\nbody", &error, &status), Outcome::failed);
+  EXPECT_EQ(answer("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\n\r\nbody", &error, &status),
+            ClientOutcome::failed);
   EXPECT_EQ(status, 503);
   EXPECT_THAT(error, HasSubstr("refused"));
 }
@@ -124,10 +125,10 @@ TEST_F(UpgradeClientTest, SaysWhichStatusRefusedIt) {
 TEST_F(UpgradeClientTest, TheSubprotocolMayBeOptional) {
   config_.require_subprotocol = false;
   const std::string up = "Upgrade: websocket\r\n", conn = "Connection: Upgrade\r\n";
-  EXPECT_EQ(answer(right(up, conn, "Sec-WebSocket-Accept: PROOF\r\n", "")), Outcome::upgraded);
+  EXPECT_EQ(answer(right(up, conn, "Sec-WebSocket-Accept: PROOF\r\n", "")), ClientOutcome::upgraded);
   config_.subprotocols.clear();
-  EXPECT_EQ(answer(right(up, conn, "Sec-WebSocket-Accept: PROOF\r\n", "")), Outcome::upgraded);
-  EXPECT_EQ(answer(right()), Outcome::failed) << "chosen, but never offered";
+  EXPECT_EQ(answer(right(up, conn, "Sec-WebSocket-Accept: PROOF\r\n", "")), ClientOutcome::upgraded);
+  EXPECT_EQ(answer(right()), ClientOutcome::failed) << "chosen, but never offered";
 }
 
 TEST_F(UpgradeClientTest, ConfigurationCannotSmuggleLinesIntoTheRequest) {

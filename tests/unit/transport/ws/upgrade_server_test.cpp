@@ -6,7 +6,7 @@
 namespace smartvpn::ws {
 namespace {
 
-using Outcome = UpgradeServer::Outcome;
+using ServerOutcome = UpgradeServer::Outcome;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -14,7 +14,7 @@ constexpr const char* kKey = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 constexpr const char* kProto = "Sec-WebSocket-Protocol: smartvpn.v1\r\n";
 
 struct Answer {
-  Outcome outcome;
+  ServerOutcome outcome;
   uint16_t status;
   std::string text;
   size_t consumed;
@@ -26,19 +26,19 @@ class UpgradeServerTest : public testing::Test {
              UpgradeServer::Purpose purpose = UpgradeServer::Purpose::any) {
     UpgradeServer whole(config_, purpose);
     size_t n = 0;
-    const Outcome outcome = whole.feed(as_bytes(request), n, draining);
+    const ServerOutcome outcome = whole.feed(as_bytes(request), n, draining);
     Answer answer{outcome, whole.status(), std::string(as_text(whole.response())), n};
     // Byte by byte must say the same.
     UpgradeServer piecewise(config_, purpose);
     size_t total = 0;
-    Outcome last = Outcome::need_more;
-    for (size_t i = 0; i < request.size() && last == Outcome::need_more; ++i) {
+    ServerOutcome last = ServerOutcome::need_more;
+    for (size_t i = 0; i < request.size() && last == ServerOutcome::need_more; ++i) {
       last = piecewise.feed(as_bytes(request).subspan(i, 1), n, draining);
       total += n;
     }
     EXPECT_EQ(last, outcome);
     EXPECT_EQ(as_text(piecewise.response()), answer.text);
-    if (outcome == Outcome::upgraded) {
+    if (outcome == ServerOutcome::upgraded) {
       EXPECT_EQ(total, answer.consumed);
     }
     return answer;
@@ -64,7 +64,7 @@ class UpgradeServerTest : public testing::Test {
 TEST_F(UpgradeServerTest, AcceptsWithTheRfcsProofAndLeavesWhatFollows) {
   const std::string right = upgrade();
   const Answer a = ask(right + "\x82\x80rest");
-  EXPECT_EQ(a.outcome, Outcome::upgraded);
+  EXPECT_EQ(a.outcome, ServerOutcome::upgraded);
   EXPECT_EQ(a.consumed, right.size());
   EXPECT_EQ(a.text,
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -105,7 +105,7 @@ TEST_F(UpgradeServerTest, AsksForAnUpgradeAndTheVersionItSpeaks) {
         ask(upgrade("Upgrade: websocket\r\n", "Connection: Upgrade\r\n", kKey, "")),
         ask(upgrade("Upgrade: websocket\r\n", "Connection: Upgrade\r\n", kKey, "Sec-WebSocket-Version: 8\r\n")),
         ask(upgrade("Upgrade: websocket\r\n", "Connection: Upgrade\r\n", kKey, "Sec-WebSocket-Version: 013\r\n"))}) {
-    EXPECT_EQ(a.outcome, Outcome::respond);
+    EXPECT_EQ(a.outcome, ServerOutcome::respond);
     EXPECT_EQ(a.status, 426);
     EXPECT_THAT(a.text, HasSubstr("\r\nSec-WebSocket-Version: 13\r\n"));
     EXPECT_THAT(a.text, HasSubstr("\r\nUpgrade: websocket\r\n"));
@@ -141,7 +141,7 @@ TEST_F(UpgradeServerTest, RefusesWhatTheHandshakeForbids) {
            std::string("garbage\r\n\r\n"),
        }) {
     const Answer a = ask(bad);
-    EXPECT_EQ(a.outcome, Outcome::respond) << bad;
+    EXPECT_EQ(a.outcome, ServerOutcome::respond) << bad;
     EXPECT_EQ(a.status, 400) << bad;
     EXPECT_THAT(a.text, HasSubstr("\r\nConnection: close\r\n"));
   }
@@ -207,11 +207,11 @@ TEST_F(UpgradeServerTest, KeepsTheRequestForTheRealIpHeader) {
   UpgradeServer server(config_);
   size_t n = 0;
   const std::string text = upgrade("X-Forwarded-For: 192.0.2.1, 192.0.2.2\r\nUpgrade: websocket\r\n");
-  ASSERT_EQ(server.feed(as_bytes(text), n), Outcome::upgraded);
+  ASSERT_EQ(server.feed(as_bytes(text), n), ServerOutcome::upgraded);
   EXPECT_EQ(server.request().value("x-forwarded-for"), "192.0.2.1, 192.0.2.2");
   EXPECT_EQ(server.subprotocol(), "smartvpn.v1");
   // Final: more input changes nothing.
-  EXPECT_EQ(server.feed(as_bytes("x"), n), Outcome::upgraded);
+  EXPECT_EQ(server.feed(as_bytes("x"), n), ServerOutcome::upgraded);
   EXPECT_EQ(n, 0u);
 }
 
