@@ -23,7 +23,7 @@ namespace {
 
 constexpr size_t kChurners = 32;  // at one time
 constexpr size_t kWarmUp = 1000;  // sessions until pools and tables have their size
-constexpr auto kPatience = std::chrono::minutes(8);
+constexpr auto kCrowdPatience = std::chrono::minutes(8);
 
 std::string quoted(const std::string& text) {
   std::string out = "\"";
@@ -189,7 +189,7 @@ class Siege {
   template <class Fn>
   static bool wait(Fn&& holds) {
     const auto begin = Clock::now();
-    while (Clock::now() - begin < kPatience) {
+    while (Clock::now() - begin < kCrowdPatience) {
       if (holds()) return true;
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
     }
