@@ -123,7 +123,7 @@ const Json& Json::operator[](size_t index) const noexcept { return begin()[index
 Json& Json::push_back(Json value) { return std::get_if<Array>(&value_)->emplace_back(std::move(value)); }
 
 const Json::Object& Json::members() const noexcept {
-  static const Object none;
+  static constexpr Object none;
   const auto* object = std::get_if<Object>(&value_);
   return object ? *object : none;
 }

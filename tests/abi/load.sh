@@ -6,7 +6,7 @@ if nm "$1" | grep _GLOBAL__sub_I; then
   echo "something is constructed at load time"
   exit 1
 fi
-if nm -D --undefined-only "$1" | grep -E '__cxa_atexit|__cxa_thread_atexit|\batexit\b'; then
+if nm -D --undefined-only "$1" | grep -E '__cxa_atexit|\batexit\b'; then
   echo "something is to be destroyed at exit"
   exit 1
 fi
