@@ -1,4 +1,5 @@
 // The walk of a tree along a key table: unknown keys, types, ranges, what is not built, secrets.
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/secret.hpp"
@@ -49,21 +50,25 @@ Result<void> check_array(const KeyNode& node, const Json& value, const std::stri
   return {};
 }
 
-// Calls `visit(spec, parent, place)` for every secret in the tree. Needs no memory: secrets are wiped by destructors.
+// Calls `visit(spec, parent, place)` for every secret in the tree. Throws nothing and needs no memory of its own:
+// secrets are wiped by destructors.
 template <class Visit>
 void for_each_secret(const KeyNode& node, Json& value, const Visit& visit) {
-  if (node.type() == Type::array && value.is_array() && node.element()) {
-    for (auto& element : value) for_each_secret(*node.element(), element, visit);
+  if (node.type() == Type::array && node.element()) {
+    if (auto* array = value.get_ptr<Json::array_t*>())
+      for (auto& element : *array) for_each_secret(*node.element(), element, visit);
     return;
   }
-  if (!value.is_object()) return;
+  auto* object = value.get_ptr<Json::object_t*>();
+  if (!object) return;
   for (const auto& child : node.children) {
-    auto found = value.find(child.name);
-    if (found == value.end()) continue;
+    // Not find(), which makes a string of the name in older versions of the JSON library.
+    auto found = std::find_if(object->begin(), object->end(), [&](auto& member) { return member.first == child.name; });
+    if (found == object->end()) continue;
     if (child.spec->secret)
-      visit(*child.spec, value, found);
+      visit(*child.spec, *object, found);
     else
-      for_each_secret(child, *found, visit);
+      for_each_secret(child, found->second, visit);
   }
 }
 
@@ -88,17 +93,18 @@ Result<void> check_structure(const KeyNode& node, const Json& value, const std::
 }
 
 void remove_secrets(const KeyNode& node, Json& value) {
-  for_each_secret(node, value, [](const KeySpec& spec, Json& parent, const Json::iterator& found) {
+  for_each_secret(node, value, [](const KeySpec& spec, Json::object_t& parent, const Json::object_t::iterator& found) {
+    auto* text = found->second.get_ptr<std::string*>();
     // The path of a key file tells nothing.
-    if (spec.type == Type::pem && !(found->is_string() && is_pem_text(found->get_ref<const std::string&>()))) return;
-    if (found->is_string()) wipe(found->get_ref<std::string&>());
+    if (spec.type == Type::pem && !(text && is_pem_text(*text))) return;
+    if (text) wipe(*text);
     parent.erase(found);
   });
 }
 
 void wipe_secrets(const KeyNode& node, Json& value) noexcept {
-  for_each_secret(node, value, [](const KeySpec&, Json&, const Json::iterator& found) {
-    if (auto* text = found->get_ptr<std::string*>()) wipe(*text);
+  for_each_secret(node, value, [](const KeySpec&, Json::object_t&, const Json::object_t::iterator& found) {
+    if (auto* text = found->second.get_ptr<std::string*>()) wipe(*text);
   });
 }
 
