@@ -19,8 +19,6 @@
 #include "c_api.hpp"
 #include "resolv_conf.hpp"
 
-extern char** environ;
-
 namespace smartvpn::cli {
 namespace {
 
