@@ -2,6 +2,8 @@
 // what the bytes mean; this file knows how many are wanted.
 #include "proxyproto/parser.hpp"
 
+#include <algorithm>
+
 #include "proxyproto/v1_codec.hpp"
 #include "proxyproto/v2_codec.hpp"
 
@@ -29,12 +31,20 @@ ParseResult Parser::choose_version(uint8_t first) noexcept {
   return result_ = v1 || v2 ? ParseResult::need_more : fail("no PROXY header of an allowed version");
 }
 
+// Byte by byte while it may turn out to be no line at all, then in stretches up to the next LF.
 ParseResult Parser::step_v1(ByteView in, size_t& consumed) {
-  for (uint8_t byte : in) {
-    ++consumed;
-    buffer_.push_back(byte);
+  buffer_.reserve(kV1MaxSize);
+  while (consumed < in.size()) {
+    ByteView piece = in.subspan(consumed).first(1);
+    if (buffer_.size() >= kV1Beginning) {
+      piece = in.subspan(consumed).first(std::min(kV1MaxSize - buffer_.size(), in.size() - consumed));
+      auto line_end = std::find(piece.begin(), piece.end(), uint8_t{'\n'});
+      if (line_end != piece.end()) piece = ByteView(piece.begin(), line_end + 1);
+    }
+    append(buffer_, piece);
+    consumed += piece.size();
     std::string_view text = as_text(buffer_);
-    if (!may_begin_v1(text)) return fail("v1: not a PROXY line");
+    if (text.size() <= kV1Beginning && !may_begin_v1(text)) return fail("v1: not a PROXY line");
     if (text.ends_with("\r\n")) {
       const char* error = decode_v1(text.substr(0, text.size() - 2), header_);
       return error ? fail(error) : ParseResult::done;
