@@ -63,7 +63,7 @@ run_target() {
 # One line of a target's log, and of its corpus how many files are new.
 summary() {
   local target=$1 log=$corpora/$1.log last new verdict=ok
-  last=$(grep -aE '^#[0-9]+.*cov: ' "$log" | tail -1)
+  last=$(grep -aE '^#[0-9]+.*cov: ' "$log" | tail -1) || true  # one that did not start has none
   new=$(($(find "$corpora/$target" -type f -name '[0-9a-f]*' | wc -l) - $(cat "$corpora/$target.before")))
   [ "$(cat "$corpora/$target.status")" = 0 ] || verdict=FAILED
   printf '%-16s %11s %7s %8s %6s  %s\n' "$target" "$(sed -nE 's/^#([0-9]+).*/\1/p' <<< "$last")" \

@@ -38,7 +38,9 @@ void LineOutput::write_some() {
 // Each line that comes tries its luck; nothing waits for the disk meanwhile.
 void LineOutput::drop_pending() {
   if (written_ > 0) torn_ = buffer_[written_ - 1] != '\n';
-  lost_ += lines_;
+  // What was written of it were lines, or that of an earlier loss.
+  const auto out = std::count(buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(written_), '\n');
+  lost_ += lines_ - std::min(lines_, static_cast<size_t>(out));
   buffer_.clear();
   written_ = lines_ = 0;
 }

@@ -80,9 +80,10 @@ void write_in_place(const std::string& file, const std::string& text) {
   Descriptor out(::open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
   if (!out) fail(file);
   // Room first, without changing the file. Where the file system cannot promise any, writing shows.
-  const int room = ::fallocate(out.get(), FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(text.size()));
+  const auto size = static_cast<off_t>(text.size());
+  const int room = size == 0 ? 0 : ::fallocate(out.get(), FALLOC_FL_KEEP_SIZE, 0, size);
   if (room != 0 && errno != EOPNOTSUPP && errno != ENOSYS) fail(file);
-  if (write_all(out.get(), text) && ::ftruncate(out.get(), static_cast<off_t>(text.size())) == 0) return;
+  if (write_all(out.get(), text) && ::ftruncate(out.get(), size) == 0) return;
   const int error = errno;
   // The old text fits where it was; what is longer now is cut.
   if (::lseek(out.get(), 0, SEEK_SET) == 0 && write_all(out.get(), old))

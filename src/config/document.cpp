@@ -111,7 +111,7 @@ void wipe_value(const KeyNode& node, Json& value) noexcept {
 }
 
 // Made on a copy, so that the tree stays as it was when memory does not suffice.
-void put(const KeyNode& root, Json& tree, const std::vector<std::string>& parts, const KeyNode& node, Json value) {
+void put(const KeyNode& root, Json& tree, const std::vector<std::string>& parts, const KeyNode& node, Json&& value) {
   struct Copy {
     const KeyNode& root;
     Json json;
@@ -178,17 +178,20 @@ Result<void> Document::set(std::string_view pointer, std::string_view json_value
   Json& tree = impl_->tree.json();
   auto place = find_place(impl_->root(), tree, *parts);
   if (!place) return std::move(place).error();
-  Json value;
+  // What is in it when something fails may be a secret.
+  struct Wiped {
+    const KeyNode& node;
+    Json json;
+    ~Wiped() { wipe_value(node, json); }
+  } wiped{*place->node, {}};
+  Json& value = wiped.json;
   if (auto parsed = parse_json(json_value, place->pointer, value); !parsed) return parsed;
   if (value.is_null() && !parts->empty()) {
     remove_place(impl_->root(), tree, std::move(*parts));
     return {};
   }
   if (value.is_null()) value = Json::object();
-  if (auto checked = check_structure(*place->node, value, place->pointer, false); !checked) {
-    wipe_value(*place->node, value);
-    return checked;
-  }
+  if (auto checked = check_structure(*place->node, value, place->pointer, false); !checked) return checked;
   put(impl_->root(), tree, *parts, *place->node, std::move(value));
   return {};
 }

@@ -61,7 +61,7 @@ class Builder final : public nlohmann::json_sax<Library> {
     if (levels_.empty()) return out_ = std::move(value);
     Json& container = *levels_.back().container;
     if (container.is_array()) return container.push_back(std::move(value));
-    return container[levels_.back().key] = std::move(value);
+    return container.append(levels_.back().key, std::move(value));  // which is new: key() has seen to that
   }
   bool add(Json value) {
     place(std::move(value));

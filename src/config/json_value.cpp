@@ -139,6 +139,10 @@ Json& Json::operator[](std::string_view name) {
   return std::get_if<Object>(&value_)->emplace_back(Member{std::string(name), {}}).value;
 }
 
+Json& Json::append(std::string name, Json value) {
+  return std::get_if<Object>(&value_)->emplace_back(Member{std::move(name), std::move(value)}).value;
+}
+
 void Json::erase(size_t index) noexcept {
   auto* list = std::get_if<Array>(&value_);
   list->erase(list->begin() + static_cast<std::ptrdiff_t>(index));

@@ -67,7 +67,8 @@ class Json {
   const Json* find(std::string_view name) const noexcept;
   Json* find(std::string_view name) noexcept { return const_cast<Json*>(std::as_const(*this).find(name)); }
   bool contains(std::string_view name) const noexcept { return find(name) != nullptr; }
-  Json& operator[](std::string_view name);  // of an object: made (null) if absent
+  Json& operator[](std::string_view name);     // of an object: made (null) if absent
+  Json& append(std::string name, Json value);  // to an object that has no such member
   Json& operator[](const char* name) { return (*this)[std::string_view(name)]; }
   void erase(size_t index) noexcept;
   void erase(std::string_view name) noexcept;

@@ -120,6 +120,7 @@ void Loop::Impl::end_turn() noexcept {
   if (!turn_ends.empty()) uv_async_send(&async_);
   stale = true;
   strangers_took = Duration::zero();
+  strangers_put_off = 0;
 }
 
 void Loop::Impl::put_timer(Timer& timer, Time at) noexcept {
@@ -180,6 +181,7 @@ bool Loop::post(std::function<void()> command) {
 Time Loop::now() noexcept { return impl_->now(); }
 bool Loop::strangers_have_time() const noexcept { return impl_->strangers_took < kStrangersTime; }
 void Loop::charge_strangers(Duration taken) noexcept { impl_->strangers_took += taken; }
+bool Loop::stranger_may_stay_watched() noexcept { return ++impl_->strangers_put_off <= kStrangersWatched; }
 void Loop::set_turn_hook(std::function<void()> hook) { impl_->turn_hook = std::move(hook); }
 void Loop::set_exception_hook(std::function<void(const char*)> hook) { impl_->exception_hook = std::move(hook); }
 uint64_t Loop::contained_exceptions() const noexcept { return impl_->exceptions; }

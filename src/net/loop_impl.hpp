@@ -68,7 +68,8 @@ class Loop::Impl {
   std::function<void()> turn_hook;
   std::function<void(const char*)> exception_hook;
   uint64_t exceptions = 0;
-  Duration strangers_took{};  // of this turn
+  Duration strangers_took{};     // of this turn
+  size_t strangers_put_off = 0;  // in this turn
   std::atomic<bool> stopped{false};
   std::array<uint8_t, Loop::kReadBuffer> read_buffer;
   std::array<uint8_t, Loop::kScratchBuffer> scratch_buffer;

@@ -9,7 +9,10 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
+#include <new>
+#include <utility>
 
 #include "base/mutex.hpp"
 
@@ -54,15 +57,28 @@ class StandardNumbers {
 // Trivially destructible, as all that lives at namespace scope.
 Mutex starting;
 StandardNumbers standard GUARDED_BY(starting);
-bool before_libuv GUARDED_BY(starting) = false, after_libuv GUARDED_BY(starting) =
-                                                    false;  // our fork handlers on both sides of libuv's
+// Our fork handlers on both sides of libuv's.
+bool before_libuv GUARDED_BY(starting) = false, after_libuv GUARDED_BY(starting) = false;
+
+// Once every handler is registered. Before, a fork must not wait for `starting`: whoever holds it may be waiting to
+// register one, which some C libraries let nobody do while a fork runs the handlers.
+std::atomic<bool> armed{false};
+thread_local bool fork_holds = false;  // the child has its forking thread's
 
 // Around a fork, which no analysis can follow. Children run these in the order of registration, libuv's own in between.
-NO_THREAD_SAFETY_ANALYSIS void lock_for_fork() noexcept { starting.lock(); }
-NO_THREAD_SAFETY_ANALYSIS void unlock_in_parent() noexcept { starting.unlock(); }
+NO_THREAD_SAFETY_ANALYSIS void lock_for_fork() noexcept {
+  fork_holds = armed;
+  if (fork_holds) starting.lock();
+}
+NO_THREAD_SAFETY_ANALYSIS void unlock_in_parent() noexcept {
+  if (std::exchange(fork_holds, false)) starting.unlock();
+}
 NO_THREAD_SAFETY_ANALYSIS void occupy_in_child() noexcept {
   standard.occupy();
-  starting.unlock();
+  if (std::exchange(fork_holds, false))
+    starting.unlock();
+  else
+    new (&starting) Mutex;  // whoever had it is not here
 }
 NO_THREAD_SAFETY_ANALYSIS void leave_in_child() noexcept { standard.leave(); }
 
@@ -101,6 +117,7 @@ int start_loop(uv_loop_t* loop, uv_async_t* async, uv_async_cb on_async) noexcep
   const int error = start_locked(loop, async, on_async);
   standard.leave();
   if (!after_libuv) after_libuv = pthread_atfork(nullptr, nullptr, leave_in_child) == 0;
+  armed = after_libuv;
   return error;
 }
 

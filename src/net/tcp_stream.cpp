@@ -44,7 +44,15 @@ int pending_socket_error(int fd) {
 }  // namespace
 
 TcpStream::TcpStream(Loop& loop, const inet::Endpoint& local, const inet::Endpoint& peer)
-    : loop_(loop), local_(local), peer_(peer), failure_(loop, [this] { end(error_); }) {}
+    : loop_(loop),
+      local_(local),
+      peer_(peer),
+      resume_(loop,
+              [this] {
+                put_off_ = false;
+                if (!told_end_) update_watch();
+              }),
+      failure_(loop, [this] { end(error_); }) {}
 
 TcpStream::~TcpStream() = default;
 
@@ -78,13 +86,18 @@ void TcpStream::read_stop() noexcept {
 
 void TcpStream::update_watch() noexcept {
   if (!is_open()) return;
-  watcher_->watch(reading_ && handler_ && !eof_, want_writable_ || pending_bytes_ > 0);
+  watcher_->watch(reading_ && handler_ && !eof_ && !put_off_, want_writable_ || pending_bytes_ > 0);
 }
 
 void TcpStream::on_readable() {
   if (!stranger_) return read_some();
-  Loop& loop = loop_;                       // the stream may be gone afterwards
-  if (!loop.strangers_have_time()) return;  // it stays readable
+  Loop& loop = loop_;  // the stream may be gone afterwards
+  if (!loop.strangers_have_time()) {
+    if (loop.stranger_may_stay_watched()) return;  // it stays readable
+    put_off_ = true;
+    resume_.request();
+    return update_watch();
+  }
   const Time begun = monotonic_now();
   read_some();
   loop.charge_strangers(monotonic_now() - begun);

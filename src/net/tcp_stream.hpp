@@ -115,6 +115,8 @@ class TcpStream final : private FdHandler {
   int error_ = 0;
   bool stranger_ = false;
   bool reading_ = false, eof_ = false, want_writable_ = false, shutdown_wanted_ = false, told_end_ = false;
+  bool put_off_ = false;  // not watched until the turn is over
+  TurnEnd resume_;
   TurnEnd failure_;  // tells the handler of an error met while the handler was calling us
 };
 

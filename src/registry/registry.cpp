@@ -36,7 +36,7 @@ std::vector<Write> Draft::writes() const {
   return out;
 }
 
-size_t Registry::KeyHash::operator()(const PublicKey& key) const noexcept {
+size_t KeyHash::operator()(const PublicKey& key) const noexcept {
   uint64_t h = seed;
   for (size_t i = 0; i < key.size(); i += 8) {
     h = (h ^ load_le64(key.data() + i)) * 0x9e3779b97f4a7c15ull;
@@ -237,13 +237,18 @@ std::vector<std::string> Registry::expire_rotations(int64_t now_ms) {
   std::vector<std::string> out;
   for (const std::string& id : rotating_)
     if (const Client* client = find(id); client && !client->rotating(now_ms)) out.push_back(id);
-  for (const std::string& id : out) {
-    ClientPtr old = share(id);
-    auto over = std::make_shared<Client>(*old);
-    over->rotation.reset();
-    index(std::move(over));  // first: without memory the client stays what it was
+  for (size_t i = 0; i < out.size(); ++i) {
+    ClientPtr old = share(out[i]);
+    try {
+      auto over = std::make_shared<Client>(*old);
+      over->rotation.reset();
+      index(std::move(over));  // first: without memory the client stays what it was
+    } catch (const std::bad_alloc&) {
+      out.resize(i);  // the rest is tried again
+      break;
+    }
     by_key_.erase(old->rotation->noise_public_key);
-    rotating_.erase(id);
+    rotating_.erase(out[i]);
   }
   return out;
 }

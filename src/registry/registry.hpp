@@ -38,6 +38,12 @@ struct Draft {
   std::set<inet::IpAddress> given_up_;  // reserved still, but nobody's once this is committed
 };
 
+// Seeded, so that nobody who may choose keys can choose collisions.
+struct KeyHash {
+  uint64_t seed = 0;
+  size_t operator()(const PublicKey& key) const noexcept;
+};
+
 // Single-threaded, owned by a shard. Times are wall clock. Pointers to entries hold until the next change;
 // a ClientPtr for as long as it is kept.
 class Registry {
@@ -81,12 +87,6 @@ class Registry {
   uint64_t revision() const noexcept { return revision_; }
 
  private:
-  // Seeded, so that nobody who may choose keys can choose collisions.
-  struct KeyHash {
-    uint64_t seed = 0;
-    size_t operator()(const PublicKey& key) const noexcept;
-  };
-
   Registry(AddressPool& pool, uint64_t seed, Options options);
   Result<void> load(std::vector<Client> clients);
   Result<void> fill_addresses(Draft& draft, Draft::Step& step);

@@ -96,7 +96,11 @@ Result<std::vector<Client>> OpenStore::load() {
   for (;;) {
     auto row = sql_.load_clients.step();
     if (!row) return std::move(row).error();
-    if (!*row) return out;
+    if (!*row) {
+      // An id that could not be read ends the items before their end.
+      if (sql_.load_items.out_of_memory()) return std::move(sql_.load_items.step()).error();
+      return out;
+    }
     auto client = read_client_row(sql_.load_clients);
     if (!client) return std::move(client).error();
     // Both come in order of id, so the items of a client are the next ones.
@@ -116,6 +120,7 @@ Result<Client> OpenStore::get(const std::string& id) {
   if (!*row) return no_client(id);
   auto client = read_client_row(sql_.get_client);
   if (!client) return client;
+  if (sql_.get_client.out_of_memory()) return std::move(sql_.get_client.step()).error();
   sql_.get_items.bind(1, id);
   for (;;) {
     auto item = sql_.get_items.step();
@@ -145,7 +150,13 @@ Result<uint64_t> OpenStore::apply(const std::vector<Write>& writes, std::optiona
   const uint64_t after = *before + writes.size();
   if (auto finished = finish(after); !finished) return std::move(finished).error();
   if (auto there = files_.check(); !there) return std::move(there).error();
-  if (auto committed = transaction.commit(); !committed && !is_in_store(after)) return std::move(committed).error();
+  Result<void> committed = Error{Status::NO_MEMORY, {}, 0, {}};
+  try {
+    committed = transaction.commit();
+  } catch (const std::bad_alloc&) {
+    // For the error's text; what SQLite did decides.
+  }
+  if (!committed && !is_in_store(after)) return std::move(committed).error();
   return after;
 }
 

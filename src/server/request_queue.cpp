@@ -71,7 +71,12 @@ Result<RequestPtr> RequestQueue::next(int32_t timeout_ms, const Ready& ready_to_
     return make_error(Status::TIMEOUT, "no request came in time");
   if (closed_) return make_error(Status::CLOSED, "the server has stopped");
   if (waiting_.empty()) return make_error(Status::AGAIN, "no request is waiting");
-  if (ready_to_take) ready_to_take(*waiting_.begin()->second);
+  try {
+    if (ready_to_take) ready_to_take(*waiting_.begin()->second);
+  } catch (...) {
+    arrived_.notify_one();  // somebody else may be able to take it
+    throw;
+  }
   RequestPtr request = std::move(waiting_.begin()->second);
   waiting_.erase(waiting_.begin());
   refresh_fd_locked();

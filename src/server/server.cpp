@@ -60,10 +60,14 @@ Result<void> Server::Impl::launch() {
 }
 
 void Server::Impl::fail_start() {
+  {
+    MutexLock lock(mutex_);
+    starting_ = false;  // first: a change that waits for it in command() holds the registry's lock
+    serving_ = true;    // stop() is over when the store is closed
+    become_stopped();
+  }
   registry_.stop();
-  MutexLock lock(mutex_);
-  starting_ = false;
-  become_stopped();
+  on_store_closed();
 }
 
 void Server::Impl::become_stopped() {

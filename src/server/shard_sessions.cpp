@@ -39,8 +39,8 @@ uint64_t Shard::on_confirmed(const session::Connection& connection, session::Lin
   if (LiveSession* older = displaced ? sessions_.find_by_lease(displaced) : nullptr)
     end_session(older->id, Reason::replaced);
   const uint64_t id = live->id;
-  if (reconfigured_) tell_network(link);
   note_key(*live);
+  if (reconfigured_) tell_network(link);  // last: without memory it ends the session
   return id;
 }
 

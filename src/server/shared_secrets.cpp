@@ -5,10 +5,15 @@
 
 namespace smartvpn::server {
 
-SharedSecrets::SharedSecrets() : secrets_(0, Hash{system_rng().u64()}) { system_rng().fill(decoy_.span()); }
+SharedSecrets::SharedSecrets() : secrets_(0, registry::KeyHash{system_rng().u64()}) {
+  system_rng().fill(decoy_.span());
+}
 
 void SharedSecrets::set_own(std::shared_ptr<const session::StaticKeys> own) {
-  if (own_ && own && own_->current.pub == own->current.pub) return;
+  if (own_ && own && own_->current.pub == own->current.pub) {
+    own_ = std::move(own);
+    return;
+  }
   missing_.reserve(secrets_.size());
   missing_.clear();
   for (auto& [key, secret] : secrets_) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "crypto/x25519.hpp"
+#include "registry/registry.hpp"
 #include "session/responder.hpp"
 
 namespace smartvpn::server {
@@ -39,16 +40,9 @@ class SharedSecrets {
   size_t size() const noexcept { return secrets_.size(); }
 
  private:
-  // Clients choose their keys: the seed keeps them from choosing collisions.
-  struct Hash {
-    uint64_t seed = 0;
-    size_t operator()(const PublicKey& key) const noexcept {
-      return (load_le64(key.data()) ^ seed) * 0x9e3779b97f4a7c15u;
-    }
-  };
   std::shared_ptr<const session::StaticKeys> own_;
-  std::unordered_map<PublicKey, SecretKey, Hash> secrets_;  // zero: not computed, or impossible
-  std::vector<PublicKey> missing_;                          // some may be gone meanwhile
+  std::unordered_map<PublicKey, SecretKey, registry::KeyHash> secrets_;  // zero: not computed, or impossible
+  std::vector<PublicKey> missing_;                                       // some may be gone meanwhile
   SecretKey decoy_;
 };
 

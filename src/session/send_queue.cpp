@@ -111,6 +111,7 @@ uint64_t SendQueue::clear() noexcept {
 void SendQueue::sift(const Keep& keep) noexcept {
   if (packets_ == 0) return;
   for (Flow& flow : tables_->flows) sift_flow(flow, keep);
+  if (packets_ == 0) held_ = blocked_ = false;
 }
 
 void SendQueue::sift_flow(Flow& flow, const Keep& keep) noexcept {

@@ -144,7 +144,13 @@ Result<EventPtr> EventQueue::next(int32_t timeout_ms) {
     return make_error(Status::INTERRUPTED, "the wait for events was interrupted");
   }
   if (has_events_locked()) {
-    EventPtr event = pop_locked();
+    EventPtr event;
+    try {
+      event = pop_locked();
+    } catch (...) {
+      arrived_.notify_one();  // somebody else may be able to take it
+      throw;
+    }
     refresh_fd_locked();
     return event;
   }

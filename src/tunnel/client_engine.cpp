@@ -89,6 +89,7 @@ class TunClientEngine final : public ClientEngine, private forward::TunHandler {
 
  private:
   Result<void> make_again() {
+    device_.reset();  // of an attempt that had no memory to end well
     if (auto result = open(); !result) return result;
     if (settings_) {
       if (auto result = device_->apply(*settings_); !result) {
@@ -103,9 +104,9 @@ class TunClientEngine final : public ClientEngine, private forward::TunHandler {
   void on_tun_drop(Drop drop, uint64_t packets) override { sink_.on_engine_drop(drop, packets); }
   void on_tun_notice(const std::string& text) override { sink_.on_engine_notice(text); }
   void on_tun_failed(const Error& error) override {
-    sink_.on_engine_failed(error);
     device_.reset();
-    revival_.begin();
+    revival_.begin();  // before anything that may want memory
+    sink_.on_engine_failed(error);
   }
 
   const config::TunnelTunConfig config_;

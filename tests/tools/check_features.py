@@ -10,7 +10,7 @@ that of the one before, says so and its output has no line that begins with "ski
 
 This is a ctest itself and depends on all others, so it runs last. Where all that is missing was skipped
 (no privilege, no peer to talk to) it lists that and is skipped itself (exit status 77); with
-SMARTVPN_NO_SKIPS=1 in the environment, as in CI, it fails. --names-only asks just whether the names are
+SMARTVPN_NO_SKIPS=1 in the environment it fails. --names-only asks just whether the names are
 in the results there are, passed or not, for those who edit the table.
 """
 import argparse

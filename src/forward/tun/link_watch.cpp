@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/descriptor.hpp"
 #include "forward/tun/netlink_attributes.hpp"
 #include "net/loop.hpp"
 
@@ -59,7 +60,7 @@ LinkWatch::LinkWatch(net::Loop& loop, int index, std::function<void()> on_change
     : index_(index), on_change_(std::move(on_change)), loop_(loop), timer_(loop, [this] { look(); }) {}
 
 Result<std::unique_ptr<LinkWatch>> LinkWatch::create(net::Loop& loop, int index, std::function<void()> on_change) {
-  net::Fd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
+  net::Fd fd(above_standard(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE)));
   sockaddr_nl groups{};
   groups.nl_family = AF_NETLINK;
   groups.nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE;

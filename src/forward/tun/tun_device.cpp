@@ -205,7 +205,13 @@ void TunDevice::Impl::fail(int error) {
   if (failed) return;
   failed = true;
   watcher->watch(false, false);
-  handler.on_tun_failed(system_error(error, "the tun device is gone"));  // may destroy the device
+  Error told{Status::SYSTEM, {}, error, {}};
+  try {
+    told = system_error(error, "the tun device is gone");
+  } catch (const std::bad_alloc&) {
+    // Without a text, but told.
+  }
+  handler.on_tun_failed(told);  // may destroy the device
 }
 
 void TunDevice::Impl::drop(Drop why, uint64_t packets) {

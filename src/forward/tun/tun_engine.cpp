@@ -48,9 +48,10 @@ Result<void> TunEngine::set_routes(const std::vector<inet::Cidr>& routes) {
     network_ = std::move(changed);  // for the device to come
     return {};
   }
-  if (auto result = device_->apply(settings_of(changed)); !result) return result;
-  network_ = std::move(changed);
-  return {};
+  auto result = device_->apply(settings_of(changed));
+  // A device that has gone meanwhile is made anew with these.
+  if (result || result.error().system_errno == ENODEV) network_ = std::move(changed);
+  return result;
 }
 
 // The table comes last, so that a device that fails leaves none behind.
@@ -72,6 +73,8 @@ Result<void> TunEngine::set_up(TunDevice& device, const EngineNetwork& network) 
 }
 
 Result<void> TunEngine::make_again() {
+  masquerade_.reset();
+  device_.reset();  // of an attempt that had no memory to end well
   TunOptions options = options_;
   options.name = name_;
   auto device = TunDevice::open(loop_, options, sink_->engine_pool(), *this);
@@ -90,7 +93,8 @@ void TunEngine::stop() {
 }
 
 void TunEngine::write(std::span<const PacketView> batch) {
-  if (device_) device_->write(batch);
+  if (device_) return device_->write(batch);
+  if (sink_) sink_->on_engine_drop(Drop::engine_failed, batch.size());
 }
 
 bool TunEngine::takes_super_packets() const { return device_ && device_->has_offload(); }
@@ -100,11 +104,12 @@ void TunEngine::on_tun_notice(const std::string& text) { sink_->on_engine_notice
 
 // What the host has lent us is for the host to bring back.
 void TunEngine::on_tun_failed(const Error& error) {
+  if (options_.fd < 0) {
+    masquerade_.reset();
+    device_.reset();
+    revival_.begin();  // before anything that may want memory
+  }
   sink_->on_engine_failed(error);
-  if (options_.fd >= 0) return;
-  masquerade_.reset();
-  device_.reset();
-  revival_.begin();
 }
 
 }  // namespace smartvpn::forward

@@ -19,8 +19,10 @@ bool is_own_prefix(const TunSettings& settings, const inet::Cidr& route) {
   });
 }
 
-// Another address of the prefix, which is nobody's own: the one that a question about the prefix is asked with.
+// Another address of the prefix if it has one, which is nobody's own: the one that a question about the prefix is asked
+// with.
 inet::IpAddress with_bit_flipped(const inet::IpAddress& ip, uint8_t prefix) {
+  if (prefix == ip.bits()) return ip;
   std::array<uint8_t, 16> bytes{};
   const ByteView given = ip.bytes();
   std::copy(given.begin(), given.end(), bytes.begin());

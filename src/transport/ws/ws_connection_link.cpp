@@ -107,7 +107,7 @@ void ServerConnection::on_stream_bytes(ByteSpan bytes) {
 
 // A message of the session that is under way goes from the socket to where it is gathered.
 ByteSpan ServerConnection::stream_gap() noexcept {
-  return stage_ == Stage::open && !tls_ ? machine_->gap() : ByteSpan();
+  return stage_ == Stage::open && session_ != 0 && !tls_ ? machine_->gap() : ByteSpan();
 }
 
 void ServerConnection::on_stream_gap(size_t n, ByteSpan rest) {

@@ -65,6 +65,30 @@ TEST_F(TcpStreaming, StrangersShareAShortTimeOfEachTurnAndOthersAreReadInEveryTu
   }
 }
 
+TEST_F(TcpStreaming, OfVeryManyStrangersWhoComeTooLateEachIsReadInTheEnd) {
+  listen_on("127.0.0.1");
+  constexpr size_t kStrangers = 400;
+  std::vector<Fd> peers;
+  std::vector<StreamRecorder> heard(kStrangers);
+  auto to = to_socket_address(listener->local());
+  for (StreamRecorder& one : heard) {
+    peers.emplace_back(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    ASSERT_EQ(connect(peers.back().get(), to.get(), to.size), 0);
+    one.on_bytes = [] {
+      for (Time until = monotonic_now() + Loop::kStrangersTime; monotonic_now() < until;) continue;
+    };
+    ASSERT_TRUE(run_until(*loop, [&] { return accepted.size() == peers.size(); }));
+  }
+  for (size_t i = 0; i < kStrangers; ++i) {
+    accepted[i]->set_stranger(true);
+    accepted[i]->start(heard[i]);
+    ASSERT_EQ(send(peers[i].get(), "x", 1, MSG_NOSIGNAL), 1);
+  }
+  EXPECT_TRUE(run_until(*loop, [&] {
+    return std::all_of(heard.begin(), heard.end(), [](const StreamRecorder& one) { return !one.bytes.empty(); });
+  }));
+}
+
 // A handler that wants its bytes in a place of its own.
 struct GapRecorder : testing::StreamRecorder {
   std::string place = std::string(8, '-');

@@ -44,8 +44,8 @@ class HangingStore final : public registry::Store {
   registry::MemoryStore memory_;
 };
 
-std::unique_ptr<Server> server_on(Disk& disk) {
-  auto config = config::parse_server_config(ServerSetup().json());
+std::unique_ptr<Server> server_on(Disk& disk, const ServerSetup& setup = {}) {
+  auto config = config::parse_server_config(setup.json());
   auto made = Server::create(std::move(*config), [&disk](const config::RegistryConfig&) {
     return Result<std::unique_ptr<registry::Store>>(std::make_unique<HangingStore>(disk));
   });
@@ -114,6 +114,28 @@ TEST(HangingStore, AStartThatHangsHoldsNeitherStateNorStop) {
   EXPECT_TRUE(start.get());  // it came up, and stops as it was told to
   EXPECT_EQ(stop_in_time(*server, kWaitMs), Status::OK);
   EXPECT_EQ(server->state(), State::stopped);
+  EXPECT_TRUE(disk.closed);
+}
+
+TEST(HangingStore, AChangeThatWaitsForAStartThatFailsEndsWithIt) {
+  RunningServer other((ServerSetup()));
+  ServerSetup setup;
+  setup.listen = R"({"transport":"websocket","address":"127.0.0.1","port":)" + std::to_string(other.port()) + "}";
+  Disk disk;
+  disk.hangs_in_load = true;
+  auto server = server_on(disk, setup);
+  auto start = std::async(std::launch::async, [&] { return server->start(); });
+  ASSERT_EQ(disk.reached.get_future().wait_for(kBound), std::future_status::ready);
+  auto change = std::async(std::launch::async, [&] { return server->client_remove("nobody"); });
+  EXPECT_EQ(change.wait_for(std::chrono::milliseconds(50)), std::future_status::timeout);  // it has come to wait
+  disk.let_go.set_value();
+  if (change.wait_for(kBound) != std::future_status::ready) {
+    std::fputs("a change and a start that failed wait for each other\n", stderr);
+    std::_Exit(1);  // neither can be joined
+  }
+  EXPECT_EQ(start.get().error().status, Status::SYSTEM);
+  EXPECT_EQ(change.get().error().status, Status::BAD_STATE);
+  EXPECT_EQ(stop_in_time(*server, kWaitMs), Status::OK);
   EXPECT_TRUE(disk.closed);
 }
 
