@@ -65,13 +65,13 @@ Json& Json::operator=(Json other) noexcept {
   return *this;
 }
 
-Json Json::array() noexcept {
+Json Json::array() {
   Json out;
   out.value_.emplace<Array>();
   return out;
 }
 
-Json Json::object() noexcept {
+Json Json::object() {
   Json out;
   out.value_.emplace<Object>();
   return out;
@@ -210,7 +210,7 @@ void Json::dump(std::string& out, size_t indent) const {
   }
 }
 
-bool operator==(const Json& a, const Json& b) noexcept {
+bool operator==(const Json& a, const Json& b) {
   if (a.is_integer() && b.is_integer())
     return a.exceeds_int64() && b.exceeds_int64()
                ? a.value_ == b.value_

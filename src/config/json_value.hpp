@@ -20,17 +20,19 @@ class Json {
   using Object = std::vector<Member>;  // in the order in which members came
 
   Json() noexcept;  // null
+  // NOLINTBEGIN(google-explicit-constructor): a value of JSON is written where one is wanted.
   Json(std::same_as<bool> auto value) noexcept : Json(Exactly{}, bool{value}) {}
   Json(std::signed_integral auto value) noexcept : Json(Exactly{}, int64_t{value}) {}
   template <std::unsigned_integral T>
   requires(!std::same_as<T, bool>) Json(T value)
   noexcept : Json(Exactly{}, uint64_t{value}) {}
   explicit Json(double value) noexcept;
-  Json(std::string text) noexcept;              // NOLINT(google-explicit-constructor)
-  Json(const char* text);                       // NOLINT(google-explicit-constructor)
-  Json(const std::vector<std::string>& texts);  // NOLINT(google-explicit-constructor)
-  static Json array() noexcept;
-  static Json object() noexcept;
+  Json(std::string text) noexcept;
+  Json(const char* text);
+  Json(const std::vector<std::string>& texts);
+  // NOLINTEND(google-explicit-constructor)
+  static Json array();
+  static Json object();
   Json(const Json& other);
   Json(Json&& other) noexcept;
   Json& operator=(Json other) noexcept;
@@ -79,7 +81,7 @@ class Json {
   std::string dump() const;
 
   // The order of members does not matter, and neither does how an integer is kept.
-  friend bool operator==(const Json& a, const Json& b) noexcept;
+  friend bool operator==(const Json& a, const Json& b);
 
  private:
   // Of one type, without a conversion; not here, where Member is incomplete.
@@ -95,7 +97,7 @@ class Json {
 struct Json::Member {
   std::string name;
   Json value;
-  friend bool operator==(const Member&, const Member&) noexcept = default;
+  friend bool operator==(const Member&, const Member&) = default;
 };
 
 }  // namespace smartvpn::config
