@@ -1,7 +1,7 @@
 // The store that forgets: maps, a counter and the last changes.
-#include "registry/store.hpp"
-
 #include <new>
+
+#include "registry/store.hpp"
 
 namespace smartvpn::registry {
 namespace {
