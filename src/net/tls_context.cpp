@@ -161,8 +161,8 @@ size_t size_of_hello(SSL_CTX* ctx) noexcept {
 }
 
 // OpenSSL leaves an algorithm out that it had no memory to look up, and calls that a success: the context would refuse
-// peers, by chance all of them, for as long as it lives. What is available is not known beforehand, so a context is good
-// once it has what the one made before it had.
+// peers, by chance all of them, for as long as it lives. What is available is not known beforehand, so a context is
+// good once it has what the one made before it had.
 Result<ImplPtr> new_complete_impl(const SSL_METHOD* method, const std::string& path) {
   constexpr int kTries = 5;
   size_t before = 0;
