@@ -146,6 +146,36 @@ Result<ImplPtr> new_impl(const SSL_METHOD* method, const std::string& path) {
   return impl;
 }
 
+// Of what a client with this context would say first: every algorithm it has is named there. 0: without memory.
+size_t size_of_hello(SSL_CTX* ctx) noexcept {
+  std::unique_ptr<SSL, SslDeleter<SSL_free>> ssl(SSL_new(ctx));
+  BioPtr in(BIO_new(BIO_s_mem())), out(BIO_new(BIO_s_mem()));
+  if (!ssl || !in || !out || SSL_set_ssl_method(ssl.get(), TLS_client_method()) != 1) return 0;
+  BIO* sent = out.get();
+  SSL_set_bio(ssl.get(), in.release(), out.release());
+  SSL_set_connect_state(ssl.get());
+  const int rc = SSL_do_handshake(ssl.get());
+  const bool waits = SSL_get_error(ssl.get(), rc) == SSL_ERROR_WANT_READ;
+  ERR_clear_error();
+  return waits ? BIO_ctrl_pending(sent) : 0;
+}
+
+// OpenSSL leaves an algorithm out that it had no memory to look up, and calls that a success: the context would refuse
+// peers, by chance all of them, for as long as it lives. What is available is not known beforehand, so a context is
+// good once it has what the one made before it had.
+Result<ImplPtr> new_complete_impl(const SSL_METHOD* method, const std::string& path) {
+  constexpr int kTries = 5;
+  size_t before = 0;
+  for (int i = 0; i < kTries; ++i) {
+    auto impl = new_impl(method, path);
+    if (!impl) return impl;
+    const size_t size = size_of_hello((*impl)->ctx.get());
+    if (size != 0 && size == before) return impl;
+    before = size;
+  }
+  return Error{Status::NO_MEMORY, {}, 0, {}};
+}
+
 bool trust_system_store(SSL_CTX* ctx) {
   // Not SSL_CTX_set_default_verify_paths(), which follows environment variables.
   struct stat info {};
@@ -215,7 +245,7 @@ int verify_pinned(X509_STORE_CTX* store, void* argument) noexcept {
 }  // namespace
 
 Result<std::shared_ptr<const TlsContext>> TlsContext::server(const TlsServerOptions& options) {
-  auto impl = new_impl(TLS_server_method(), options.path);
+  auto impl = new_complete_impl(TLS_server_method(), options.path);
   if (!impl) return impl.error();
   auto& it = **impl;
   it.is_server = true;
@@ -234,7 +264,7 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::server(const TlsServerOpti
 }
 
 Result<std::shared_ptr<const TlsContext>> TlsContext::client(const TlsClientOptions& options) {
-  auto impl = new_impl(TLS_client_method(), options.path);
+  auto impl = new_complete_impl(TLS_client_method(), options.path);
   if (!impl) return impl.error();
   auto& it = **impl;
   it.client_options = options;

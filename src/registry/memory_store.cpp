@@ -1,4 +1,6 @@
 // The store that forgets: maps, a counter and the last changes.
+#include <new>
+
 #include "registry/store.hpp"
 
 namespace smartvpn::registry {
@@ -54,21 +56,18 @@ class MemoryStore::Draft {
     return {};
   }
 
-  // Once every write was added.
+  // Once every write was added. Throws with nothing done.
   uint64_t commit() {
-    for (auto& [claim, id] : owners_) {
-      if (id.empty())
-        store_.owner_.erase(claim);
-      else
-        store_.owner_[claim] = id;
-    }
-    for (auto& [id, entry] : entries_) {
-      if (entry)
-        store_.clients_[id] = std::move(*entry);
-      else
-        store_.clients_.erase(id);
-    }
-    for (auto& change : feed_) store_.feed_.push_back(std::move(change));
+    std::map<std::string, Client> clients;
+    for (auto& [id, entry] : entries_)
+      if (entry) clients.emplace(id, std::move(*entry));
+    note_changes();
+    // From here on nothing takes memory: the entries are made, and only move from map to map.
+    for (const auto& [claim, id] : owners_) store_.owner_.erase(claim);
+    std::erase_if(owners_, [](const auto& owned) { return owned.second.empty(); });
+    store_.owner_.merge(owners_);
+    for (const auto& [id, entry] : entries_) store_.clients_.erase(id);
+    store_.clients_.merge(clients);
     while (store_.feed_.size() > store_.feed_size_) store_.feed_.pop_front();
     return store_.revision_ = revision_;
   }
@@ -92,6 +91,17 @@ class MemoryStore::Draft {
       owners_[claim] = client.id;
     }
     return {};
+  }
+
+  // All of them or none.
+  void note_changes() {
+    const size_t before = store_.feed_.size();
+    try {
+      for (Change& change : feed_) store_.feed_.push_back(std::move(change));
+    } catch (const std::bad_alloc&) {
+      while (store_.feed_.size() > before) store_.feed_.pop_back();
+      throw;
+    }
   }
 
   MemoryStore& store_;

@@ -19,10 +19,10 @@ Result<void> Server::Impl::start() {
   Result<void> started = Error{Status::NO_MEMORY, {}, 0, {}};
   try {
     const MutexLock hold(registry_.changing());
-    started = prepare();
-    if (started) started = launch();
+    Result<void> prepared = prepare();
+    started = prepared ? launch() : std::move(prepared);
   } catch (const std::bad_alloc&) {
-    // It stays what it says above.
+    // It stays what it says above: a success of half the way must not be in it.
   }
   if (!started) fail_start();
   return started;

@@ -59,12 +59,19 @@ struct Shortage {
   milliseconds window;  // and all for so long
 };
 
-// `round()` with the n-th allocation failing, for every `stride`-th n (every one under siege) until none fails.
+// Of how many allocations one fails: in the suite, and under siege. Above 1 a run takes other ones than the last, as it
+// starts anywhere below.
+struct Stride {
+  long usual;
+  long siege = 1;
+  long now() const { return under_siege() ? siege : usual > 1 ? usual * kSparse : usual; }
+};
+
+// `round()` with the n-th allocation failing, for every `of`-th n until none fails.
 template <class Round>
-void sweep(const Shortage& shortage, long stride, Round&& round) {
+void sweep(const Shortage& shortage, const Stride& of, Round&& round) {
   const char* only = std::getenv("SMARTVPN_OOM_ROUND");
-  if (under_siege()) stride = 1;
-  if (stride > 1) stride *= kSparse;
+  const long stride = of.now();
   const long offset = static_cast<long>(system_rng().u32() % static_cast<uint32_t>(stride));
   long rounds = 0, n = only ? std::atol(only) : offset;
   for (bool reached = true; reached && !::testing::Test::HasFailure(); n += stride, ++rounds) {
@@ -109,7 +116,7 @@ class OutOfMemory : public ::testing::Test {
     return out;
   }
   // Lives of servers, each of which ends.
-  void sweep_lives(const std::string& name, const Shortage& shortage, long stride) {
+  void sweep_lives(const std::string& name, const Shortage& shortage, const Stride& stride) {
     ScarceHost host([&](smartvpn_status status) { return scarce_for(shortage.source, status); });
     long live[FailingMemory::kSources];
     auto life = [&] {
@@ -139,7 +146,7 @@ class OutOfMemory : public ::testing::Test {
   }
   // Rounds of `what` with one server that lives on. What it keeps has bounds: it does not grow with the rounds.
   template <class Round>
-  void sweep_rounds(const std::string& name, const Shortage& shortage, long stride, Round&& what) {
+  void sweep_rounds(const std::string& name, const Shortage& shortage, const Stride& stride, Round&& what) {
     ScarceHost host([&](smartvpn_status status) { return scarce_for(shortage.source, status); });
     const ScarceSetting how = setting(name);
     ScarceServer server(host, how);
@@ -155,15 +162,19 @@ class OutOfMemory : public ::testing::Test {
     const int feed = name == "durable" ? 0 : 2;
     sweep(shortage, stride, [&] {
       what(server, ++count);
-      for (int i = 0; i < FailingMemory::kSources; ++i)
-        EXPECT_LE(FailingMemory::live(static_cast<Source>(i)), most[i] + 40 + feed * std::min(count, 400))
-            << "blocks of kind " << i;
+      for (int i = 0; i < FailingMemory::kSources; ++i) {
+        const long bound = most[i] + 40 + feed * std::min(count, 400);
+        auto live = [i] { return FailingMemory::live(static_cast<Source>(i)); };
+        // Events on their way to the callback are live until its thread had its turn, which a busy machine delays.
+        EXPECT_TRUE(ScarceHost::eventually([&] { return live() <= bound; }))
+            << live() << " blocks of kind " << i << ", more than " << bound;
+      }
     });
   }
-  void sweep_visits(const std::string& name, const Shortage& shortage, long stride) {
+  void sweep_visits(const std::string& name, const Shortage& shortage, const Stride& stride) {
     sweep_rounds(name, shortage, stride, [](ScarceServer& server, int count) { return server.visit(count % 2); });
   }
-  void sweep_administration(const std::string& name, const Shortage& shortage, long stride) {
+  void sweep_administration(const std::string& name, const Shortage& shortage, const Stride& stride) {
     sweep_rounds(name, shortage, stride, [](ScarceServer& server, int) { return server.administer(); });
   }
 
@@ -195,9 +206,9 @@ constexpr Shortage kWhile{"for 30 ms", FailingMemory::cpp, 0, milliseconds(30)};
 constexpr Shortage kOpensslOnce{"one of OpenSSL's", FailingMemory::openssl, 1, {}};
 constexpr Shortage kSqliteOnce{"one of SQLite's", FailingMemory::sqlite, 1, {}};
 
-TEST_F(OutOfMemory, ALifeGoesThroughOrFailsWhole) { sweep_lives("plain", kOnce, 61); }
-TEST_F(OutOfMemory, ALifeGoesThroughOrFailsWholeWithTls) { sweep_lives("tls", kOpensslOnce, 1201); }
-TEST_F(OutOfMemory, ALifeGoesThroughOrFailsWholeWithADurableRegistry) { sweep_lives("durable", kSqliteOnce, 401); }
+TEST_F(OutOfMemory, ALifeGoesThroughOrFailsWhole) { sweep_lives("plain", kOnce, {61}); }
+TEST_F(OutOfMemory, ALifeGoesThroughOrFailsWholeWithTls) { sweep_lives("tls", kOpensslOnce, {1201, 13}); }
+TEST_F(OutOfMemory, ALifeGoesThroughOrFailsWholeWithADurableRegistry) { sweep_lives("durable", kSqliteOnce, {401, 2}); }
 TEST_F(OutOfMemory, LibuvEndsTheProcessInOnePlaceOnly) {
   ScarceHost host([](smartvpn_status) { return false; });
   const ScarceSetting how = setting("plain");
@@ -215,16 +226,16 @@ TEST_F(OutOfMemory, LibuvEndsTheProcessInOnePlaceOnly) {
   EXPECT_GT(n, 3);
   printf("libuv: %ld allocations, of which %d end the process\n", n - 1, ended);
 }
-TEST_F(OutOfMemory, ALifeSurvivesAMomentWithout) { sweep_lives("asked", kWhile, 151); }
-TEST_F(OutOfMemory, AVisitEndsOneConnectionAtMost) { sweep_visits("plain", kOnce, 13); }
-TEST_F(OutOfMemory, AVisitEndsOneConnectionAtMostBehindAProxyAndWithTheHostAsked) { sweep_visits("asked", kFew, 29); }
-TEST_F(OutOfMemory, AVisitEndsOneConnectionAtMostWithTls) { sweep_visits("tls", kOnce, 29); }
-TEST_F(OutOfMemory, AVisitEndsOneConnectionAtMostWhenOpensslHasNone) { sweep_visits("tls", kOpensslOnce, 151); }
-TEST_F(OutOfMemory, AVisitSurvivesAMomentWithout) { sweep_visits("asked", kWhile, 61); }
-TEST_F(OutOfMemory, AChangeIsMadeWholeOrNot) { sweep_administration("plain", kOnce, 67); }
-TEST_F(OutOfMemory, AChangeIsMadeWholeOrNotInADurableRegistry) { sweep_administration("durable", kOnce, 151); }
-TEST_F(OutOfMemory, AChangeIsMadeWholeOrNotWhenSqliteHasNone) { sweep_administration("durable", kSqliteOnce, 67); }
-TEST_F(OutOfMemory, AChangeSurvivesAMomentWithout) { sweep_administration("durable", kWhile, 301); }
+TEST_F(OutOfMemory, ALifeSurvivesAMomentWithout) { sweep_lives("asked", kWhile, {151}); }
+TEST_F(OutOfMemory, AVisitEndsOneConnectionAtMost) { sweep_visits("plain", kOnce, {13}); }
+TEST_F(OutOfMemory, AVisitEndsOneConnectionAtMostBehindAProxyAndWithTheHostAsked) { sweep_visits("asked", kFew, {29}); }
+TEST_F(OutOfMemory, AVisitEndsOneConnectionAtMostWithTls) { sweep_visits("tls", kOnce, {29}); }
+TEST_F(OutOfMemory, AVisitEndsOneConnectionAtMostWhenOpensslHasNone) { sweep_visits("tls", kOpensslOnce, {151, 3}); }
+TEST_F(OutOfMemory, AVisitSurvivesAMomentWithout) { sweep_visits("asked", kWhile, {61}); }
+TEST_F(OutOfMemory, AChangeIsMadeWholeOrNot) { sweep_administration("plain", kOnce, {67}); }
+TEST_F(OutOfMemory, AChangeIsMadeWholeOrNotInADurableRegistry) { sweep_administration("durable", kOnce, {151}); }
+TEST_F(OutOfMemory, AChangeIsMadeWholeOrNotWhenSqliteHasNone) { sweep_administration("durable", kSqliteOnce, {67}); }
+TEST_F(OutOfMemory, AChangeSurvivesAMomentWithout) { sweep_administration("durable", kWhile, {301, 2}); }
 
 }  // namespace
 }  // namespace smartvpn::testing
