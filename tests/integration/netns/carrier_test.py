@@ -179,17 +179,22 @@ class Carrier(unittest.TestCase):
     def test_a_third_signal_ends_it_at_once_and_the_name_servers_are_put_back(self):
         self.give("resolv.conf", RESOLV_CONF)
         server = self.world.serve(self.config)
-        tunnel = self.connect("--dns")
-        self.check_switched()
-        # Who takes no bytes delays the goodbye.
-        server.process.send_signal(signal.SIGSTOP)
-        self.world.in_client(["/usr/bin/python3", "-c", FLOOD])
-        for _ in range(3):
-            tunnel.process.send_signal(signal.SIGINT)
-            time.sleep(0.1)
-        self.assertEqual(tunnel.process.wait(10), 1)
-        server.process.send_signal(signal.SIGCONT)
-        self.assertEqual(self.resolv_conf(), RESOLV_CONF)
+        for _ in range(5):
+            tunnel = self.connect("--dns")
+            self.check_switched()
+            # Who takes no bytes delays the goodbye; it may be over before the third signal all the same.
+            server.process.send_signal(signal.SIGSTOP)
+            self.world.in_client(["/usr/bin/python3", "-c", FLOOD])
+            for _ in range(3):
+                tunnel.process.send_signal(signal.SIGINT)
+                time.sleep(0.1)
+            code = tunnel.process.wait(10)
+            server.process.send_signal(signal.SIGCONT)
+            self.assertEqual(self.resolv_conf(), RESOLV_CONF)
+            if code == 1:
+                return
+            self.assertEqual(code, 0)
+        self.fail("five tunnels said goodbye before the third signal")
 
     def test_a_full_disk_never_costs_the_name_servers_that_were_there(self):
         os.makedirs(self.etc)
