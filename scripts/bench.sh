@@ -11,7 +11,8 @@ scripts/setup.sh
 build=build/bench
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-if ! { cmake --preset release -B "$build" -DSMARTVPN_BUILD_TESTS=ON -DSMARTVPN_BUILD_EXAMPLES=OFF &&
+if ! { cmake --preset release -B "$build" -DSMARTVPN_BUILD_TESTS=ON -DSMARTVPN_BUILD_EXAMPLES=OFF \
+         -DCMAKE_UNITY_BUILD=ON &&
        cmake --build "$build" -j "$(nproc)" --target smartvpn smartvpn_cli bench_primitives bench_server bench_count; \
      } >"$log" 2>&1; then
   tail -n 40 "$log" >&2
