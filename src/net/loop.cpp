@@ -13,6 +13,10 @@
 namespace smartvpn::net {
 namespace {
 
+// Of those who come too late in a turn. Not to watch somebody for the rest of it costs two system calls, so as many
+// stay as fit beside sessions into what libuv asks the kernel for at once (1024).
+constexpr size_t kStrangersWatched = 768;
+
 // A TurnEnd that keeps requesting others cannot hold the loop: the rest waits for the next turn.
 constexpr int kTurnRounds = 8;
 constexpr int kCommandsPerTurn = 256;

@@ -50,7 +50,6 @@ class Loop {
   // What the streams of strangers (TcpStream::set_stranger) may take of one turn together: whoever comes after that is
   // read in a later turn, so that however many there are and whatever they say, known sessions are served in between.
   static constexpr Duration kStrangersTime = milliseconds(1);
-  static constexpr size_t kStrangersWatched = 256;  // of those who come too late in a turn
   bool strangers_have_time() const noexcept;
   void charge_strangers(Duration taken) noexcept;
   // One more who came too late. False: there are so many that this one must not be watched until the turn is over, or

@@ -1,8 +1,10 @@
 // Streams against each other on loopback, both families.
 #include "net/tcp_stream.hpp"
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 #include <random>
@@ -66,8 +68,12 @@ TEST_F(TcpStreaming, StrangersShareAShortTimeOfEachTurnAndOthersAreReadInEveryTu
 }
 
 TEST_F(TcpStreaming, OfVeryManyStrangersWhoComeTooLateEachIsReadInTheEnd) {
+  rlimit files{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &files), 0);
+  files.rlim_cur = files.rlim_max;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &files), 0);
   listen_on("127.0.0.1");
-  constexpr size_t kStrangers = 400;
+  constexpr size_t kStrangers = 900;
   std::vector<Fd> peers;
   std::vector<StreamRecorder> heard(kStrangers);
   auto to = to_socket_address(listener->local());
