@@ -2,30 +2,17 @@
 // the dialling end, and an authenticated client's messages at the server. Input: a byte of options, a u16 length and
 // what stands in the handshake's payload, then data messages: a byte that says what is odd about the message, a u16
 // length, the records.
-#include <cstdlib>
-
 #include "crypto/aead_oneshot.hpp"
+#include "fuzz/session_fuzz.hpp"
 #include "session/initiator.hpp"
 #include "session/responder.hpp"
 
 using namespace smartvpn;
 using namespace smartvpn::session;
+using fuzz::CountingRng;
+using fuzz::require;
 
 namespace {
-
-void require(bool condition) {
-  if (!condition) std::abort();
-}
-
-class CountingRng final : public Rng {
- public:
-  void fill(ByteSpan out) noexcept override {
-    for (auto& b : out) b = next_ += 37;
-  }
-
- private:
-  uint8_t next_ = 1;
-};
 
 // What both roles promise their owners.
 template <class Base>

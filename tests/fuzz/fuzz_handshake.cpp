@@ -1,31 +1,19 @@
 // Whatever may arrive before and during a handshake. First byte: where the rest goes. Messages in a
 // list are u16 lengths and bytes.
 #include <cstdint>
-#include <cstdlib>
 #include <optional>
 
 #include "crypto/aead_oneshot.hpp"
+#include "fuzz/session_fuzz.hpp"
 #include "session/initiator.hpp"
 #include "session/responder.hpp"
 
 using namespace smartvpn;
 using namespace smartvpn::session;
+using fuzz::CountingRng;
+using fuzz::require;
 
 namespace {
-
-void require(bool condition) {
-  if (!condition) std::abort();
-}
-
-class CountingRng final : public Rng {
- public:
-  void fill(ByteSpan out) noexcept override {
-    for (auto& b : out) b = next_ += 37;
-  }
-
- private:
-  uint8_t next_ = 1;
-};
 
 struct Server final : ResponderHandler {
   Responder* machine = nullptr;
