@@ -60,6 +60,9 @@ void check_accepted(const Outcome& got, Limits limits) {
   auto again = write_v2(header, header.crc32c_verified);
   if (!again) return;  // a block of the largest size has no room for a checksum it did not have
   Outcome second = run(*again, Mode::v2, {65535}, 0);
+  // A block without addresses is looked at wherever TLVs may begin. Written anew it may by chance hold, at one of the
+  // other places, what looks like a wrong checksum; such a header is refused rather than believed.
+  if (header.family == Family::unspec && second.error == "v2: CRC32C mismatch") return;
   require(second.result == ParseResult::done && second.header.source == header.source);
   require(second.header.destination == header.destination && second.header.command == header.command);
   require(second.header.crc32c_verified == header.crc32c_verified);
