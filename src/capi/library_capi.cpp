@@ -2,6 +2,7 @@
 // statuses are those of base/status.hpp.
 #include <cstring>
 
+#include "base/features.hpp"
 #include "base/status.hpp"
 #include "smartvpn.h"
 

@@ -1,4 +1,5 @@
 // The dialling end (smartvpn.h, section 12).
+#include "base/features.hpp"
 #include "capi/arguments.hpp"
 #include "capi/call.hpp"
 #include "capi/config_object.hpp"

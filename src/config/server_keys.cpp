@@ -1,5 +1,6 @@
 // The table of the server's configuration keys. A key that the model has but this version has not is
 // listed all the same, so that it answers UNSUPPORTED and never "unknown key".
+#include "base/features.hpp"
 #include "config/key_table.hpp"
 
 namespace smartvpn::config {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "base/features.hpp"
 #include "config/build.hpp"
 #include "inet/prefix_claims.hpp"
 

@@ -2,6 +2,7 @@
 #include "config/tunnel_config.hpp"
 
 #include "base/bytes.hpp"
+#include "base/features.hpp"
 #include "config/build.hpp"
 #include "config/reader.hpp"
 #include "config/value_forms.hpp"

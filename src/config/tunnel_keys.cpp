@@ -1,4 +1,5 @@
 // The table of the dialling end's configuration keys.
+#include "base/features.hpp"
 #include "config/key_table.hpp"
 
 namespace smartvpn::config {

@@ -1,6 +1,8 @@
 // The code itself through libqrencode, and its forms as text.
 #include "export/qr.hpp"
 
+#include "base/features.hpp"
+
 #if SMARTVPN_WITH_QR
 #include <qrencode.h>
 #endif

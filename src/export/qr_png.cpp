@@ -1,5 +1,7 @@
 // A QR code as a PNG file, through libpng's simplified interface: it catches its own errors, so no
 // longjmp passes our frames. A map of two colours makes it write one bit a pixel.
+#include "base/features.hpp"
+
 #if SMARTVPN_WITH_QR
 #include <png.h>
 #endif

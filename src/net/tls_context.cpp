@@ -8,6 +8,7 @@
 #include <openssl/x509v3.h>
 #include <sys/stat.h>
 
+#include "base/features.hpp"
 #include "base/secret.hpp"
 #include "crypto/lib_context.hpp"
 #include "net/tls_impl.hpp"

@@ -2,6 +2,8 @@
 // claims go with the row they refer to.
 #include "registry/sqlite_store.hpp"
 
+#include "base/features.hpp"
+
 #if SMARTVPN_WITH_SQLITE
 
 #include <chrono>

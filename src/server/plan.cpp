@@ -1,5 +1,7 @@
 #include "server/plan.hpp"
 
+#include "base/features.hpp"
+
 namespace smartvpn::server {
 namespace {
 

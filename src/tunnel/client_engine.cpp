@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "base/features.hpp"
 #include "forward/testing_engine.hpp"
 #include "forward/tun/tun_revival.hpp"
 

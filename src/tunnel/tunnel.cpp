@@ -3,6 +3,7 @@
 #include <new>
 
 #include "base/answer.hpp"
+#include "base/features.hpp"
 #include "base/mutex.hpp"
 #include "net/thread.hpp"
 #include "tunnel/driver.hpp"

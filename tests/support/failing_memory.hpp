@@ -21,6 +21,8 @@
 #include <new>
 #include <utility>
 
+#include "base/features.hpp"
+
 #if SMARTVPN_WITH_SQLITE
 #include <sqlite3.h>
 #endif

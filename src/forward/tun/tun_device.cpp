@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 
+#include "base/features.hpp"
 #include "forward/tun/device_read.hpp"
 #include "forward/tun/link_watch.hpp"
 #include "forward/tun/tun_interface.hpp"

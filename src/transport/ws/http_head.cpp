@@ -5,6 +5,8 @@
 
 #include <new>
 
+#include "base/features.hpp"
+
 #if SMARTVPN_WITH_WEBSOCKET
 #include <llhttp.h>
 

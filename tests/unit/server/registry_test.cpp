@@ -4,6 +4,7 @@
 #include <atomic>
 #include <thread>
 
+#include "base/features.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/wire_client.hpp"
 

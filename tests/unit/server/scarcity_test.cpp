@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 
+#include "base/features.hpp"
 #include "support/certificates.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/wire_client.hpp"

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/features.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace smartvpn::server {
