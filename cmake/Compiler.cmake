@@ -14,6 +14,10 @@ target_compile_options(smartvpn_flags INTERFACE
   -Wall -Wextra -Wpedantic
   $<$<CXX_COMPILER_ID:GNU>:-Wshadow=local>
   $<$<BOOL:${SMARTVPN_WERROR}>:-Werror>)
+if(CMAKE_SIZEOF_VOID_P EQUAL 4) # times after 2038, files of any size and inode number
+  target_compile_definitions(smartvpn_flags INTERFACE _FILE_OFFSET_BITS=64 _TIME_BITS=64)
+  target_compile_options(smartvpn_flags INTERFACE -Wno-psabi) # a note on gcc 7, whatever the code
+endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   target_compile_options(smartvpn_flags INTERFACE -Wno-shadow -Wthread-safety)
 endif()

@@ -21,7 +21,7 @@ foreach(dir IN ITEMS "${SMARTVPN_LLHTTP_DIR}" "${SMARTVPN_LLHTTP_DIR}/src" /usr/
   if(dir AND EXISTS "${dir}/llhttp.c" AND EXISTS "${dir}/api.c" AND EXISTS "${dir}/http.c")
     set(SMARTVPN_LLHTTP_SOURCES "${dir}/llhttp.c" "${dir}/api.c" "${dir}/http.c")
     find_path(SMARTVPN_LLHTTP_INCLUDE llhttp.h
-      HINTS "${dir}" "${dir}/../include" "${dir}/../include/llhttp" NO_DEFAULT_PATH)
+      HINTS "${dir}" "${dir}/../include" "${dir}/../include/llhttp" NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PATH)
     break()
   endif()
 endforeach()

@@ -2,6 +2,7 @@
 # Installs the Debian packages that are missing, and nothing when none is. Other scripts call it.
 #   scripts/setup.sh          what building, testing and the demo need
 #   scripts/setup.sh build    only what building the library and the command needs
+#   scripts/setup.sh cross    that, and what scripts/cross.sh needs
 set -euo pipefail
 
 build=(build-essential cmake ninja-build pkg-config ccache
@@ -13,12 +14,14 @@ test=(libgtest-dev libgmock-dev libcmocka-dev swig clang clang-format clang-tidy
       nginx-light libnginx-mod-stream openssl curl binutils ethtool abigail-tools
       sqlite3 prometheus zbar-tools wireguard-tools bash-completion zsh fish groff-base systemd util-linux
       libbenchmark-dev wireguard-go golang-github-pires-go-proxyproto-dev strace)
+cross=(qemu-user gcc-aarch64-linux-gnu g++-aarch64-linux-gnu gcc-arm-linux-gnueabihf g++-arm-linux-gnueabihf)
 
 case "${1:-all}" in
   build) wanted=("${build[@]}") ;;
   demo) wanted=("${build[@]}" "${demo[@]}") ;;
+  cross) wanted=("${build[@]}" "${cross[@]}") ;;
   all) wanted=("${build[@]}" "${demo[@]}" "${test[@]}") ;;
-  *) echo "usage: scripts/setup.sh [build|demo|all]" >&2; exit 2 ;;
+  *) echo "usage: scripts/setup.sh [build|demo|cross|all]" >&2; exit 2 ;;
 esac
 
 installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }

@@ -7,9 +7,11 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/uint128.hpp"
+
 namespace smartvpn::acl {
 
-__extension__ typedef unsigned __int128 U128;
+using U128 = Uint128;
 
 template <class Key>  // uint32_t (IPv4) or U128 (IPv6)
 class RangeTable {

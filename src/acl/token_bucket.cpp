@@ -3,10 +3,12 @@
 
 #include <algorithm>
 
+#include "base/uint128.hpp"
+
 namespace smartvpn::acl {
 namespace {
 
-__extension__ typedef unsigned __int128 Wide;
+using Wide = Uint128;
 
 constexpr uint64_t kNanoseconds = 1000000000;
 constexpr uint64_t kLongest = 24 * 3600 * kNanoseconds;  // of one packet's time, and of a whole burst's

@@ -3,11 +3,12 @@
 #include "crypto/montgomery.hpp"
 
 #include "base/bytes.hpp"
+#include "base/uint128.hpp"
 
 namespace smartvpn::crypto {
 namespace {
 
-__extension__ typedef unsigned __int128 Wide;
+using Wide = Uint128;
 constexpr uint64_t kMask = (uint64_t{1} << 51) - 1;
 
 struct Field {

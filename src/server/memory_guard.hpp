@@ -10,10 +10,10 @@ namespace smartvpn::server {
 
 class MemoryGuard {
  public:
-  static constexpr size_t kConnection = 6 * 1024;  // stream, machines, admission's entry
-  static constexpr size_t kTls = 40 * 1024;        // what OpenSSL adds to a connection
-  static constexpr size_t kSession = 6 * 1024;     // keys, queues without packets, tables' entries
-  static constexpr size_t kEvent = 512;
+  static constexpr uint64_t kConnection = 6 * 1024;  // stream, machines, admission's entry
+  static constexpr uint64_t kTls = 40 * 1024;        // what OpenSSL adds to a connection
+  static constexpr uint64_t kSession = 6 * 1024;     // keys, queues without packets, tables' entries
+  static constexpr uint64_t kEvent = 512;
 
   // `ceiling` 0: none; everything is counted all the same. `tls`: connections may have it.
   MemoryGuard(uint64_t ceiling, bool tls, PacketPool& pool) noexcept;
@@ -47,7 +47,7 @@ class MemoryGuard {
   uint64_t needed() const noexcept { return others_ + pool_.bytes_in_use(); }
 
   uint64_t ceiling_;
-  const size_t connection_;
+  const uint64_t connection_;
   PacketPool& pool_;
   size_t connections_ = 0, strangers_ = 0, sessions_ = 0, events_ = 0;
   uint64_t others_ = 0;

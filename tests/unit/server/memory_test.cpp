@@ -39,10 +39,21 @@ TEST(MemoryGuard, PacketsFindNoMoreMemoryAtTheCeiling) {
   EXPECT_LE(guard.taken(), 1000000u);
 }
 
+// Where addresses have 32 bits, 4 GiB are not none.
+TEST(MemoryGuard, ACeilingNoProcessorReachesIsStillOne) {
+  PacketPool pool;
+  server::MemoryGuard guard(uint64_t{1} << 32, false, pool);
+  EXPECT_TRUE(pool.take(60000));
+  guard.set_ceiling(uint64_t{1} << 33);
+  EXPECT_TRUE(pool.take(60000));
+  guard.set_connections(1000000);
+  EXPECT_EQ(guard.taken(), 1000000 * server::MemoryGuard::kConnection + pool.bytes_held());
+}
+
 TEST(MemoryGuard, TightComesBeforeFullAndWithoutACeilingNeither) {
   PacketPool pool, unbounded;
   server::MemoryGuard guard(1000000, true, pool), none(0, true, unbounded);
-  const size_t connection = server::MemoryGuard::kConnection + server::MemoryGuard::kTls;
+  const uint64_t connection = server::MemoryGuard::kConnection + server::MemoryGuard::kTls;
   guard.set_connections(900000 / connection + 1);
   none.set_connections(1000000);
   EXPECT_TRUE(guard.is_tight());

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# The library, the command and their tests for another processor, built here and run under qemu-user.
+#   scripts/cross.sh arm64|armhf
+# Needs no root beyond installing the compiler and qemu: the other processor's packages are only unpacked, into
+# build/sysroot-<arch>, and the system's own stay what they are.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+arch=${1:-}
+case "$arch" in
+  arm64) compiler=aarch64-linux-gnu ;;
+  armhf) compiler=arm-linux-gnueabihf ;;
+  *) echo "usage: scripts/cross.sh arm64|armhf" >&2; exit 2 ;;
+esac
+scripts/setup.sh cross
+sysroot=$PWD/build/sysroot-$arch
+
+packages=(libc6 libc6-dev linux-libc-dev libgcc-s1 libstdc++6 libatomic1
+          libuv1 libuv1-dev libsodium23 libsodium-dev libssl3 libssl-dev libsqlite3-0 libsqlite3-dev
+          libqrencode4 libqrencode-dev libpng16-16 libpng-dev zlib1g zlib1g-dev
+          libfmt9 libfmt-dev nlohmann-json3-dev libcli11-dev libgtest-dev libgmock-dev libcmocka0 libcmocka-dev)
+
+# apt with lists and a cache of its own, as if on a machine of that kind with nothing installed.
+apt_there() {
+  apt-get -qq -o Dir::State="$sysroot.apt/state" -o Dir::Cache="$sysroot.apt/cache" \
+    -o Dir::State::status="$sysroot.apt/status" -o APT::Architecture="$arch" -o APT::Architectures::="$arch" \
+    -o APT::Sandbox::User= "$@"
+}
+make_sysroot() {
+  mkdir -p "$sysroot.apt/state/lists/partial" "$sysroot.apt/cache/archives/partial" "$sysroot.apt/debs" "$sysroot.new"
+  : >"$sysroot.apt/status"
+  apt_there update || echo "some package lists could not be had; going on with the others" >&2
+  (cd "$sysroot.apt/debs" && apt_there download "${packages[@]}")
+  for package in "$sysroot.apt"/debs/*.deb; do dpkg-deb -x "$package" "$sysroot.new"; done
+  # A link to /lib/... means the sysroot's.
+  find "$sysroot.new" -type l -lname '/*' | while read -r link; do
+    ln -sfn "$(realpath -m --relative-to="$(dirname "$link")" "$sysroot.new$(readlink "$link")")" "$link"
+  done
+  mv "$sysroot.new" "$sysroot"
+  rm -rf "$sysroot.apt"
+}
+if [ ! -d "$sysroot" ]; then
+  echo "== unpacking ${#packages[@]} packages of $arch into build/sysroot-$arch"
+  rm -rf "$sysroot.apt" "$sysroot.new"
+  make_sysroot
+fi
