@@ -82,6 +82,7 @@ static int text_in(PyObject *object, int allowed, const char **text, size_t *len
 }
 %}
 
+%nothread set_error_factory;
 %inline %{
 /* What makes the exception of a failure: f(status, path, system_errno, text). None: RuntimeError. */
 static PyObject *set_error_factory(PyObject *factory) {
@@ -99,7 +100,6 @@ static PyObject *set_error_factory(PyObject *factory) {
   return NOTHING;
 }
 %}
-%nothread set_error_factory;
 
 /* ---- texts in */
 %define %text_argument(LENGTH, ALLOWED)
