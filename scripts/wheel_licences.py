@@ -4,7 +4,7 @@
   wheel_licences.py TREE EXTENSION
 
 TREE is the unpacked wheel after the repair, EXTENSION the extension before it, which still names the system's
-libraries. Their licences are those of the Debian packages that own them; a bundled library without one is an error.
+libraries. Their licences are those of the Debian packages that own them; a library of unknown origin is an error.
 What is compiled into the extension has its licence there, too.
 """
 import pathlib

@@ -17,7 +17,7 @@ import uvloop
 import smartvpn._native as native
 
 WAIT = 20.0
-BUNDLED = ("libuv", "libsodium", "libsqlite3", "libqrencode", "libpng16")
+BUNDLED = {"libuv": "1", "libsodium": "23", "libsqlite3": "0", "libqrencode": "4", "libpng16": "16"}
 ELSEWHERE = "192.0.2.1"  # behind the host
 
 
@@ -84,7 +84,8 @@ async def serve(certificate: str, key: str) -> None:
 
     # Python's own TLS, on its own OpenSSL, against the server's.
     context = ssl.create_default_context(cafile=certificate)
-    reader, writer = await asyncio.open_connection("127.0.0.1", int(port), ssl=context, server_hostname="localhost")
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(port), ssl=context,
+                                                   server_hostname="localhost")
     writer.write(b"GET /tunnel HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert (await asyncio.wait_for(reader.read(64), WAIT)).startswith(b"HTTP/1.1 4")
     writer.close()
@@ -98,10 +99,9 @@ def mapped() -> set[str]:
 
 
 def main() -> None:
-    for name in BUNDLED:
+    for name, version in BUNDLED.items():
         try:
-            ctypes.CDLL({"libuv": "libuv.so.1", "libsodium": "libsodium.so.23", "libsqlite3": "libsqlite3.so.0",
-                         "libqrencode": "libqrencode.so.4", "libpng16": "libpng16.so.16"}[name])
+            ctypes.CDLL(f"{name}.so.{version}")
         except OSError:
             continue
         raise SystemExit(f"the system's {name} can be loaded: nothing would be shown")
@@ -112,8 +112,8 @@ def main() -> None:
     assert native.qr_encode("smartvpn", native.QR_PNG).startswith(b"\x89PNG")
     files = mapped()
     for name in (*BUNDLED, "libssl", "libcrypto"):
-        ours = [file for file in files if "/smartvpn.libs/" in file and pathlib.Path(file).name.startswith(name + "-")]
-        theirs = [file for file in files if pathlib.Path(file).name.startswith(name + ".so")]
+        ours = [file for file in files if f"/smartvpn.libs/{name}-" in file]
+        theirs = [file for file in files if f"/{name}.so" in file]
         assert len(ours) == 1, (name, ours)
         assert bool(theirs) == (name in ("libssl", "libcrypto")), (name, theirs)
         print(name, *ours, *theirs)

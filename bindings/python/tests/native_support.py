@@ -1,4 +1,4 @@
-"""What the tests of smartvpn._native share: configurations, running servers, tunnels, waiting on descriptors."""
+"""What the tests of smartvpn._native share: configurations, servers, tunnels, waiting."""
 import contextlib
 import json
 import select
@@ -53,7 +53,7 @@ def running_server(**changes: Any) -> Iterator[Any]:
 def new_tunnel(server: Any, client: str) -> Any:
     """A tunnel for a new client of the server, started."""
     made = native.client_create(server, json.dumps({"id": client}))
-    config = json.loads(native.credentials_config(made))
+    config = json.loads(native.credentials_config(made) or "")
     native.credentials_free(made)
     config["forwarding"] = {"mode": "host"}
     parsed = native.config_from_json(native.CONFIG_TUNNEL, json.dumps(config))

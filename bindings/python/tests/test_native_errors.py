@@ -1,4 +1,4 @@
-"""Misuse gives Python's ordinary errors, failures what the factory makes of them, and the process lives on."""
+"""Misuse gives Python's ordinary errors, a failure the factory's, and the process lives on."""
 import json
 import os
 import socket
@@ -68,7 +68,7 @@ def test_factory_that_raises_or_makes_no_exception(config: Any) -> None:
     native.set_error_factory(broken)
     with pytest.raises(LookupError, match="broken"):
         native.config_set(config, "/lisen", "1")
-    native.set_error_factory(lambda *_: 7)  # type: ignore[arg-type, return-value]
+    native.set_error_factory(lambda *_: 7)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="cannot be raised"):
         native.config_set(config, "/lisen", "1")
     with pytest.raises(TypeError):
@@ -93,8 +93,8 @@ def test_handle_of_another_kind_none_or_anything_else_is_a_type_error(config: An
 
 
 def test_freeing_none_is_fine() -> None:
-    for kind in ("config", "server", "events", "event", "credentials", "transaction", "changes", "request", "stats",
-                 "tunnel"):
+    for kind in ("config", "server", "events", "event", "credentials", "transaction", "changes", "request",
+                 "stats", "tunnel"):
         assert getattr(native, f"{kind}_free")(None) is None
 
 
@@ -104,10 +104,12 @@ def test_freed_handle_is_a_bad_handle(config: Any) -> None:
     native.server_free(server)
     native.events_free(events)
     uses: list[Callable[[], Any]] = [
-        lambda: native.server_start(server), lambda: native.server_state(server), lambda: native.packets_fd(server),
-        lambda: native.client_list(server), lambda: native.server_free(server), lambda: native.requests_take(server, 1),
+        lambda: native.server_start(server), lambda: native.server_state(server),
+        lambda: native.packets_fd(server), lambda: native.client_list(server),
+        lambda: native.server_free(server), lambda: native.requests_take(server, 1),
         lambda: native.packets_read(server, bytearray(65535), bytearray(native.PACKET_SIZE), 1),
-        lambda: native.events_take(events, 1), lambda: native.events_next(events, 0), lambda: native.events_fd(events),
+        lambda: native.events_take(events, 1), lambda: native.events_next(events, 0),
+        lambda: native.events_fd(events),
     ]
     for use in uses:
         with pytest.raises(Failure) as failed:
@@ -125,9 +127,12 @@ def test_borrowed_text_of_a_freed_handle_is_none() -> None:
 
 
 def test_embedded_nul_is_a_value_error(config: Any) -> None:
-    for use in (lambda: native.config_set(config, "/listen\0", "1"), lambda: native.key_public("a\0b"),
-                lambda: native.config_from_json(native.CONFIG_SERVER, "{}\0"), lambda: native.has("tls\0"),
-                lambda: native.config_from_json(native.CONFIG_SERVER, b"{}\0")):
+    uses: list[Callable[[], Any]] = [
+        lambda: native.config_set(config, "/listen\0", "1"), lambda: native.key_public("a\0b"),
+        lambda: native.config_from_json(native.CONFIG_SERVER, "{}\0"), lambda: native.has("tls\0"),
+        lambda: native.config_from_json(native.CONFIG_SERVER, b"{}\0"),
+    ]
+    for use in uses:
         with pytest.raises(ValueError, match="null character"):
             use()
     with pytest.raises(UnicodeEncodeError):
@@ -137,19 +142,27 @@ def test_embedded_nul_is_a_value_error(config: Any) -> None:
 def test_wrong_types_and_numbers_out_of_range(config: Any) -> None:
     any_native: Any = native
     server = native.server_create(config)
-    for use in (lambda: any_native.config_new("server"), lambda: any_native.config_new(None),
-                lambda: any_native.config_set(config, b"/listen", "1"), lambda: any_native.config_set(config, None, "1"),
-                lambda: any_native.config_set(config, "/listen", 1), lambda: any_native.config_set(config, "/x", None),
-                lambda: any_native.has(1), lambda: any_native.events_open(server, "all", 16),
-                lambda: any_native.events_open(server, native.EVENTS_ALL), lambda: any_native.version(1)):
+    mistyped: list[Callable[[], Any]] = [
+        lambda: any_native.config_new("server"), lambda: any_native.config_new(None),
+        lambda: any_native.config_set(config, b"/listen", "1"),
+        lambda: any_native.config_set(config, None, "1"),
+        lambda: any_native.config_set(config, "/listen", 1),
+        lambda: any_native.config_set(config, "/listen", None),
+        lambda: any_native.has(1), lambda: any_native.events_open(server, "all", 16),
+        lambda: any_native.events_open(server, native.EVENTS_ALL), lambda: any_native.version(1),
+    ]
+    for use in mistyped:
         with pytest.raises(TypeError):
             use()
-    for overflow in (lambda: native.config_new(2**31), lambda: native.config_new(-(2**31) - 1),
-                     lambda: native.events_open(server, 2**64, 16), lambda: native.events_open(server, -1, 16),
-                     lambda: native.events_open(server, 1, -1), lambda: native.server_stop(server, 2**40, 0),
-                     lambda: native.server_endpoint(server, -1), lambda: native.server_reconfigure(server, config, 2**32)):
+    too_large: list[Callable[[], Any]] = [
+        lambda: native.config_new(2**31), lambda: native.config_new(-(2**31) - 1),
+        lambda: native.events_open(server, 2**64, 16), lambda: native.events_open(server, -1, 16),
+        lambda: native.events_open(server, 1, -1), lambda: native.server_stop(server, 2**40, 0),
+        lambda: native.server_endpoint(server, -1), lambda: native.server_reconfigure(server, config, 2**32),
+    ]
+    for use in too_large:
         with pytest.raises(OverflowError):
-            overflow()
+            use()
     native.server_free(server)
 
 
@@ -164,8 +177,11 @@ def test_forked_child_is_told_so() -> None:
         child = os.fork()
         if child == 0:
             told = []
-            for use in (lambda: native.server_state(server), lambda: native.events_take(events, 1),
-                        lambda: native.client_list(server)):
+            uses: list[Callable[[], Any]] = [
+                lambda: native.server_state(server), lambda: native.events_take(events, 1),
+                lambda: native.client_list(server),
+            ]
+            for use in uses:
                 try:
                     use()
                 except Failure as failure:

@@ -44,7 +44,8 @@ def test_every_exported_function_is_there_but_those_left_out() -> None:
 
 
 def test_every_constant_is_there_with_the_headers_value() -> None:
-    defined = dict(re.findall(r"^#define SMARTVPN_(\w+)\b(?:\(\w+\))? *(.*?)(?: */\*.*)?$", HEADER, re.MULTILINE))
+    define = re.compile(r"^#define SMARTVPN_(\w+)\b(?:\(\w+\))? *(.*?)(?: */\*.*)?$", re.MULTILINE)
+    defined = dict(define.findall(HEADER))
     assert constants() == (set(defined) - LEFT_OUT_NUMBERS) | ADDED_NUMBERS
     for name, text in defined.items():
         if name not in LEFT_OUT_NUMBERS:
@@ -64,7 +65,7 @@ def test_the_stub_names_what_is_there() -> None:
                          ids=lambda node: str(node.name))
 def test_the_stub_has_each_functions_number_of_arguments(node: ast.FunctionDef) -> None:
     count, function = len(node.args.args), getattr(native, node.name)
-    wrong_number = r"takes no arguments|takes exactly one argument|expected .*\d+ arguments|takes \d+ positional"
+    wrong_number = r"takes no arguments|takes exactly one argument|expected .*\d+ arguments"
     with pytest.raises(TypeError, match=wrong_number):
         function(*[object()] * (count + 1))
     if count:

@@ -6,7 +6,8 @@ from typing import Any, Iterator
 import pytest
 
 import smartvpn._native as native
-from native_support import WAIT_MS, Failure, connected_tunnel, new_server, next_event, running_server, server_config
+from native_support import (
+    WAIT_MS, Failure, connected_tunnel, new_server, next_event, running_server, server_config)
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +25,8 @@ def test_keys_and_qr_codes() -> None:
     assert failed.value.status == native.INVALID
     if native.has("qr") == 1:
         picture = native.qr_encode("hello", native.QR_PNG)
-        assert isinstance(picture, bytes) and picture.startswith(b"\x89PNG") and picture.endswith(b"IEND\xaeB`\x82")
+        assert isinstance(picture, bytes)
+        assert picture.startswith(b"\x89PNG") and picture.endswith(b"IEND\xaeB`\x82")
         drawing = native.qr_encode("x" * 2000, native.QR_SVG)
         assert isinstance(drawing, str) and drawing.rstrip().endswith("</svg>")
         assert native.qr_encode("a\0b", native.QR_MATRIX) != native.qr_encode("a", native.QR_MATRIX)
@@ -193,7 +195,8 @@ def test_session_numbers_statistics_and_reconfigure() -> None:
         wanted["listen"][0]["path"] = "/other"
         config = native.config_from_json(native.CONFIG_SERVER, json.dumps(wanted))
         changes = native.server_reconfigure(server, config, native.RECONFIGURE_DRY_RUN)
-        assert "/listen/0/path" in {change["path"] for change in json.loads(native.changes_json(changes) or "")}
+        paths = {change["path"] for change in json.loads(native.changes_json(changes) or "")}
+        assert "/listen/0/path" in paths
         native.changes_free(changes)
         assert native.server_stop(server, 0, WAIT_MS) == native.OK
         assert native.server_state(server) == native.SERVER_STOPPED
