@@ -234,6 +234,7 @@ def resident_kib() -> int:
 
 def test_ten_thousand_configurations_servers_and_failures_leave_nothing() -> None:
     text = server_config()
+    long = native.config_from_json(native.CONFIG_TUNNEL, json.dumps({"tls": {"ca": "c" * 3000}}))
 
     def once() -> None:
         config = native.config_from_json(native.CONFIG_SERVER, text)
@@ -242,6 +243,7 @@ def test_ten_thousand_configurations_servers_and_failures_leave_nothing() -> Non
         with pytest.raises(Failure):
             native.config_set(config, "/nothing", "1")
         native.config_to_json(config, 1)
+        native.config_to_json(long, 1)  # longer than the first try has room for
         native.events_free(events)
         native.server_free(server)
         native.config_free(config)
