@@ -133,7 +133,7 @@ def test_events_one_by_one_and_by_the_batch() -> None:
     native.events_free(events)
 
 
-def test_interrupt_is_not_lost_in_a_batch() -> None:
+def test_interrupt_is_told_once_and_loses_no_event() -> None:
     with running_server() as server:
         events = native.events_open(server, native.EVENTS_ALL, 16)
         native.client_create(server, '{"id": "alice"}')
@@ -253,4 +253,4 @@ def test_ten_thousand_configurations_servers_and_failures_leave_nothing() -> Non
     before = resident_kib()
     for _ in range(10_000):
         once()
-    assert resident_kib() - before < 2048  # 200 bytes a round
+    assert resident_kib() - before < 512  # 50 bytes a round: less than any error or handle takes
