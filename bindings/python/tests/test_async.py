@@ -95,13 +95,11 @@ def test_cancelling_loses_no_event(run: Run) -> None:
             for number in range(200):
                 waiting = asyncio.ensure_future(events.anext())
                 await asyncio.sleep(0)
-                if number % 2:
-                    server.clients.create(f"c{number:03}")
+                server.clients.create(f"c{number}")
                 waiting.cancel()
                 with pytest.raises(asyncio.CancelledError):
                     await waiting
-            for number in range(1, 200, 2):
-                assert (await events.anext(0)).client_id == f"c{number:03}"
+                assert (await events.anext(0)).client_id == f"c{number}"
             with pytest.raises(asyncio.TimeoutError):
                 await asyncio.wait_for(events.anext(), 0.01)
             assert not events._readable._waiting

@@ -66,9 +66,11 @@ def test_a_function_decides_on_a_thread_that_ends_with_the_server() -> None:
             server.authorize(decide)
         with make_tunnel(server, "alice"):
             assert len(server.sessions) == 1
-            make_tunnel(server, "bob").start()
+            bob = make_tunnel(server, "bob")
+            bob.start()
             rejected = next_of(events, EventType.CONNECTION_REJECTED)
             assert (rejected.reason, rejected.detail) == ("authorize_denied", "unpaid")
+            bob.close()
         assert server.clients["alice"].description == "asked"
     assert set(asked) == {"smartvpn-authorize"}
     assert "smartvpn-authorize" not in [thread.name for thread in threading.enumerate()]
@@ -91,9 +93,11 @@ def test_what_goes_wrong_in_a_function_is_logged_and_denies(answer: str, caplog:
     with caplog.at_level(logging.ERROR, "smartvpn"), make_server("host", security=ASKING) as server:
         server.authorize(decide)
         events = server.events(["connection_rejected"])
-        make_tunnel(server).start()
+        tunnel = make_tunnel(server)
+        tunnel.start()
         rejected = next_of(events, EventType.CONNECTION_REJECTED)
         assert (rejected.reason, rejected.detail) == ("authorize_denied", "authorize failed")
+        tunnel.close()
     (record,) = [record for record in caplog.records if record.name == "smartvpn"]
     assert "alice" in record.getMessage() and record.exc_info is not None
     wanted = {"raise": RuntimeError, "None": TypeError, "wrong": smartvpn.InvalidError}
@@ -121,8 +125,10 @@ def test_a_function_may_close_its_own_server() -> None:
 def test_nobody_who_answers_is_a_deny_by_the_library() -> None:
     with make_server("host", security=smartvpn.Security(authorize="required", authorize_timeout_ms=100)) as server:
         events = server.events(["connection_rejected"])
-        make_tunnel(server).start()
+        tunnel = make_tunnel(server)
+        tunnel.start()
         assert next_of(events, EventType.CONNECTION_REJECTED).reason == "authorize_timeout"
+        tunnel.close()
 
 
 def test_a_coroutine_function_decides_on_all_at_once(run: Run) -> None:
@@ -160,9 +166,11 @@ def test_a_coroutine_function_that_raises_is_logged_and_denies(run: Run, caplog:
 
         async with server:
             events = server.events(["connection_rejected"])
-            make_tunnel(server).start()
+            tunnel = make_tunnel(server)
+            tunnel.start()
             rejected = await anext_of(events, EventType.CONNECTION_REJECTED)
             assert (rejected.reason, rejected.detail) == ("authorize_denied", "authorize failed")
+            await tunnel.aclose()
 
     with caplog.at_level(logging.ERROR, "smartvpn"):
         run(main())
@@ -186,8 +194,10 @@ def test_closing_cancels_decisions_that_are_being_made(run: Run) -> None:
                     raise
                 return True
 
-            make_tunnel(server).start()
+            tunnel = make_tunnel(server)
+            tunnel.start()
             await asyncio.wait_for(begun.wait(), PATIENCE)
+        tunnel.close()
         return end
 
     assert run(main()) == "cancelled"

@@ -25,10 +25,6 @@ from support import make_server, make_tunnel
     "server = make_server(); server.start(); changes = server.clients.transaction(); changes.create('a')",
     "server = make_server(); server.start(); events = server.events('log');"
     "threading.Thread(target=lambda: list(events), daemon=True).start()",
-    "server = make_server(); server.start(); events = server.events('log');"
-    "waiting = events.__anext__(); loop = asyncio.new_event_loop();"
-    "task = loop.create_task(waiting); loop.run_until_complete(asyncio.sleep(0)) if False else None;"
-    "task.cancel(); loop.run_until_complete(asyncio.gather(task, return_exceptions=True)); loop.close()",
 ])
 def test_exit_with_everything_open(left: str) -> None:
     expect_clean(COMMON + left)

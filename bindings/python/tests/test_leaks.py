@@ -111,12 +111,12 @@ async def main():
                 await task
             except asyncio.CancelledError:
                 pass
-        for rounds in (200, 2000):
+        for rounds in (1000, 2000):
             for _ in range(rounds):
                 await once()
             gc.collect()
             now = resident(), len(open_descriptors()), len(gc.get_objects())
-            if rounds == 200:
+            if rounds == 1000:
                 before = now
         assert now[0] - before[0] < 4 << 20, (before, now)
         assert now[1] == before[1] and now[2] - before[2] < 300, (before, now)
