@@ -39,7 +39,8 @@ class Request:
 @dataclass(frozen=True)
 class Decision:
     """An answer. With an allow: `valid` seconds for which the same client, address and transport need no further
-    question, `session_seconds` after which the session ends, and a rate limit for it. With a deny: a text for events."""
+    question, `session_seconds` after which the session ends, and a rate limit for it. With a deny: a text for events.
+    What does not go with the answer is an InvalidError."""
 
     allow: bool
     valid: Optional[float] = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 from dataclasses import dataclass
-from typing import Any, ClassVar, Dict, List, Mapping, Optional, Sequence, Tuple, Type, Union
+from typing import Any, ClassVar, Dict, Mapping, Optional, Sequence, Tuple, Type, Union
 
 from . import _check
 from ._model import Model, part, parts, secret
@@ -225,7 +225,7 @@ class Client(Model):
 class ServerConfig(Model):
     """A whole configuration of a server. `Server(listen=[...], ...)` makes one of its keywords."""
 
-    listen: Optional[List[Listener]] = parts(listener_of)
+    listen: Optional[Sequence[Listener]] = parts(listener_of)
     keys: Optional[Keys] = part(Keys.from_dict)
     network: Optional[Network] = part(Network.from_dict)
     forwarding: Union[None, str, Forwarding] = part(Forwarding.from_dict)
@@ -235,7 +235,7 @@ class ServerConfig(Model):
     registry: Optional[Registry] = part(Registry.from_dict)
     limits: Optional[Limits] = part(Limits.from_dict)
     telemetry: Optional[Telemetry] = part(Telemetry.from_dict)
-    clients: Optional[List[Client]] = parts(Client.from_dict)
+    clients: Optional[Sequence[Client]] = parts(Client.from_dict)
 
     def __post_init__(self) -> None:
         if isinstance(self.forwarding, str):

@@ -22,8 +22,8 @@ def make_server(forwarding: str = "testing", *, listener: Optional[smartvpn.WebS
 
 def make_tunnel(server: smartvpn.Server, client_id: str = "alice", **parts: Any) -> smartvpn.Tunnel:
     """A tunnel of a new client, in mode "host" unless said, not started."""
-    return smartvpn.Tunnel(server.clients.create(client_id), **{"forwarding": "host", "connect_timeout": PATIENCE,
-                                                                **parts})
+    parts = {"forwarding": "host", "connect_timeout": PATIENCE, **parts}
+    return smartvpn.Tunnel(server.clients.create(client_id), **parts)
 
 
 def next_of(events: smartvpn.EventStream, kind: smartvpn.EventType) -> smartvpn.Event:
@@ -42,7 +42,7 @@ async def anext_of(events: smartvpn.EventStream, kind: smartvpn.EventType) -> sm
 
 
 def checksum(data: bytes) -> int:
-    total = sum(struct.unpack(f"!{(len(data) + 1) // 2}H", data + b"\0" * (len(data) % 2)))
+    total: int = sum(struct.unpack(f"!{(len(data) + 1) // 2}H", data + b"\0" * (len(data) % 2)))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF

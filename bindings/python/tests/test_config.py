@@ -47,7 +47,8 @@ def keys_of(model: Type[Model], prefix: str = "") -> Set[str]:
             inside = f"{path}/*"
             out.add(inside)
         for inner in models_in(hint):
-            out |= keys_of(smartvpn.WebSocket if inner is smartvpn.Listener else inner, inside)
+            listener: Type[Model] = smartvpn.WebSocket
+            out |= keys_of(listener if inner is smartvpn.Listener else inner, inside)
     return out
 
 

@@ -74,8 +74,9 @@ def test_numbers_out_of_range_are_ordinary_errors(server: smartvpn.Server) -> No
 
 def test_texts_with_nul_and_lone_surrogates_are_refused(server: smartvpn.Server) -> None:
     for text in ("a\0b", "\ud800"):
-        for use in (lambda: server.clients.create(text), lambda: server.clients.remove(text),
-                    lambda: smartvpn.public_key(text)):
+        uses: List[Callable[[], Any]] = [lambda: server.clients.create(text), lambda: server.clients.remove(text),
+                                         lambda: smartvpn.public_key(text)]
+        for use in uses:
             with pytest.raises((smartvpn.Error, ValueError, UnicodeError)):
                 use()
     assert list(server.clients) == []
