@@ -31,4 +31,4 @@ run() {
 run accepted library errors config structs handles keys events callbacks stats packets sessions registry transactions \
   authorize lifecycle qr
 run older callbacks events packets sessions
-run newer callbacks events packets sessions stats
+run newer structs callbacks events packets sessions stats
