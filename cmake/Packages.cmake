@@ -133,4 +133,19 @@ there is an example in /usr/share/doc/smartvpn/examples.")
           COMPONENT deb_command EXCLUDE_FROM_ALL)
 endif()
 
+# For the interpreter that Debian's python3 is, and no other: the extension is compiled for one version of it.
+if(TARGET smartvpn_python AND SMARTVPN_PYTHON STREQUAL "/usr/bin/python3")
+  execute_process(COMMAND ${SMARTVPN_PYTHON} -c
+    "from sys import version_info as v; print(f'python3 (>= 3.{v.minor}), python3 (<< 3.{v.minor + 1}~)')"
+    OUTPUT_VARIABLE interpreter OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+  list(APPEND CPACK_COMPONENTS_ALL python)
+  smartvpn_package(python python3-smartvpn python "${ours}, ${interpreter}"
+"This package has the Python module smartvpn: servers, clients, sessions,
+events and tunnels in a Python program, with types.")
+  file(WRITE ${texts}/PKG-INFO "Metadata-Version: 2.1\nName: smartvpn\nVersion: ${PROJECT_VERSION}\n"
+    "Summary: ${PROJECT_DESCRIPTION}\nLicense: MIT\n")
+  install(FILES ${texts}/PKG-INFO DESTINATION lib/python3/dist-packages/smartvpn-${PROJECT_VERSION}.egg-info
+          COMPONENT python EXCLUDE_FROM_ALL)
+endif()
+
 include(CPack)

@@ -10,8 +10,8 @@ if [ $# = 2 ]; then
   build=$1 into=$2
 elif [ $# = 0 ]; then
   build=build/release into=build/packages
-  scripts/setup.sh build
-  cmake --preset release -DCMAKE_UNITY_BUILD=ON
+  scripts/setup.sh package
+  cmake --preset release -DCMAKE_UNITY_BUILD=ON -DSMARTVPN_BUILD_PYTHON=ON
   cmake --build --preset release
 else
   sed -n '2,5s/^# \{0,1\}//p' "$0" >&2

@@ -59,7 +59,11 @@ cc /inside/consumer/consumer.c $(pkg-config --cflags --libs smartvpn-static) -o 
 ldd static | absent libsmartvpn
 ./static
 case $names in
-*python3-smartvpn*) /usr/bin/python3 -c 'import smartvpn, smartvpn._native as native; print(native.version())' ;;
+*python3-smartvpn*)
+  /usr/bin/python3 -c 'import smartvpn, smartvpn._native as native; print(smartvpn, native.version())' > python.out
+  grep -q "/usr/lib/python3/dist-packages/smartvpn.* $(smartvpn --version | cut -d' ' -f2)\$" python.out
+  /usr/bin/python3 -c 'import importlib.metadata as m; print(m.version("smartvpn"))' | grep -x "[0-9.]*"
+  ;;
 esac
 
 # The shared library asks for nobody's headers.
