@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Holds the C interface to what was accepted: functions and types by libabigail against tests/abi/smartvpn.abi, constants
-# and the places of struct members against tests/abi/constants.txt, declarations against the newest header in
+# and the places of struct members against tests/abi/constants.txt, declarations against the headers in
 # tests/abi/headers. Exit status 1: something was added that is not accepted yet; 2: something that programs rely on is
 # gone or different; 3: it could not be found out.
 #   scripts/abi.sh [--library FILE] [--header FILE] [--accepted FOLDER] [--accept]
@@ -84,7 +84,9 @@ if [ -n "$newest" ]; then
   added=$(grep -vxFf "$accepted/constants.txt" "$work/constants.txt" || true)
   [ -z "$added" ] || { echo "not among what was accepted:"; echo "$added"; [ $verdict = 2 ] || verdict=1; }
   [ -z "$changed" ] || { echo "was accepted, and is gone or different:"; echo "$changed"; verdict=2; }
-  headers_agree "$newest" || { echo "the header contradicts $newest"; verdict=2; }
+  for old in "$accepted"/headers/smartvpn-*.h; do
+    headers_agree "$old" || { echo "the header contradicts $old"; verdict=2; }
+  done
 fi
 
 case $verdict in

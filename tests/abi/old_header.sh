@@ -28,6 +28,14 @@ run() {
     echo "$age $name"
   done
 }
+# A program of every release's.
+for header in "$source"/headers/smartvpn-*.h; do
+  name=$(basename "$header" .h)
+  mkdir "$work/$name"
+  cp "$header" "$work/$name/smartvpn.h"
+  $CC -Wall -Werror -I"$work/$name" "$source/consumer/consumer.c" -L"$library" -lsmartvpn -o "$work/$name/consumer"
+  LD_LIBRARY_PATH=$library "$work/$name/consumer"
+done
 run accepted library errors config structs handles keys events callbacks stats packets sessions registry transactions \
   authorize lifecycle qr
 run older callbacks events packets sessions

@@ -60,8 +60,8 @@ ldd static | absent libsmartvpn
 ./static
 case $names in
 *python3-smartvpn*)
-  /usr/bin/python3 -c 'import smartvpn, smartvpn._native as native; print(smartvpn, native.version())' > python.out
-  grep -q "/usr/lib/python3/dist-packages/smartvpn.* $(smartvpn --version | cut -d' ' -f2)\$" python.out
+  /usr/bin/python3 -c 'import smartvpn, smartvpn._native as native; print(native.__file__, native.version())' > python.out
+  grep -q "/usr/lib/python3/dist-packages/smartvpn/_native.* $(smartvpn --version | cut -d' ' -f2)\$" python.out
   /usr/bin/python3 -c 'import importlib.metadata as m; print(m.version("smartvpn"))' | grep -x "[0-9.]*"
   ;;
 esac
