@@ -2,16 +2,21 @@
 # Installs the Debian packages that are missing, and nothing when none is. Other scripts call it.
 #   scripts/setup.sh          what building, testing and the demo need
 #   scripts/setup.sh build    only what building the library and the command needs
+#   scripts/setup.sh python   that, and what `pip install ./bindings/python` needs; `go`: what the Go module needs
+#   scripts/setup.sh package  that, and what making Debian packages needs
 #   scripts/setup.sh cross    that, and what scripts/cross.sh needs
 set -euo pipefail
 
 build=(build-essential cmake ninja-build pkg-config ccache
        libuv1-dev libsodium-dev libssl-dev nlohmann-json3-dev libfmt-dev libcli11-dev node-llhttp
        libsqlite3-dev libqrencode-dev libpng-dev)
+python=(python3-dev python3-venv python3-pip)
+go=(golang-go)
+packaging=(dpkg-dev lintian file gzip xz-utils swig python3-dev)
 demo=(haproxy iproute2 iputils-ping iperf3 jq procps python3 nftables)
 test=(libgtest-dev libgmock-dev libcmocka-dev swig clang clang-format clang-tidy libclang-rt-14-dev valgrind
-      python3-dev python3-venv python3-pip python3-pytest lua5.4 liblua5.4-dev
-      python3-websockets python3-dissononce golang-go nodejs
+      python3-pytest lua5.4 liblua5.4-dev
+      python3-websockets python3-dissononce nodejs
       nginx-light libnginx-mod-stream openssl curl binutils ethtool abigail-tools
       sqlite3 prometheus zbar-tools wireguard-tools bash-completion zsh fish groff-base systemd util-linux
       libbenchmark-dev wireguard-go golang-github-pires-go-proxyproto-dev strace)
@@ -19,10 +24,13 @@ cross=(qemu-user gcc-aarch64-linux-gnu g++-aarch64-linux-gnu gcc-arm-linux-gnuea
 
 case "${1:-all}" in
   build) wanted=("${build[@]}") ;;
+  package) wanted=("${build[@]}" "${packaging[@]}") ;;
   demo) wanted=("${build[@]}" "${demo[@]}") ;;
   cross) wanted=("${build[@]}" "${cross[@]}") ;;
-  all) wanted=("${build[@]}" "${demo[@]}" "${test[@]}") ;;
-  *) echo "usage: scripts/setup.sh [build|demo|cross|all]" >&2; exit 2 ;;
+  python) wanted=("${build[@]}" "${python[@]}") ;;
+  go) wanted=("${build[@]}" "${go[@]}") ;;
+  all) wanted=("${build[@]}" "${packaging[@]}" "${python[@]}" "${go[@]}" "${demo[@]}" "${test[@]}") ;;
+  *) echo "usage: scripts/setup.sh [build|python|go|package|cross|demo|all]" >&2; exit 2 ;;
 esac
 
 installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }

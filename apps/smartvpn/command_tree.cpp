@@ -8,6 +8,7 @@ namespace smartvpn::cli {
 
 CommandTree::CommandTree() : app_("smartvpn: a VPN server and its dialling end", "smartvpn") {
   app_.footer(kFilesNote);
+  app_.set_version_flag("--version", "smartvpn " + std::string(smartvpn_version()), "Print the version");
   app_.require_subcommand(1);
   app_.failure_message([](const CLI::App*, const CLI::Error& error) {
     return "smartvpn: " + std::string(error.what()) + "\nRun with --help for more information.\n";

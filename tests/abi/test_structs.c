@@ -51,7 +51,7 @@ static void filled_structs_keep_their_size_and_get_zeroes_at_the_end(void** stat
   assert_int_equal(newer.known.reserved, 0);
   assert_int_equal(newer.later[0], 0);
   assert_int_equal(newer.later[1], 0);
-  newer.known.struct_size = sizeof newer.known - 8;
+  newer.known.struct_size = offsetof(smartvpn_session_info, reserved);
   assert_int_equal(smartvpn_session_get_info(server, id, &newer.known, NULL), SMARTVPN_INVALID);
   assert_int_equal(smartvpn_session_get_info(server, id, NULL, NULL), SMARTVPN_INVALID);
   assert_int_equal(smartvpn_tunnel_free(tunnel), SMARTVPN_OK);

@@ -1,0 +1,9 @@
+#!/bin/sh
+# packages.sh SOURCE DEBS WORK: puts together what install.sh needs and runs it in a root of its own.
+set -eu
+source=$1 debs=$2 work=$3
+rm -rf "$work"
+mkdir -p "$work"
+cp -a "$debs"/*.deb "$source/examples/c/minimal.c" "$source/tests/abi/consumer" "$source/tests/packages/install.sh" \
+  "$source/tests/packages/forget_dev_packages.sh" "$work"
+exec sh "$source/tests/packages/own_root.sh" "$work" sh /inside/install.sh
