@@ -1,0 +1,75 @@
+"""What gives one thing after another: events, authorize requests, batches of packets. Each can be asked with a timeout,
+iterated, and iterated asynchronously; subclasses say how to take what is there without waiting."""
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from typing import Deque, Generic, Optional, Sequence, TypeVar
+
+from ._handle import Handle, NotCopied, deadline_of
+from ._wait import Readable
+from .errors import ClosedError, TimedOutError
+
+T = TypeVar("T")
+
+
+class Source(NotCopied, Generic[T]):
+    """Threads may share a source: one takes at a time. So may the tasks of one event loop, but not both at once."""
+
+    def __init__(self, handle: Handle, readable: Readable) -> None:
+        self._handle = handle
+        self._readable = readable
+        self._ready: Deque[T] = deque()
+        self._turn = threading.Lock()
+
+    def _fetch(self) -> Sequence[T]:
+        """What is there now, maybe nothing. ClosedError when nothing will come any more."""
+        raise NotImplementedError
+
+    def _try(self) -> Optional[T]:
+        if not self._ready:
+            self._ready.extend(self._fetch())
+        return self._ready.popleft() if self._ready else None
+
+    def _get(self, timeout: Optional[float]) -> T:
+        self._handle.raw  # what is closed or the parent's is told before any wait for a turn
+        deadline = deadline_of(timeout)
+        if not self._turn.acquire(timeout=-1 if deadline is None else max(0.0, deadline - time.monotonic())):
+            raise TimedOutError()
+        try:
+            in_time = True
+            while True:
+                thing = self._try()
+                if thing is not None:
+                    return thing
+                if not in_time:
+                    raise TimedOutError()
+                in_time = self._readable.wait(deadline)
+        finally:
+            self._turn.release()
+
+    async def _get_async(self, timeout: Optional[float]) -> T:
+        deadline = deadline_of(timeout)
+        in_time = True
+        while True:
+            thing = self._try()
+            if thing is not None:
+                if self._ready:
+                    self._readable.wake_tasks()
+                return thing
+            if not in_time:
+                raise TimedOutError()
+            in_time = await self._readable.wait_async(deadline)
+
+    def __next__(self) -> T:
+        try:
+            return self._get(None)
+        except ClosedError:
+            raise StopIteration from None
+
+    async def __anext__(self) -> T:
+        try:
+            return await self._get_async(None)
+        except ClosedError:
+            raise StopAsyncIteration from None
