@@ -7,10 +7,11 @@
  *     echo BATCH MS           the same, each sent back with its addresses swapped
  *     write SIZE BATCH MS     packets to the clients, each copied to where it goes out from
  *     fill COUNT              waits until COUNT more packets came in, reads none of them, and says "full"
- *     drain BATCH             reads what waits, to the end
+ *     drain BATCH COUNT       reads so many of those that wait
+ *     clear                   reads what else waits, until no more comes, and says "clear"
  *     burst SIZE BATCH COUNT  writes COUNT packets into the empty queue
  *     clients COUNT           creates clients in one transaction, and says "created"
- *     events COUNT            changes them in one transaction, and reads the events of it
+ *     events COUNT            changes them in one transaction, and reads its events
  *     sessions COUNT          waits until there are so many, and describes them all
  * A job is answered by a line "COUNT SECONDS CPU_SECONDS SUM": packets, events or sessions; the time of them, by the
  * clock and of the process; and what it saw in them (lengths and first bytes; lengths of names), so that all do all.
@@ -157,17 +158,19 @@ static void fill(uint64_t count) {
   puts("full");
 }
 
-static struct result drain(size_t batch) {
+static struct result drain(size_t batch, uint64_t count) {
   struct result r;
-  uint64_t before;
-  do {
-    before = figure("inner_packets_in"); /* what is on its way arrives first */
-    rest_us(20000);
-  } while (figure("inner_packets_in") != before);
   begin(&r);
-  while (take(&r, batch, 0) != 0) continue;
+  while (r.count < count && take(&r, batch, 0) != 0) continue;
   end(&r);
   return r;
+}
+
+static void clear(void) {
+  struct result r;
+  begin(&r);
+  while (take(&r, MOST, POLL_MS) != 0) continue;
+  puts("clear");
 }
 
 static void change_clients(int count, int create) {
@@ -201,7 +204,7 @@ static struct result read_events(int count) {
        NULL);
   change_clients(count, 0);
   begin(&r);
-  while (smartvpn_events_next(events, 0, &event, NULL) == SMARTVPN_OK) {
+  while (r.count < (uint64_t)count && smartvpn_events_next(events, 0, &event, NULL) == SMARTVPN_OK) {
     if (smartvpn_event_type(event) == SMARTVPN_EVENT_CLIENT_CHANGED && (id = smartvpn_event_text(event, "client_id")))
       r.sum += strlen(id);
     ++r.count;
@@ -241,39 +244,49 @@ static void start(const char* path) {
   printf("ready %s\n", json);
 }
 
+/* Jobs that answer with a word. */
+static int prepare(const char* job, long a) {
+  if (strcmp(job, "fill") == 0)
+    fill((uint64_t)a);
+  else if (strcmp(job, "clear") == 0)
+    clear();
+  else if (strcmp(job, "clients") == 0)
+    change_clients((int)a, 1), puts("created");
+  else
+    return 0;
+  return 1;
+}
+
+static int measure(const char* job, long a, long b, long c, size_t tunnels, struct result* r) {
+  if (strcmp(job, "read") == 0)
+    *r = read_for((size_t)a, (double)b / 1e3);
+  else if (strcmp(job, "echo") == 0)
+    *r = echo_for((size_t)a, (double)b / 1e3);
+  else if (strcmp(job, "write") == 0)
+    *r = write_for((uint32_t)a, (size_t)b, (double)c / 1e3, UINT64_MAX, tunnels);
+  else if (strcmp(job, "burst") == 0)
+    *r = write_for((uint32_t)a, (size_t)b, 60, (uint64_t)c, tunnels);
+  else if (strcmp(job, "drain") == 0)
+    *r = drain((size_t)a, (uint64_t)b);
+  else if (strcmp(job, "events") == 0)
+    *r = read_events((int)a);
+  else if (strcmp(job, "sessions") == 0)
+    *r = describe_sessions((uint64_t)a);
+  else
+    return 0;
+  return 1;
+}
+
 int main(int argc, char** argv) {
   char line[100], job[20];
+  struct result r;
   if (argc != 3) return fprintf(stderr, "host CONFIG TUNNELS\n"), 2;
   start(argv[1]);
   while (fflush(stdout), fgets(line, sizeof line, stdin)) {
     long a = 0, b = 0, c = 0;
-    struct result r;
     sscanf(line, "%19s %ld %ld %ld", job, &a, &b, &c);
-    if (strcmp(job, "fill") == 0) {
-      fill((uint64_t)a);
-      continue;
-    }
-    if (strcmp(job, "clients") == 0) {
-      change_clients((int)a, 1);
-      puts("created");
-      continue;
-    }
-    if (strcmp(job, "read") == 0)
-      r = read_for((size_t)a, (double)b / 1e3);
-    else if (strcmp(job, "echo") == 0)
-      r = echo_for((size_t)a, (double)b / 1e3);
-    else if (strcmp(job, "write") == 0)
-      r = write_for((uint32_t)a, (size_t)b, (double)c / 1e3, UINT64_MAX, (size_t)atoi(argv[2]));
-    else if (strcmp(job, "burst") == 0)
-      r = write_for((uint32_t)a, (size_t)b, 60, (uint64_t)c, (size_t)atoi(argv[2]));
-    else if (strcmp(job, "drain") == 0)
-      r = drain((size_t)a);
-    else if (strcmp(job, "events") == 0)
-      r = read_events((int)a);
-    else if (strcmp(job, "sessions") == 0)
-      r = describe_sessions((uint64_t)a);
-    else
-      return fprintf(stderr, "host: what is %s", line), 2;
+    if (prepare(job, a)) continue;
+    if (!measure(job, a, b, c, (size_t)atoi(argv[2]), &r)) return fprintf(stderr, "host: what is %s", line), 2;
     printf("%llu %.9f %.9f %llu\n", (unsigned long long)r.count, r.seconds, r.cpu, (unsigned long long)r.sum);
   }
   return smartvpn_server_free(server) == SMARTVPN_OK ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -9,6 +9,8 @@ included, so that what else runs on the machine matters less.
 """
 import argparse
 import contextlib
+import glob
+import itertools
 import json
 import os
 import selectors
@@ -16,22 +18,31 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TUNNELS = 2
 BATCHES = (1, 16, 64, 256)
 SIZES = (64, 1400)
-CLIENTS = 10000  # in a transaction, and sessions at once
+SESSIONS = 10000  # at once
+CHANGES = 4000  # in a transaction: a subscription holds 4096 events unless told otherwise
 RING = 4 << 20  # bytes of waiting packets each way, with 16 of each one's own
 PATIENCE = 180  # seconds; no step takes so long
+
+
+def run(*command):
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(command)}:\n{done.stdout}")
+    return done.stdout
 
 
 class Program:
     """A process that is told lines and answers with lines; ended with its block."""
 
-    def __init__(self, command, cpu, env=None):
+    def __init__(self, command, cpu):
         pinned = ["taskset", "-c", str(cpu)] if cpu is not None else []
-        self.process = subprocess.Popen(pinned + command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env)
+        self.process = subprocess.Popen(pinned + command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.rest = b""
 
     def __enter__(self):
@@ -82,10 +93,10 @@ class Program:
 class Bench:
     def __init__(self, options, folder):
         self.options, self.folder = options, folder
-        self.programs = os.path.join(os.path.abspath(options.build), "tests", "bench")
+        self.build = os.path.abspath(options.build)
+        self.programs = os.path.join(self.build, "tests", "bench")
         cpus = sorted(os.sched_getaffinity(0))
         self.cpus = (cpus[0], cpus[-1]) if len(cpus) > 1 else (None, None)
-        self.rounds = []  # {name: value} each
 
     def program(self, name):
         return os.path.join(self.programs, "bindings", name)
@@ -93,7 +104,18 @@ class Bench:
     def command(self, language):
         return {"c": [self.program("bench_host")],
                 "python": ["/usr/bin/python3", "-B", os.path.join(HERE, "host.py")],
-                "go": [self.program("bench_host_go")]}[language]
+                "go": [os.path.join(self.folder, "host_go")]}[language]
+
+    def prepare(self, language):
+        """What a language's program needs besides its command: Go's is built, against the tree as it is installed."""
+        if language == "python":
+            os.environ["PYTHONPATH"] = os.path.join(self.build, "bindings", "python")
+        if language == "go":
+            prefix = os.path.join(self.folder, "prefix")
+            run("cmake", "--install", self.build, "--component", "library", "--prefix", prefix)
+            library, = glob.glob(os.path.join(prefix, "lib*", "**", "pkgconfig"), recursive=True)
+            os.environ.update(PKG_CONFIG_PATH=library, LD_LIBRARY_PATH=os.path.dirname(library), GOWORK="off")
+            run("go", "build", "-C", os.path.join(HERE, "go"), "-o", os.path.join(self.folder, "host_go"), ".")
 
     def write(self, name, value):
         path = os.path.join(self.folder, name)
@@ -102,9 +124,7 @@ class Bench:
         return path
 
     def keys(self, count):
-        text = subprocess.run([self.program("bench_traffic"), "keys", str(count)], stdout=subprocess.PIPE, text=True,
-                              check=True).stdout
-        return [line.split() for line in text.splitlines()]
+        return [line.split() for line in run(self.program("bench_traffic"), "keys", str(count)).splitlines()]
 
     def server_config(self, key, public_keys, first_address):
         clients = [{"id": f"c{i}", "noise_public_key": public} for i, public in enumerate(public_keys)]
@@ -146,22 +166,26 @@ class Bench:
                 traffic.expect("stopped")
                 return result
 
-            for size in sizes:
-                def seen(count, size=size):
+            for size, batch in itertools.product(sizes, batches):
+                def read(count, size=size):
                     return count * (size + 0x45)
 
-                for batch in batches:
-                    at = f"{size}/{batch}/{language}"
-                    full = RING * 3 // 4 // (size + 16)
-                    loaded(size, host.do, "full", "fill", full)
-                    self.figure(figures, f"drain/{at}", host.job("drain", batch), seen)
-                    self.figure(figures, f"read/{at}", loaded(size, host.job, "read", batch, milliseconds), seen)
-                    host.job("drain", 256)
-                    self.figure(figures, f"echo/{at}", loaded(size, host.job, "echo", batch, milliseconds), seen)
-                    host.job("drain", 256)
-                    self.figure(figures, f"write/{at}", host.job("write", size, batch, milliseconds), lambda n: n * size)
-                    host.job("drain", 256)  # waits for the server to be at rest
-                    self.figure(figures, f"burst/{at}", host.job("burst", size, batch, full // 2), lambda n: n * size)
+                def written(count, size=size):
+                    return count * size
+
+                at = f"{size}/{batch}/{language}"
+                full = RING * 3 // 4 // (size + 16)
+                loaded(size, host.do, "full", "fill", full)
+                time.sleep(0.05)  # what is on its way arrives
+                self.figure(figures, f"drain/{at}", host.job("drain", batch, full), read)
+                host.do("clear", "clear")
+                self.figure(figures, f"read/{at}", loaded(size, host.job, "read", batch, milliseconds), read)
+                host.do("clear", "clear")
+                self.figure(figures, f"echo/{at}", loaded(size, host.job, "echo", batch, milliseconds), read)
+                host.do("clear", "clear")
+                self.figure(figures, f"write/{at}", host.job("write", size, batch, milliseconds), written)
+                host.do("clear", "clear")
+                self.figure(figures, f"burst/{at}", host.job("burst", size, batch, full // 2), written)
 
     def events(self, figures, language, count):
         with self.host_and_traffic(language) as (host, _):
@@ -172,7 +196,7 @@ class Bench:
     def sessions(self, figures, language, count, times):
         (private, public), = self.keys(1)
         swarm = os.path.join(self.programs, "bench_server")
-        keys = subprocess.run([swarm, "keys", str(count)], stdout=subprocess.PIPE, text=True, check=True).stdout.split()
+        keys = run(swarm, "keys", str(count)).split()
         config = self.server_config(private, keys, False)
         with Program(self.command(language) + [config, "0"], self.cpus[0]) as host:
             port = host.expect("ready ").rsplit(":", 1)[1]
@@ -186,18 +210,14 @@ class Bench:
         figures[f"sessions/{language}"] = 1 / statistics.median(seconds)
 
 
-def medians(rounds, languages):
+def medians(rounds):
     for name in rounds[-1]:
-        kind, *_ = name.split("/")
-        unit = "1/s"
         values = [r[name] for r in rounds if name in r]
-        print(f"bindings/{name}\t{statistics.median(values):.6g}\t{unit}")
-        if "c" not in languages or name.endswith("/clock") or kind == "":
-            continue
+        print(f"bindings/{name}\t{statistics.median(values):.6g}\t1/s")
         *place, language = name.split("/")
         c = "/".join([*place, "c"])
-        if language != "c":
-            ratios = [r[name] / r[c] for r in rounds if name in r and c in r]
+        if language in ("python", "go") and c in rounds[-1]:
+            ratios = [r[name] / r[c] for r in rounds if name in r]
             print(f"bindings_ratio/{name}\t{statistics.median(ratios):.6g}\tx")
 
 
@@ -211,6 +231,8 @@ def main():
     languages = options.languages.split(",")
     with tempfile.TemporaryDirectory() as folder:
         bench, rounds = Bench(options, folder), []
+        for language in languages:
+            bench.prepare(language)
         for number in range(1 if options.quick else options.rounds):
             figures = {}
             for language in languages:
@@ -220,11 +242,11 @@ def main():
                     bench.sessions(figures, language, 20, 1)
                     continue
                 bench.packets(figures, language, SIZES, BATCHES, 300)
-                bench.events(figures, language, CLIENTS)
+                bench.events(figures, language, CHANGES)
                 if number == options.rounds - 1:
-                    bench.sessions(figures, language, CLIENTS, 7)
+                    bench.sessions(figures, language, SESSIONS, 7)
             rounds.append(figures)
-    medians(rounds, languages)
+    medians(rounds)
 
 
 if __name__ == "__main__":
