@@ -114,7 +114,11 @@ class Bench:
             prefix = os.path.join(self.folder, "prefix")
             run("cmake", "--install", self.build, "--component", "library", "--prefix", prefix)
             library, = glob.glob(os.path.join(prefix, "lib*", "**", "pkgconfig"), recursive=True)
-            os.environ.update(PKG_CONFIG_PATH=library, LD_LIBRARY_PATH=os.path.dirname(library), GOWORK="off")
+            libraries = os.path.dirname(library)
+            # The flag once more, because Go's cache knows flags and not what pkg-config said: it would link to the
+            # prefix of an earlier run.
+            os.environ.update(PKG_CONFIG_PATH=library, LD_LIBRARY_PATH=libraries, CGO_LDFLAGS=f"-O2 -g -L{libraries}",
+                              GOWORK="off")
             run("go", "build", "-C", os.path.join(HERE, "go"), "-o", os.path.join(self.folder, "host_go"), ".")
 
     def write(self, name, value):
