@@ -32,8 +32,9 @@ static void raise_status(smartvpn_status status, smartvpn_error *error) {
 }
 
 #define NOTHING (Py_INCREF(Py_None), Py_None)
-#define A_BOOL(value) PyBool_FromLong(value)
-#define AN_INT(value) PyLong_FromLong(value)
+#define RESULT_NOTHING(result) result = NOTHING
+#define RESULT_BOOL(result, value) result = PyBool_FromLong(value)
+#define RESULT_INT(result, value) result = PyLong_FromLong(value)
 
 /* Puts `value` in the place of None, or before what is there. Takes both references. */
 static PyObject *add_result(PyObject *result, PyObject *value) {
@@ -82,6 +83,7 @@ static int text_in(PyObject *object, int allowed, const char **text, size_t *len
 }
 %}
 
+%nothread set_error_factory;
 %inline %{
 /* What makes the exception of a failure: f(status, path, system_errno, text). None: RuntimeError. */
 static PyObject *set_error_factory(PyObject *factory) {
@@ -99,7 +101,6 @@ static PyObject *set_error_factory(PyObject *factory) {
   return NOTHING;
 }
 %}
-%nothread set_error_factory;
 
 /* ---- texts in */
 %define %text_argument(LENGTH, ALLOWED)

@@ -1,7 +1,7 @@
 /* smartvpn.h for SWIG, in whatever language: what is renamed, what is left out, which arguments are results.
  * The language's own file, included at the end of the preparations, says how texts, buffers, results and errors look
- * there. It gives typemaps for (const char *json, size_t json_len), const char *, smartvpn_X **out, uint64_t *value and
- * so on, and a function `raise_status` that throws. Written for SWIG 4.1 and later, in C. */
+ * there: typemaps for const char *, (const char *json, size_t json_len), smartvpn_X **out, uint64_t *value and so on, a
+ * `raise_status` that throws, and RESULT_NOTHING, RESULT_BOOL and RESULT_INT. Written for SWIG 4.1 and later, in C. */
 #if defined(SWIGPYTHON)
 %module(package="smartvpn") _native
 #else
@@ -90,7 +90,7 @@ static size_t text_out_length(const text_out *text) {
     raise_status($1, _global_error);
     SWIG_fail;
   }
-  $result = NOTHING;
+  RESULT_NOTHING($result);
 %}
 /* Done, though without the private key: the second result says so. */
 %typemap(out) smartvpn_status smartvpn_client_export (smartvpn_error *_global_error = NULL) %{
@@ -99,7 +99,7 @@ static size_t text_out_length(const text_out *text) {
     SWIG_fail;
   }
   smartvpn_error_free(_global_error);
-  $result = A_BOOL($1 != SMARTVPN_SECRET_NOT_KEPT);
+  RESULT_BOOL($result, $1 != SMARTVPN_SECRET_NOT_KEPT);
 %}
 /* OK or PENDING. */
 %typemap(out) smartvpn_status smartvpn_server_stop (smartvpn_error *_global_error = NULL) %{
@@ -107,7 +107,7 @@ static size_t text_out_length(const text_out *text) {
     raise_status($1, _global_error);
     SWIG_fail;
   }
-  $result = AN_INT($1);
+  RESULT_INT($result, $1);
 %}
 /* A number, or a status below zero. */
 %define %smartvpn_number(FUNCTION)
@@ -116,7 +116,7 @@ static size_t text_out_length(const text_out *text) {
     raise_status($1, NULL);
     SWIG_fail;
   }
-  $result = AN_INT($1);
+  RESULT_INT($result, $1);
 %}
 %enddef
 %smartvpn_number(smartvpn_server_state)
@@ -189,7 +189,7 @@ smartvpn_status smartvpn_##KIND##_free(smartvpn_##KIND *KIND##_or_nothing);
 /* ---- what only reads memory does not let go of an interpreter's lock, where there is one. What ends the life of a
  * borrowed text is among it, so that no other thread can free the handle while its text is copied. */
 %define %smartvpn_instant(FUNCTION)
-%nothread FUNCTION;
+%feature("nothread", "1") FUNCTION;
 %enddef
 %smartvpn_instant(smartvpn_version)
 %smartvpn_instant(smartvpn_abi_version)

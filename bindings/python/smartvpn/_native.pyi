@@ -1,8 +1,8 @@
-"""The C interface in Python, as the extension has it: smartvpn.h without the prefix, which is also its manual.
+"""The C interface in Python, as the extension has it. smartvpn.h is its manual; the prefixes are gone.
 
-Handles are opaque and typed; a wrong kind, or None, is a TypeError. A status below zero raises what the factory given to
-`set_error_factory` makes of it. Functions that wait, or may, let go of the GIL. Call waiting ones with a timeout of 0
-and wait in `select` on the descriptors, so that Ctrl-C works.
+Handles are opaque and typed; a wrong kind, or None, is a TypeError. A status below zero raises what the
+factory given to `set_error_factory` makes of it. Functions that wait, or may, let go of the GIL. Call waiting
+ones with a timeout of 0 and wait in `select` on the descriptors, so that Ctrl-C works.
 """
 
 from typing import Callable, Final, Optional, Sequence, TypedDict, Union, type_check_only
@@ -64,7 +64,7 @@ class SessionInfo(TypedDict):
 # ---- what Python adds
 
 def set_error_factory(factory: Optional[Callable[[int, str, int, str], BaseException]]) -> None:
-    """`factory(status, path, system_errno, text)` makes the exception of a failure. None: RuntimeError(text)."""
+    """`factory(status, path, system_errno, text)` makes a failure's exception. None: RuntimeError(text)."""
 
 def events_take(events: EventsHandle, max: int) -> list[tuple[int, str]]:
     """Up to `max` events as (type, line of JSON), without waiting. Raises only when there are none."""
@@ -78,7 +78,7 @@ PACKET_FORMAT: Final[str]
 """Its form for `struct`: struct_size, offset, session_id, length, segment_size, flags."""
 
 def packets_read(server: ServerHandle, arena: _Writable, meta: _Writable, max: int) -> int:
-    """Takes up to `max` packets into writable buffers, without waiting; how many. INVALID if `meta` is too small."""
+    """Takes up to `max` packets into writable buffers, without waiting. INVALID if `meta` is too small."""
 
 def tunnel_packets_read(tunnel: TunnelHandle, arena: _Writable, meta: _Writable, max: int) -> int: ...
 def packets_write(server: ServerHandle, arena: _Readable, meta: _Readable, count: int) -> int:
@@ -86,10 +86,10 @@ def packets_write(server: ServerHandle, arena: _Readable, meta: _Readable, count
 
 def tunnel_packets_write(tunnel: TunnelHandle, arena: _Readable, meta: _Readable, count: int) -> int: ...
 def packets_slice(view: memoryview, meta: _Readable, count: int) -> list[memoryview]:
-    """The slices of the arena that the first `count` records of `meta` name. ValueError for one outside of it."""
+    """The packets of the first `count` records of `meta`. ValueError for one outside of the arena."""
 
 def packets_pack(packets: Sequence[_Readable], arena: _Writable, meta: _Writable) -> int:
-    """Copies as many packets as fit, one behind the other; how many. ValueError unless each has 1 to 65535 bytes."""
+    """Copies as many packets as fit; how many. ValueError unless each has 1 to 65535 bytes."""
 
 # ---- library
 
