@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import os
 import threading
 import time
@@ -134,8 +135,14 @@ class Handle:
         with self._changed:
             if self._freed:
                 return
-            self._on_freed.append(lambda: loop.call_soon_threadsafe(done.set_result, None))
+            self._on_freed.append(lambda: _tell(loop, done))
         await done
+
+
+def _tell(loop: asyncio.AbstractEventLoop, done: "asyncio.Future[None]") -> None:
+    """Whoever waited may have been cancelled, and the loop may have ended."""
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(lambda: None if done.done() else done.set_result(None))
 
 
 class NotCopied:

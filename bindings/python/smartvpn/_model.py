@@ -56,7 +56,7 @@ class Model:
     def to_dict(self) -> Dict[str, Any]:
         """As JSON has it, without what is not set; a copy."""
         out: Dict[str, Any] = dict(self.fixed)
-        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+        for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if value is not None:
                 out[field.name] = plain(value)
@@ -69,7 +69,7 @@ class Model:
     def from_dict(cls: Type[M], data: Mapping[str, Any]) -> M:
         """The object of its JSON. Keys that this class has no field for are left out."""
         values: Dict[str, Any] = {}
-        for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+        for field in dataclasses.fields(cls):
             if field.name in data:
                 values[field.name] = _built(field.metadata, data[field.name])
         return cls(**values)

@@ -160,11 +160,13 @@ class Clients(NotCopied, Mapping[str, RegisteredClient]):
 
     def pages(self, **keys: Any) -> Iterator[ClientPage]:
         """Every page of a query, one after another."""
-        page = self.query(**keys)
-        yield page
-        while page.next is not None:
-            page = self.query(**{**keys, "after": page.next})
+        next_keys = keys
+        while True:
+            page = self.query(**next_keys)
             yield page
+            if page.next is None:
+                return
+            next_keys = {**keys, "after": page.next}
 
     def stats(self, client_id: str) -> ClientStats:
         return ClientStats.from_dict(json.loads(_native.client_stats(self._handle.raw, client_id)))

@@ -150,7 +150,7 @@ class SystemCallError(Error, OSError):
 
     def __init__(self, text: str = "", *, path: str = "", system_errno: int = 0) -> None:
         super().__init__(text, path=path, system_errno=system_errno)
-        self.errno = system_errno or None
+        self.errno = system_errno
         self.strerror = text
 
 

@@ -143,13 +143,15 @@ class Server(NotCopied):
     def start(self) -> None:
         """Opens the device and binds; when it returns clients can connect. BadStateError unless created,
         SystemCallError (an OSError) for what the system refuses."""
-        _native.server_start(self._handle.raw)
-        if not inspect.iscoroutinefunction(self._decide):
-            self._start_deciding()
+        raw = self._handle.raw
+        if _is_async(self._decide):
+            asyncio.get_running_loop()  # there must be one; RuntimeError
+        _native.server_start(raw)
+        self._start_deciding()
 
     async def astart(self) -> None:
         """As start, without holding the loop up; an async authorize function is asked in this loop."""
-        await asyncio.get_running_loop().run_in_executor(None, self.start)
+        await asyncio.get_running_loop().run_in_executor(None, _native.server_start, self._handle.raw)
         self._start_deciding()
 
     def stop(self, drain: float = 0.0, timeout: Optional[float] = None) -> None:
@@ -219,6 +221,8 @@ class Server(NotCopied):
         _native.authorize_fd(self._handle.raw)  # says so
         if self._decide is not None:
             raise BadStateError("there is an authorize function already")
+        if _is_async(decide) and self.state is not ServerState.CREATED:
+            asyncio.get_running_loop()  # there must be one; RuntimeError
         self._decide = decide
         if self.state is ServerState.RUNNING:
             self._start_deciding()
@@ -227,7 +231,7 @@ class Server(NotCopied):
     def _start_deciding(self) -> None:
         if self._decide is None or self._decider is not None:
             return
-        kind = DecidingTask if inspect.iscoroutinefunction(self._decide) else DecidingThread
+        kind = DecidingTask if _is_async(self._decide) else DecidingThread
         self._decider = kind(self.requests(), self._handle, self._decide)
 
     def __enter__(self) -> Server:
@@ -262,6 +266,11 @@ class Server(NotCopied):
         if not handle.forked and self.state in (ServerState.RUNNING, ServerState.DRAINING):
             warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self)
         handle.close()
+
+
+def _is_async(decide: Optional[Callable[[Request], Any]]) -> bool:
+    """Also for an object with an async __call__."""
+    return inspect.iscoroutinefunction(decide) or inspect.iscoroutinefunction(getattr(decide, "__call__", None))
 
 
 def _as_config(config: Union[ServerConfig, Mapping[str, Any], str]) -> ServerConfig:
