@@ -46,8 +46,8 @@ func Deny(detail string) Decision { return Decision{Detail: detail} }
 
 // Authorizer decides about sessions.
 type Authorizer struct {
-	// Decide gives the answer. Its context ends at the request's deadline, and when the server stops. What panics
-	// in it is recovered and denied.
+	// Decide gives the answer. Its context ends at the request's deadline, and when the server stops; what it says
+	// afterwards is not heard. What panics in it is recovered and denied.
 	Decide func(ctx context.Context, request Request) Decision
 	// Concurrency bounds how many run at a time; 0: 64. Further requests wait, and their deadlines run.
 	Concurrency int
@@ -121,13 +121,18 @@ func (g *gatekeeper) pump() {
 		g.server.authorizing = false
 		g.server.authorizeLock.Unlock()
 	}()
-	for {
+	go func() { // once the server stops nobody is asked any more, even while it drains
 		select {
-		case g.slots <- struct{}{}:
 		case <-g.server.life.ended:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	for {
+		if acquire(ctx, g.slots) != nil {
 			return
 		}
-		request, err := g.next()
+		request, err := g.next(ctx)
 		if err != nil {
 			return
 		}
@@ -136,7 +141,7 @@ func (g *gatekeeper) pump() {
 }
 
 // next waits for a request. An error says that the server has stopped.
-func (g *gatekeeper) next() (Request, error) {
+func (g *gatekeeper) next(ctx context.Context) (Request, error) {
 	var request Request
 	var status C.smartvpn_status
 	take := func(uintptr) bool {
@@ -144,7 +149,7 @@ func (g *gatekeeper) next() (Request, error) {
 		return Status(status) != again
 	}
 	for {
-		if err := g.wait.until(context.Background(), take); err != nil {
+		if err := g.wait.until(ctx, take); err != nil {
 			return request, err
 		}
 		switch Status(status) {
@@ -165,16 +170,19 @@ func (g *gatekeeper) answer(ctx context.Context, request Request) {
 	ctx, cancel := context.WithDeadline(ctx, request.Deadline.Time)
 	decision, returned := Deny("the decision panicked"), false
 	defer func() {
+		late := ctx.Err() != nil // the library denies, with the reason authorize_timeout
+		cancel()
 		defer func() { <-g.slots }()
-		defer cancel()
 		if !returned {
 			problem := &PanicError{Value: recover(), Stack: debug.Stack()}
 			_ = g.send(request, decision)
 			g.report(request, problem)
 			return
 		}
-		err := g.send(request, decision)
-		if err != nil {
+		if late {
+			return
+		}
+		if err := g.send(request, decision); err != nil {
 			_ = g.send(request, Deny("the decision was refused"))
 			g.report(request, err)
 		}

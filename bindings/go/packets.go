@@ -191,15 +191,13 @@ func (p *Packets) WriteBatch(ctx context.Context, batch Batch) (int, error) {
 // TryWrite is Write without waiting: fewer than all without an error means that there was no more room. Packets that
 // find no room may be dropped, as on any network.
 func (p *Packets) TryWrite(packets [][]byte) (int, error) {
-	done := 0
-	for done < len(packets) {
+	for done := 0; ; {
 		taken, err := p.write(context.Background(), Batch{Packets: packets}, done)
 		done += taken
-		if err != nil || taken == 0 {
+		if err != nil || taken == 0 || done == len(packets) {
 			return done, err
 		}
 	}
-	return done, nil
 }
 
 // write makes one call for what fits a batch and the arena, from packet `first` on.

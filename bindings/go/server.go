@@ -54,8 +54,17 @@ type Server struct {
 // life is what servers and tunnels share: closed once.
 type life struct {
 	closing sync.Once
-	ended   chan struct{} // closed by Close
 	err     error
+	ending  sync.Once
+	ended   chan struct{} // closed when Stop or Close has been called
+}
+
+func (l *life) end() {
+	l.ending.Do(func() {
+		if l.ended != nil {
+			close(l.ended)
+		}
+	})
 }
 
 // running keeps what has started from the collector: a server that its owner no longer mentions still serves.
@@ -106,6 +115,10 @@ func (s *Server) Stop(ctx context.Context, drain time.Duration) error {
 	if s == nil {
 		return closedError(op)
 	}
+	if err := ctx.Err(); err != nil {
+		return &Error{Op: op, Status: ErrTimeout, cause: err}
+	}
+	s.life.end()
 	return slices(ctx, op, func(timeoutMS int32) error {
 		var failed *C.smartvpn_error
 		status := C.smartvpn_server_stop(s.handle, C.int32_t(drain/time.Millisecond), C.int32_t(timeoutMS), &failed)
@@ -121,9 +134,7 @@ func (s *Server) Close() error {
 	}
 	s.life.closing.Do(func() {
 		runtime.SetFinalizer(s, nil)
-		if s.life.ended != nil {
-			close(s.life.ended)
-		}
+		s.life.end()
 		s.life.err = failure("close", C.smartvpn_server_free(s.handle), nil)
 		running.Delete(s)
 	})

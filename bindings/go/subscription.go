@@ -15,6 +15,12 @@ import (
 
 const defaultEventCapacity = 4096
 
+// SubscribeOptions are about a subscription.
+type SubscribeOptions struct {
+	Types    []EventType // none: all
+	Capacity int         // events the library holds in each lane, put into 2..1048576; 0: 4096
+}
+
 // Subscription gives events through C, which is closed at the end. The library holds a bounded queue behind it: who
 // reads too slowly loses events, is told how many by a Lost event, and holds nobody up. It ends when its server (or
 // tunnel) has stopped and everything was read, when its context ends, or by Close. One that is neither read to its
@@ -33,53 +39,69 @@ type Subscription struct {
 }
 
 // opener is smartvpn_events_open or smartvpn_tunnel_events_open.
-type opener func(mask C.uint64_t, out **C.smartvpn_events, failed **C.smartvpn_error) C.smartvpn_status
+type opener func(mask C.uint64_t, capacity C.size_t, out **C.smartvpn_events, failed **C.smartvpn_error) C.smartvpn_status
 
 // Subscribe begins a subscription of these types of events, of all without any. Open it before Start to miss
 // nothing. ErrClosed when the server has stopped.
 func (s *Server) Subscribe(ctx context.Context, types ...EventType) (*Subscription, error) {
-	return subscribe(ctx, types, func(mask C.uint64_t, out **C.smartvpn_events, failed **C.smartvpn_error) C.smartvpn_status {
-		return C.smartvpn_events_open(s.native(), mask, defaultEventCapacity, out, failed)
+	return s.SubscribeWith(ctx, SubscribeOptions{Types: types})
+}
+
+// SubscribeWith is Subscribe with options.
+func (s *Server) SubscribeWith(ctx context.Context, options SubscribeOptions) (*Subscription, error) {
+	return subscribe(ctx, options, func(mask C.uint64_t, capacity C.size_t, out **C.smartvpn_events, failed **C.smartvpn_error) C.smartvpn_status {
+		return C.smartvpn_events_open(s.native(), mask, capacity, out, failed)
 	})
 }
 
 // Events is Subscribe for those who only want the channel.
 func (s *Server) Events(ctx context.Context, types ...EventType) (<-chan Event, error) {
-	subscription, err := s.Subscribe(ctx, types...)
-	if err != nil {
-		return nil, err
-	}
-	return subscription.C, nil
+	return channelOf(s.Subscribe(ctx, types...))
 }
 
 // Subscribe is as a server's.
 func (t *Tunnel) Subscribe(ctx context.Context, types ...EventType) (*Subscription, error) {
-	return subscribe(ctx, types, func(mask C.uint64_t, out **C.smartvpn_events, failed **C.smartvpn_error) C.smartvpn_status {
-		return C.smartvpn_tunnel_events_open(t.native(), mask, defaultEventCapacity, out, failed)
+	return t.SubscribeWith(ctx, SubscribeOptions{Types: types})
+}
+
+// SubscribeWith is as a server's.
+func (t *Tunnel) SubscribeWith(ctx context.Context, options SubscribeOptions) (*Subscription, error) {
+	return subscribe(ctx, options, func(mask C.uint64_t, capacity C.size_t, out **C.smartvpn_events, failed **C.smartvpn_error) C.smartvpn_status {
+		return C.smartvpn_tunnel_events_open(t.native(), mask, capacity, out, failed)
 	})
 }
 
 // Events is as a server's.
 func (t *Tunnel) Events(ctx context.Context, types ...EventType) (<-chan Event, error) {
-	subscription, err := t.Subscribe(ctx, types...)
+	return channelOf(t.Subscribe(ctx, types...))
+}
+
+func channelOf(s *Subscription, err error) (<-chan Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	return subscription.C, nil
+	return s.C, nil
 }
 
-func subscribe(ctx context.Context, types []EventType, open opener) (*Subscription, error) {
+func subscribe(ctx context.Context, options SubscribeOptions, open opener) (*Subscription, error) {
 	const op = "events"
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	mask, err := maskOf(types)
+	mask, err := maskOf(options.Types)
 	if err != nil {
 		return nil, err
 	}
+	capacity := options.Capacity
+	if capacity == 0 {
+		capacity = defaultEventCapacity
+	}
+	if capacity < 0 {
+		return nil, invalid(op, "", "the capacity is negative")
+	}
 	var handle *C.smartvpn_events
 	var failed *C.smartvpn_error
-	if err := failure(op, open(mask, &handle, &failed), &failed); err != nil {
+	if err := failure(op, open(mask, C.size_t(capacity), &handle, &failed), &failed); err != nil {
 		return nil, err
 	}
 	fd, errno := C.svpn_dup_events(handle)

@@ -106,6 +106,9 @@ func slices(ctx context.Context, op string, call func(timeoutMS int32) error) er
 		if end, ok := ctx.Deadline(); ok && time.Until(end) < slice {
 			wait = time.Until(end)
 		}
+		if wait < 0 {
+			wait = 0
+		}
 		err := call(int32(wait/time.Millisecond) + 1)
 		if err == nil || !errors.Is(err, ErrTimeout) {
 			return err
