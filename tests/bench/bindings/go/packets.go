@@ -40,7 +40,7 @@ func (h *host) read(batch int, duration time.Duration) result {
 	defer packets.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), duration)
 	defer cancel()
-	return measured(func(r *result) {
+	return measured(process, func(r *result) {
 		for ok := true; ok; {
 			_, ok = r.take(ctx, packets)
 		}
@@ -52,7 +52,7 @@ func (h *host) echo(batch int, duration time.Duration) result {
 	defer packets.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), duration)
 	defer cancel()
-	return measured(func(r *result) {
+	return measured(process, func(r *result) {
 		for {
 			some, ok := r.take(ctx, packets)
 			if !ok {
@@ -75,17 +75,17 @@ func (h *host) drain(batch int, wanted uint64) result {
 	defer packets.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	return measured(func(r *result) {
+	return measured(thread, func(r *result) {
 		for ok := true; ok && r.count < wanted; {
 			_, ok = r.take(ctx, packets)
 		}
 	})
 }
 
-func (h *host) write(size, batch int, duration time.Duration, atMost uint64) result {
+func (h *host) write(size, batch int, duration time.Duration, atMost uint64, whose int) result {
 	packets, made := h.packets(batch), build(batch, size, h.tunnels)
 	defer packets.Close()
-	return measured(func(r *result) {
+	return measured(whose, func(r *result) {
 		for end := time.Now().Add(duration); r.count < atMost && time.Now().Before(end); {
 			taken, err := packets.TryWrite(made)
 			must(err)
@@ -99,11 +99,11 @@ func (h *host) write(size, batch int, duration time.Duration, atMost uint64) res
 }
 
 func (h *host) burst(size, batch int, count uint64) result {
-	return h.write(size, batch, time.Minute, count)
+	return h.write(size, batch, time.Minute, count, thread)
 }
 
 func (h *host) stream(size, batch int, duration time.Duration) result {
-	return h.write(size, batch, duration, math.MaxUint64)
+	return h.write(size, batch, duration, math.MaxUint64, process)
 }
 
 func (h *host) fill(count uint64) {
