@@ -25,10 +25,11 @@ def section(w):
     w.say()
     w.say("One program in C, Python and Go, each with the means its manual offers: a server in mode `host` on a processor "
           "of its own, two tunnels that send UDP as fast as they can on the other. Packets a second of the program's "
-          "processor time, server and TLS-less WebSocket included; \"the interface alone\" takes a queue that is full, or "
-          "fills an empty one, while nothing else goes on. Each packet's length and first byte is looked at; in an echo "
-          "the addresses change places; what is written lies elsewhere before. Languages take turns, medians of the "
-          "rounds, ratios within a round.")
+          "processor time, the server's part included (WebSocket without TLS); \"the interface alone\" takes a queue that "
+          "is full, or fills an empty one, while nothing else goes on. Each packet's length and first byte are looked at; "
+          "in an echo the addresses change places; what is written is copied from elsewhere, but for C's echo, which is "
+          "written from where it was read. Of an event C asks for two keys, where the others read a line of JSON. "
+          "Languages take turns; medians of the rounds, ratios within a round.")
     w.say()
     w.table(["packets a second, batches of 64", *(f"{title}, {size} bytes" for size in SIZES for title, _ in LANGUAGES)],
             [[title, *(w.cell(f"bindings/{job}/{size}/64/{language}") for size in SIZES for _, language in LANGUAGES)]
