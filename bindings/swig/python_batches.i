@@ -211,11 +211,11 @@ static PyObject *packets_pack(PyObject *packets, uint8_t *arena, size_t arena_le
   if ((size_t)count < room) room = (size_t)count;
   for (; done < room; ++done) {
     PyObject *packet = PySequence_GetItem(packets, (Py_ssize_t)done);
-    PyObject *view = NULL;
-    uint8_t *data = NULL;
-    size_t length = 0;
+    const void *data = NULL; /* good until Python code runs again, which it does not before the copy */
+    Py_ssize_t size = 0;
     smartvpn_packet record;
-    int held = packet ? hold_buffer(packet, 0, &view, &data, &length) : -1;
+    int held = packet ? PyObject_AsReadBuffer(packet, &data, &size) : -1;
+    size_t length = (size_t)size;
     int fits = held == 0 && length <= arena_len - used;
     if (held == 0 && (length == 0 || length > 65535)) {
       PyErr_SetString(PyExc_ValueError, "a packet has 1 to 65535 bytes");
@@ -230,7 +230,6 @@ static PyObject *packets_pack(PyObject *packets, uint8_t *arena, size_t arena_le
       memcpy(meta + done * sizeof record, &record, sizeof record);
       used += length;
     }
-    Py_XDECREF(view);
     Py_XDECREF(packet);
     if (held < 0) return NULL;
     if (!fits) break;

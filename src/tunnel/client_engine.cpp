@@ -4,7 +4,7 @@
 
 #include "base/features.hpp"
 #include "forward/testing_engine.hpp"
-#include "forward/tun/tun_revival.hpp"
+#include "forward/tun/lasting_tun.hpp"
 
 namespace smartvpn::tunnel {
 namespace {
@@ -40,29 +40,20 @@ class WrappedEngine final : public ClientEngine {
   forward::EngineSink& sink_;
 };
 
-class TunClientEngine final : public ClientEngine, private forward::TunHandler {
+class TunClientEngine final : public ClientEngine {
  public:
   TunClientEngine(const config::TunnelConfig& config, net::Loop& loop, forward::EngineSink& sink)
       : config_(config.tun),
         loop_(loop),
         sink_(sink),
-        name_(config.tun.name),
-        revival_(
-            loop, [this] { return make_again(); }, [this](const std::string& text) { on_tun_notice(text); }) {}
+        tun_(loop, config.tun.name,
+             {[this](const std::string& name, forward::TunHandler& handler) { return make_device(name, handler); },
+              nullptr}) {}
 
-  Result<void> open() override {
-    forward::TunOptions options;
-    options.name = name_;
-    options.path = "/tun";
-    auto device = forward::TunDevice::open(loop_, options, sink_.engine_pool(), *this);
-    if (!device) return device.error();
-    device_ = std::move(*device);
-    name_ = device_->name();
-    return {};
-  }
+  Result<void> open() override { return tun_.open(sink_); }
 
   Result<void> keep_outside(const std::vector<inet::IpAddress>& addresses, bool afresh) override {
-    return device_ ? device_->keep_outside(addresses, afresh) : Result<void>();
+    return tun_.device() ? tun_.device()->keep_outside(addresses, afresh) : Result<void>();
   }
 
   Result<void> apply(const session::SessionParameters& parameters, const inet::IpAddress& server) override {
@@ -73,50 +64,31 @@ class TunClientEngine final : public ClientEngine, private forward::TunHandler {
     if (server) settings.outside.push_back(server);
     settings.mtu = parameters.mtu;
     settings_ = std::move(settings);
-    if (!device_) return make_error(Status::CLOSED, "the device is gone", "/tun");
-    return device_->apply(*settings_);
+    if (!tun_.device()) return make_error(Status::CLOSED, "the device is gone", "/tun");
+    return tun_.device()->apply(*settings_);
   }
 
-  void write(std::span<const PacketView> batch) override {
-    if (device_) return device_->write(batch);
-    sink_.on_engine_drop(Drop::engine_failed, batch.size());
-  }
-  bool takes_super_packets() const override { return device_ && device_->has_offload(); }
-  void close() override {
-    revival_.stop();
-    device_.reset();
-  }
-  std::string device_name() const override { return name_; }
+  void write(std::span<const PacketView> batch) override { tun_.write(batch); }
+  bool takes_super_packets() const override { return tun_.takes_super_packets(); }
+  void close() override { tun_.close(); }
+  std::string device_name() const override { return tun_.name(); }
 
  private:
-  Result<void> make_again() {
-    device_.reset();  // of an attempt that had no memory to end well
-    if (auto result = open(); !result) return result;
-    if (settings_) {
-      if (auto result = device_->apply(*settings_); !result) {
-        device_.reset();
-        return result;
-      }
-    }
-    sink_.on_engine_recovered("device " + name_ + " was made anew");
-    return {};
-  }
-  void on_tun_packets(std::span<Packet> batch) override { sink_.on_engine_packets(batch); }
-  void on_tun_drop(Drop drop, uint64_t packets) override { sink_.on_engine_drop(drop, packets); }
-  void on_tun_notice(const std::string& text) override { sink_.on_engine_notice(text); }
-  void on_tun_failed(const Error& error) override {
-    device_.reset();
-    revival_.begin();  // before anything that may want memory
-    sink_.on_engine_failed(error);
+  Result<std::unique_ptr<forward::TunDevice>> make_device(const std::string& name, forward::TunHandler& handler) {
+    forward::TunOptions options;
+    options.name = name;
+    options.path = "/tun";
+    auto device = forward::TunDevice::open(loop_, options, sink_.engine_pool(), handler);
+    if (!device || !settings_) return device;
+    if (auto result = (*device)->apply(*settings_); !result) return result.error();
+    return device;
   }
 
   const config::TunnelTunConfig config_;
   net::Loop& loop_;
   forward::EngineSink& sink_;
-  std::unique_ptr<forward::TunDevice> device_;
-  std::string name_;
   std::optional<forward::TunSettings> settings_;  // of the session; for a device that is made anew
-  forward::TunRevival revival_;
+  forward::LastingTun tun_;
 };
 
 }  // namespace

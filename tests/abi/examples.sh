@@ -4,7 +4,7 @@ set -eu
 source=$1 work=$2
 mkdir -p "$work"
 cd "$work"
-for name in minimal embed own_loop; do
+for name in minimal embed own_loop packet_engine; do
   $CC -Wall -Wextra -Wpedantic -Werror "$source/$name.c" $(pkg-config --cflags --libs smartvpn) -o $name
 done
 # It serves until it is stopped.
@@ -21,3 +21,9 @@ cat > config.json <<'JSON'
 JSON
 ./own_loop config.json 1 | grep -q '"type":"listening"'
 if ./own_loop nothing.json 1 2> /dev/null; then echo "a missing configuration must be an error"; exit 1; fi
+# It counts until a signal ends it, and then ends well.
+./packet_engine config.json 1 > packet_engine.out & engine=$!
+until grep -q '"transport":"websocket"' packet_engine.out; do kill -0 $engine; done
+kill -INT $engine
+wait $engine
+if ./packet_engine nothing.json 2> /dev/null; then echo "a missing configuration must be an error"; exit 1; fi

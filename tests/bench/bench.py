@@ -1,8 +1,8 @@
 """Runs the benchmark programs and collects their lines; scripts/bench.sh is how it is called.
 
-    bench.py BUILD_FOLDER primitives|server|tunnel|memory|counts...     to standard output
-    bench.py BUILD_FOLDER --write docs/PERFORMANCE.md                    all of them, as a document
-    bench.py BUILD_FOLDER --smoke                                        the programs without a network, for a moment
+    bench.py BUILD_FOLDER primitives|server|tunnel|memory|counts|bindings...   to standard output
+    bench.py BUILD_FOLDER --write docs/PERFORMANCE.md                           all of them, as a document
+    bench.py BUILD_FOLDER --smoke                                               the programs without a network, for a moment
 
 Figures of one run belong together; those of two runs do not.
 """
@@ -17,7 +17,7 @@ import sys
 import report
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-PARTS = ("primitives", "server", "memory", "tunnel", "counts")
+PARTS = ("primitives", "server", "memory", "tunnel", "counts", "bindings")
 PRIORITY = os.environ.get("BENCH_PRIORITY", "nice -n -10").split() if os.geteuid() == 0 else []
 
 
@@ -100,6 +100,11 @@ def counts(tools, figures):
     network(tools, figures, "counts", ["--count-library", tools.program("libbench_count.so")])
 
 
+def bindings(tools, figures, *options):
+    command = [sys.executable, "-B", os.path.join(HERE, "bindings", "run.py"), tools.build, *options]
+    figures.take(output_of(PRIORITY + command, 1800))
+
+
 class Tools:
     def __init__(self, build):
         self.build = os.path.abspath(build)
@@ -119,7 +124,8 @@ def smoke(tools):
     for kind in ([], ["tls"]):
         figures.take(output_of([tools.program("bench_server"), "handshakes", "0.3", *kind], 60))
     figures.take(output_of([tools.program("bench_server"), "memory", "20"], 60))
-    wanted = ("ik_responder/prepared", "seal/1420/64", "proxy_header/v2_tlvs", "end_to_end/plain/cpu",
+    bindings(tools, figures, "--languages", "c", "--quick")
+    wanted = ("bindings/drain/64/64/c", "bindings/sessions/c", "ik_responder/prepared", "seal/1420/64", "proxy_header/v2_tlvs", "end_to_end/plain/cpu",
               "end_to_end/tls/cpu", "idle_session/plain/resident")
     missing = [name for name in wanted if not name in figures]
     if missing:

@@ -19,16 +19,4 @@ inline double seconds_of(clockid_t clock) {
   return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) / 1e9;
 }
 
-// What a swarm is told on its command line (swarm.cpp).
-struct SwarmOrder {
-  int port = 0;
-  std::string server_key;
-  size_t clients = 0;
-  bool tls = false;
-  bool churn = false;  // each leaves when it is connected and comes again; else all stay
-};
-
-// Clients to 127.0.0.1, until standard input closes.
-int run_swarm(const SwarmOrder& order);
-
 }  // namespace smartvpn::bench

@@ -5,6 +5,8 @@ import platform
 import re
 import subprocess
 
+from bindings import table as bindings
+
 ROADS = (("plain veth", "veth"), ("smartvpn, `ws`", "smartvpn_ws"), ("smartvpn, `wss`", "smartvpn_wss"),
          ("wireguard-go, Debian's", "wireguard_go_debian"), ("wireguard-go, upstream", "wireguard_go_upstream"))
 
@@ -113,6 +115,9 @@ def goals(w):
                         at_most(f"counts/{way}/locks", 0.01)))
         rows.append(row(f"bytes copied in user space for a byte carried, {arrow} (the socket's own copy apart)", "0",
                         w.cell(f"counts/{way}/copied_bytes", 1 / 1368), at_most(f"counts/{way}/copied_bytes", 14)))
+    for what, bound, ratio in bindings.goals(w):
+        rows.append(row(what, f"{bound} x", "–" if ratio is None else f"{ratio:.3g} x",
+                        None if ratio is None else ratio >= bound))
     w.say("## Goals")
     w.say()
     w.table(["", "goal", "measured", "met"], rows)
@@ -200,12 +205,12 @@ def document(figures, about):
     w.say("<!-- Written by scripts/bench.sh; edit tests/bench/report.py instead. -->")
     w.say()
     w.say("Figures of one run on one machine. Only ratios within a run mean something elsewhere; `scripts/bench.sh` makes "
-          "this page anew, `scripts/bench.sh primitives|server|memory|tunnel|counts` prints a part.")
+          "this page anew, `scripts/bench.sh primitives|server|memory|tunnel|counts|bindings` prints a part.")
     w.say()
     for name in ("date", "machine", "measured with", "versions", "commit"):
         if name in about:
             w.say(f"- {name}: {about[name]}")
     w.say()
-    for part in (goals, tunnels, handshakes, small_ones, memory_and_counts):
+    for part in (goals, tunnels, handshakes, small_ones, memory_and_counts, bindings.section):
         part(w)
     return "\n".join(w.lines).rstrip() + "\n"

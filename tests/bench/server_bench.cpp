@@ -4,6 +4,7 @@
 //   server_bench handshakes SECONDS [tls]
 //   server_bench memory SESSIONS [tls]
 //   server_bench swarm PORT KEY CLIENTS plain|tls churn|stay     (the child)
+//   server_bench keys CLIENTS                                    (the public keys of a swarm)
 #include <malloc.h>
 #include <spawn.h>
 #include <sys/resource.h>
@@ -16,14 +17,17 @@
 #include <thread>
 
 #include "bench/figures.hpp"
-#include "bench/swarm_keys.hpp"
 #include "server/server.hpp"
 #include "support/certificates.hpp"
+#include "support/swarm.hpp"
 
 extern "C" char** environ;
 
 namespace smartvpn::bench {
 namespace {
+
+using testing::swarm_key;
+using testing::SwarmOrder;
 
 constexpr size_t kChurn = 32;
 
@@ -191,13 +195,18 @@ int run(const std::string& what, const char* amount, bool tls) {
 int main(int argc, char** argv) {
   using namespace smartvpn::bench;
   if (argc == 7 && std::strcmp(argv[1], "swarm") == 0) {
-    SwarmOrder order;
+    smartvpn::testing::SwarmOrder order;
     order.port = std::atoi(argv[2]);
     order.server_key = argv[3];
     order.clients = static_cast<size_t>(std::atoi(argv[4]));
     order.tls = std::strcmp(argv[5], "tls") == 0;
     order.churn = std::strcmp(argv[6], "churn") == 0;
-    return run_swarm(order);
+    return smartvpn::testing::run_swarm(order);
+  }
+  if (argc == 3 && std::strcmp(argv[1], "keys") == 0) {
+    for (int i = 0; i < std::atoi(argv[2]); ++i)
+      std::puts(smartvpn::format_key(smartvpn::testing::swarm_key(static_cast<size_t>(i)).pub).c_str());
+    return 0;
   }
   const std::string what = argc > 2 ? argv[1] : "";
   if (what == "handshakes" || what == "memory") return run(what, argv[2], argc > 3 && std::strcmp(argv[3], "tls") == 0);

@@ -1,19 +1,16 @@
 // Compiles lists of address texts. A list must be accepted exactly when each entry is, and contain
 // exactly what its entries contain; a refused one must name the first bad entry.
 // Input: 16 bytes of an address to ask for, then entries, one a line.
-#include <cstdlib>
-
 #include "acl/address_set.hpp"
 #include "acl/trusted_proxies.hpp"
+#include "fuzz/require.hpp"
 
 using namespace smartvpn;
 using namespace smartvpn::acl;
 
 namespace {
 
-void require(bool condition) {
-  if (!condition) std::abort();
-}
+using smartvpn::fuzz::require;
 
 std::vector<std::string> lines(std::string_view text) {
   std::vector<std::string> out;

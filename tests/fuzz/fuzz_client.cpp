@@ -4,11 +4,11 @@
 // its WireGuard configuration has no line that nobody wrote.
 #include <sqlite3.h>
 
-#include <cstdlib>
 #include <map>
 
 #include "config/authorize_answer.hpp"
 #include "config/client_json.hpp"
+#include "fuzz/require.hpp"
 #include "registry/sqlite_codec.hpp"
 #include "server/client_forms.hpp"
 #include "server/plan.hpp"
@@ -17,9 +17,7 @@ using namespace smartvpn;
 
 namespace {
 
-void require(bool condition) {
-  if (!condition) std::abort();
-}
+using smartvpn::fuzz::require;
 
 void check_error(const Error& error) {
   require(error.status == Status::INVALID || error.status == Status::UNSUPPORTED);

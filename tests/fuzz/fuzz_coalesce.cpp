@@ -1,9 +1,9 @@
 // A batch of packets through the coalescer and cut again, against the obvious answer: every flow gets its own packets
 // back in order, bit for bit (but for the IPv4 identification of packets that may not be fragmented), damaged ones too.
 // Input: a byte of options, then twelve bytes a packet: its flow, what is odd about it, its sequence number and size.
-#include <cstdlib>
 #include <map>
 
+#include "fuzz/require.hpp"
 #include "inet/coalesce.hpp"
 #include "inet/inner_packet.hpp"
 #include "support/inet_packets.hpp"
@@ -13,13 +13,11 @@ using namespace smartvpn::inet;
 
 namespace {
 
+using smartvpn::fuzz::require;
+
 constexpr uint16_t kMtu = 1420;
 using Flow = std::pair<uint64_t, int>;  // session, and which flow of it
 using Packets = std::map<Flow, std::vector<Bytes>>;
-
-void require(bool condition) {
-  if (!condition) std::abort();
-}
 
 // A flow by its number; what does not tell flows apart (TTL, options, window) is up to `odd`.
 Bytes make_packet(int flow, uint8_t odd, uint8_t flags, uint32_t seq, size_t size) {

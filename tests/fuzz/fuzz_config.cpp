@@ -1,20 +1,17 @@
 // Arbitrary bytes as configurations: nothing but a status comes out of what is wrong, and what is
 // right keeps its invariants. The first line is a JSON Pointer for Document::set, the rest is JSON.
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
 #include "config/document.hpp"
+#include "fuzz/require.hpp"
 
 namespace {
 
+using smartvpn::fuzz::require;
 using namespace smartvpn;
 using namespace smartvpn::config;
-
-void require(bool holds) {
-  if (!holds) std::abort();
-}
 
 void check_error(const Error& error) {
   bool expected = error.status == Status::INVALID || error.status == Status::UNSUPPORTED;

@@ -1,15 +1,13 @@
 // A line of the control protocol: any bytes give a request or a sentence, and whatever is echoed makes
 // one valid line of JSON.
 #include <cstdint>
-#include <cstdlib>
 
 #include "control/control_request.hpp"
+#include "fuzz/require.hpp"
 
 namespace {
 
-void require(bool condition) {
-  if (!condition) std::abort();
-}
+using smartvpn::fuzz::require;
 
 void require_one_line(const std::string& line) {
   require(!line.empty() && line.find('\n') == line.size() - 1);

@@ -6,14 +6,16 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <cstring>
 
 #include "control/control_server.hpp"
 #include "control/unix_address.hpp"
+#include "fuzz/require.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace {
+
+using smartvpn::fuzz::require;
 
 using namespace smartvpn::cli;
 using nlohmann::json;
@@ -22,10 +24,6 @@ constexpr const char* kConfig =
     R"({"listen":[{"transport":"websocket","address":"127.0.0.1","port":0}],"forwarding":{"mode":"testing"},)"
     R"("keys":{"noise_private_key":"oK0kKgfSFCAW3zlZb1j0KjrCwYYQNpVJvsPuMxYL6Ew="},)"
     R"("network":{"subnets":["10.8.0.0/29"]}})";
-
-void require(bool condition) {
-  if (!condition) std::abort();
-}
 
 struct RunningServer {
   RunningServer() {

@@ -1,9 +1,8 @@
 // A read from a tun device, virtio header and all, of any bytes: what goes on into the tunnels are single packets, or
 // super-packets in the form that a peer's inspect() asks for, and together they carry what was read.
 // Input: the ten bytes of the header, the packet; a last byte says whether lengths are put right first.
-#include <cstdlib>
-
 #include "forward/tun/device_read.hpp"
+#include "fuzz/require.hpp"
 #include "inet/ip_header.hpp"
 
 using namespace smartvpn;
@@ -11,9 +10,7 @@ using namespace smartvpn::forward;
 
 namespace {
 
-void require(bool condition) {
-  if (!condition) std::abort();
-}
+using smartvpn::fuzz::require;
 
 void put_lengths_right(ByteSpan p) {
   if (p.size() < 48) return;

@@ -10,7 +10,7 @@
 using namespace smartvpn;
 using namespace smartvpn::session;
 using fuzz::CountingRng;
-using fuzz::require;
+using smartvpn::fuzz::require;
 
 namespace {
 

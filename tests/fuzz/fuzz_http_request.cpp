@@ -1,18 +1,15 @@
 // The metrics page's request: the verdict does not depend on how the bytes were cut, and views stay
 // inside the input.
 #include <cstdint>
-#include <cstdlib>
 
+#include "fuzz/require.hpp"
 #include "metrics/http_request.hpp"
 
 namespace {
 
 using smartvpn::cli::HttpRequest;
+using smartvpn::fuzz::require;
 using State = HttpRequest::State;
-
-void require(bool condition) {
-  if (!condition) std::abort();
-}
 
 bool inside(std::string_view part, std::string_view whole) {
   return part.empty() || (part.data() >= whole.data() && part.data() + part.size() <= whole.data() + whole.size());

@@ -1,7 +1,6 @@
 // classify() on arbitrary bytes: no read outside them, and what it accepts has consistent lengths. What
 // is accepted goes on through the functions that trust classify()'s answer.
-#include <cstdlib>
-
+#include "fuzz/require.hpp"
 #include "inet/fragment.hpp"
 #include "inet/fragment_table.hpp"
 #include "inet/icmp.hpp"
@@ -15,9 +14,7 @@ using namespace smartvpn::inet;
 
 namespace {
 
-void require(bool ok) {
-  if (!ok) abort();
-}
+using smartvpn::fuzz::require;
 
 void check_lengths(ByteView packet, const InnerPacket& p, bool padded) {
   require(p.version == ip_version(packet));

@@ -1,11 +1,12 @@
 // Message 1 as a stranger may send it: never more than a refusal, and after a refusal nothing works.
 // The first byte chooses the pattern and the header size that is bound; the rest is the message.
 // Seeds made with the fixed keys below reach the second half and the answer.
-#include <cstdlib>
-
+#include "fuzz/require.hpp"
 #include "noise/handshake.hpp"
 
 namespace {
+
+using smartvpn::fuzz::require;
 
 using namespace smartvpn;
 
@@ -18,10 +19,6 @@ class CountingRng final : public Rng {
  private:
   uint8_t next_ = 0;
 };
-
-void require(bool condition) {
-  if (!condition) abort();
-}
 
 }  // namespace
 

@@ -1,8 +1,7 @@
 // Feeds a stream to the PROXY parser at once and in pieces of the fuzzer's choice: both must agree in
 // everything. An accepted header must survive being described and written again.
 // Input: one byte of mode and limit, one byte that seeds the piece sizes, the stream.
-#include <cstdlib>
-
+#include "fuzz/require.hpp"
 #include "proxyproto/parser.hpp"
 #include "proxyproto/tlv.hpp"
 #include "proxyproto/writer.hpp"
@@ -12,9 +11,7 @@ using namespace smartvpn::proxyproto;
 
 namespace {
 
-void require(bool condition) {
-  if (!condition) std::abort();
-}
+using smartvpn::fuzz::require;
 
 struct Outcome {
   ParseResult result = ParseResult::need_more;

@@ -1,7 +1,7 @@
 // The record list of an authenticated but hostile peer. First byte: what this end takes.
 #include <cstdint>
-#include <cstdlib>
 
+#include "fuzz/require.hpp"
 #include "session/payloads.hpp"
 #include "session/record_codec.hpp"
 
@@ -9,9 +9,9 @@ using namespace smartvpn;
 using namespace smartvpn::session;
 
 namespace {
-void require(bool condition) {
-  if (!condition) std::abort();
-}
+
+using smartvpn::fuzz::require;
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

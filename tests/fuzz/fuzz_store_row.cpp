@@ -3,9 +3,8 @@
 // column and what it needs, then items: a kind, a length and a text each.
 #include <sqlite3.h>
 
-#include <cstdlib>
-
 #include "base/bytes.hpp"
+#include "fuzz/require.hpp"
 #include "registry/sqlite_codec.hpp"
 
 using namespace smartvpn;
@@ -13,9 +12,7 @@ using namespace smartvpn::registry;
 
 namespace {
 
-void require(bool condition) {
-  if (!condition) std::abort();
-}
+using smartvpn::fuzz::require;
 
 void check_error(const Error& error) {
   require(error.status == Status::SYSTEM && error.path == "/registry/path" && !error.text.empty());

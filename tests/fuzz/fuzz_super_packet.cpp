@@ -1,8 +1,7 @@
 // inspect() and segment() on a peer's super-packet: every segment is an ordinary packet with right
 // checksums, and coalescing the segments gives the same payload again. The first two bytes of the input
 // are the segment size.
-#include <cstdlib>
-
+#include "fuzz/require.hpp"
 #include "inet/coalesce.hpp"
 #include "inet/inner_packet.hpp"
 #include "inet/ip_header.hpp"
@@ -13,11 +12,9 @@ using namespace smartvpn::inet;
 
 namespace {
 
-constexpr uint16_t kMtu = 1420;
+using smartvpn::fuzz::require;
 
-void require(bool ok) {
-  if (!ok) abort();
-}
+constexpr uint16_t kMtu = 1420;
 
 void check_super(const Bytes& super, const SuperInfo& info) {
   InnerPacket whole;

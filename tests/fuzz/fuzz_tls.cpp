@@ -2,8 +2,7 @@
 // both ends: ends in a state, never hands out plaintext that nobody sealed, and bounds what it wants to send.
 // Input: a byte of options; then pieces: a byte that says what becomes of the real peer's next bytes, a byte of length,
 // bytes to put in their place.
-#include <cstdlib>
-
+#include "fuzz/require.hpp"
 #include "net/tls_machine.hpp"
 #include "support/certificates.hpp"
 
@@ -12,9 +11,7 @@ using namespace smartvpn::net;
 
 namespace {
 
-void require(bool condition) {
-  if (!condition) std::abort();
-}
+using smartvpn::fuzz::require;
 
 struct Contexts {
   std::shared_ptr<const TlsContext> server, client;

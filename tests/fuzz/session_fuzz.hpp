@@ -1,15 +1,10 @@
-// For targets that let session machines run: what must hold, and randomness that an input can be replayed with.
+// For targets that let session machines run: randomness that an input can be replayed with.
 #pragma once
 
-#include <cstdlib>
-
 #include "base/rng.hpp"
+#include "fuzz/require.hpp"
 
 namespace smartvpn::fuzz {
-
-inline void require(bool condition) {
-  if (!condition) std::abort();
-}
 
 class CountingRng final : public Rng {
  public:

@@ -11,10 +11,10 @@
 #include <fstream>
 #include <thread>
 
-#include "bench/swarm_keys.hpp"
 #include "server/server.hpp"
 #include "siege/siege.hpp"
 #include "support/certificates.hpp"
+#include "support/swarm.hpp"
 
 extern "C" char** environ;
 
@@ -40,14 +40,14 @@ std::string configuration(const crypto::KeyPair& key, size_t clients, bool tls) 
   }
   for (size_t i = 0; i < clients; ++i)
     entries += (i ? "," : "") + std::string(R"({"id":"c)") + std::to_string(i) + R"(","noise_public_key":")" +
-               format_key(bench::swarm_key(i).pub) + "\"}";
+               format_key(testing::swarm_key(i).pub) + "\"}";
   return R"({"listen":[)" + listen + R"(}],"keys":{"noise_private_key":")" + format_key(key.secret.view()) +
          R"("},"network":{"subnets":["10.8.0.0/16","fd00:8::/64"]},"forwarding":{"mode":"testing"},)"
          R"("security":{"max_connections_per_ip":1000000,"new_connections_per_ip_per_minute":1000000},"clients":[)" +
          entries + "]}";
 }
 
-// The process of clients.cpp; ends when its standard input is closed.
+// A process of run_clients(); ends when its standard input is closed.
 class Clients {
  public:
   explicit Clients(const Words& words) {
@@ -226,6 +226,18 @@ class Siege {
 };
 
 }  // namespace
+
+int run_clients(const Words& words) {
+  testing::SwarmOrder order;
+  order.port = std::stoi(words[0]);
+  order.server_key = words[1];
+  order.clients = std::stoul(words[2]);
+  order.ping = words[3] == "stay";
+  order.churn = !order.ping;
+  order.tls = words.size() > 4 && words[4] == "tls";
+  order.a_millisecond = 16;
+  return testing::run_swarm(order);
+}
 
 int run_crowd(const Words& words) {
   const size_t clients = std::stoul(words[0]), rounds = std::stoul(words[1]);

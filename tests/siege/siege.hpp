@@ -24,7 +24,7 @@ int run_flood(const Words& words);
 // Sessions that stay, all at once (ROUNDS 0), or come and go until ROUNDS of them have been: the server's side, which
 // starts the clients and weighs itself. CLIENTS ROUNDS [tls]
 int run_crowd(const Words& words);
-// The clients of the above: PORT SERVER_KEY CLIENTS stay|leave [PIN]. Ends when its standard input is closed.
+// The clients of the above: PORT SERVER_KEY CLIENTS stay|leave [tls]. Ends when its standard input is closed.
 int run_clients(const Words& words);
 
 }  // namespace smartvpn::siege

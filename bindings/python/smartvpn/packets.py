@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import struct
-from typing import Callable, List, Optional, Sequence, Union, overload
+from typing import Callable, Iterator, List, Optional, Sequence, Union, overload
 
 from . import _native
 from ._handle import Handle
@@ -47,6 +47,9 @@ class PacketBatch(Sequence[memoryview]):
 
     def __getitem__(self, index: Union[int, slice]) -> Union[memoryview, List[memoryview]]:
         return self._views[index]
+
+    def __iter__(self) -> Iterator[memoryview]:
+        return iter(self._views)  # much faster than Sequence's own
 
     def __repr__(self) -> str:
         return f"<{len(self)} packets>"

@@ -74,6 +74,14 @@ class Netlink::Message {
     head_.nlmsg_type = type;
     head_.nlmsg_flags = static_cast<uint16_t>(NLM_F_REQUEST | NLM_F_ACK | flags);
   }
+  // About one interface. Of its flags those in `change` are set as in `flags`.
+  Message(uint16_t type, int index, unsigned flags, unsigned change) : Message(type, 0) {
+    ifinfomsg link{};
+    link.ifi_index = index;
+    link.ifi_flags = flags;
+    link.ifi_change = change;
+    body(link);
+  }
   template <class T>
   void body(const T& value) {
     put(&value, sizeof value);
@@ -147,32 +155,19 @@ Result<void> Netlink::transact(Message& message, const char* what, const OnReply
 }
 
 Result<void> Netlink::set_up(int index, uint16_t mtu) {
-  Message message(RTM_NEWLINK, 0);
-  ifinfomsg link{};
-  link.ifi_family = AF_UNSPEC;
-  link.ifi_index = index;
-  link.ifi_flags = link.ifi_change = IFF_UP;
-  message.body(link);
+  Message message(RTM_NEWLINK, index, IFF_UP, IFF_UP);
   message.attribute_u32(IFLA_MTU, mtu);
   return transact(message, "cannot set MTU and bring the interface up");
 }
 
 Result<void> Netlink::set_link(int index, const LinkState& state) {
-  Message message(RTM_NEWLINK, 0);
-  ifinfomsg link{};
-  link.ifi_index = index;
-  link.ifi_flags = state.up ? IFF_UP : 0;
-  link.ifi_change = IFF_UP;
-  message.body(link);
+  Message message(RTM_NEWLINK, index, state.up ? IFF_UP : 0, IFF_UP);
   message.attribute_u32(IFLA_MTU, state.mtu);
   return transact(message, "cannot set the interface back");
 }
 
 Result<LinkState> Netlink::link(int index) {
-  Message message(RTM_GETLINK, 0);
-  ifinfomsg link{};
-  link.ifi_index = index;
-  message.body(link);
+  Message message(RTM_GETLINK, index, 0, 0);
   LinkState state;
   auto result = transact(message, "cannot look at the interface", [&](uint16_t type, ByteView body) {
     if (type == RTM_NEWLINK) read_link(body, state);
@@ -182,10 +177,7 @@ Result<LinkState> Netlink::link(int index) {
 }
 
 Result<void> Netlink::disable_ipv6_autoconf(int index) {
-  Message message(RTM_NEWLINK, 0);
-  ifinfomsg link{};
-  link.ifi_index = index;
-  message.body(link);
+  Message message(RTM_NEWLINK, index, 0, 0);
   size_t spec = message.begin(IFLA_AF_SPEC | NLA_F_NESTED);
   size_t v6 = message.begin(AF_INET6 | NLA_F_NESTED);
   message.attribute(IFLA_INET6_ADDR_GEN_MODE, {&kAddrGenModeNone, 1});
@@ -195,10 +187,7 @@ Result<void> Netlink::disable_ipv6_autoconf(int index) {
 }
 
 Result<bool> Netlink::has_packet_information(int index) {
-  Message message(RTM_GETLINK, 0);
-  ifinfomsg link{};
-  link.ifi_index = index;
-  message.body(link);
+  Message message(RTM_GETLINK, index, 0, 0);
   bool out = false;
   auto result = transact(message, "cannot look at the device", [&](uint16_t type, ByteView body) {
     if (type == RTM_NEWLINK) out = read_packet_information(body);

@@ -3,14 +3,11 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 
-namespace smartvpn::fuzz {
+#include "fuzz/require.hpp"
 
-inline void require(bool condition) {
-  if (!condition) std::abort();
-}
+namespace smartvpn::fuzz {
 
 constexpr size_t kRecord = 8;
 constexpr size_t kMaxCalls = 64;

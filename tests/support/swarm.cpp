@@ -1,17 +1,17 @@
-// Very many clients on one loop in a process of their own. They stay, and each pings the gateway once; or each leaves
-// as soon as it is connected and comes again. Says `connected N` and `answered N` on standard output when all are
-// there.
+// See swarm.hpp.
+#include "support/swarm.hpp"
+
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 
-#include "bench/swarm_keys.hpp"
 #include "inet/checksum.hpp"
-#include "siege/siege.hpp"
+#include "support/fixed_rng.hpp"
 #include "tunnel/client_connection_link.hpp"
 
-namespace smartvpn::siege {
+namespace smartvpn::testing {
 namespace {
 
 struct Shared {
@@ -37,7 +37,7 @@ Bytes echo_request(const inet::IpAddress& from) {
 class Client final : private tunnel::ClientConnection::Owner {
  public:
   Client(Shared& shared, size_t index)
-      : shared_(shared), key_(std::make_shared<const crypto::KeyPair>(bench::swarm_key(index))) {}
+      : shared_(shared), key_(std::make_shared<const crypto::KeyPair>(swarm_key(index))) {}
 
   // Begins, or begins again once the last connection has said all it had to say.
   void step() {
@@ -99,32 +99,39 @@ void say(const char* what, size_t count) {
 
 }  // namespace
 
-int run_clients(const Words& words) {
-  const bool tls = words.size() > 4 && words[4] == "tls";
+crypto::KeyPair swarm_key(size_t index) {
+  SeededRng rng(1000 + index);
+  return crypto::generate_key_pair(rng);
+}
+
+int run_swarm(const SwarmOrder& order) {
   auto loop = net::Loop::create();
-  if (!loop) return 1;
+  auto url = config::ServerUrl::parse((order.tls ? "wss://127.0.0.1:" : "ws://127.0.0.1:") +
+                                      std::to_string(order.port) + "/tunnel");
+  auto server_key = parse_public_key(order.server_key);
+  if (!loop || !url || !server_key) return 1;
   PacketPool pool;
   crypto::AeadEngine aead;
   Shared shared{**loop, pool, aead, {}, nullptr};
-  shared.stay = words[3] == "stay";
-  shared.config.server =
-      *config::ServerUrl::parse((tls ? "wss://127.0.0.1:" : "ws://127.0.0.1:") + words[0] + "/tunnel");
-  shared.config.keys.server_public_key = *parse_public_key(words[1]);
-  if (tls) {
+  shared.stay = !order.churn;
+  shared.config.server = *url;
+  shared.config.keys.server_public_key = *server_key;
+  if (order.tls) {
     net::TlsClientOptions options;
     options.any_certificate = true;
-    shared.tls = *net::TlsContext::client(options);
+    auto tls = net::TlsContext::client(options);
+    if (!tls) return 1;
+    shared.tls = *tls;
   }
   std::vector<std::unique_ptr<Client>> all;
-  for (size_t i = 0; i < std::stoul(words[2]); ++i) all.push_back(std::make_unique<Client>(shared, i));
+  for (size_t i = 0; i < order.clients; ++i) all.push_back(std::make_unique<Client>(shared, i));
   size_t begun = 0, pinged = 0;
   bool told = false;
   net::Timer pace(**loop, [&] {
     if (stdin_closed()) return (*loop)->stop();
-    // A few each millisecond, so that the server's backlog is not what is measured.
-    begun = std::min(all.size(), begun + 16);
+    begun = std::min(all.size(), begun + order.a_millisecond);
     for (size_t i = 0; i < begun; ++i) all[i]->step();
-    if (shared.connected == all.size() && shared.stay) {
+    if (order.ping && shared.connected == all.size()) {
       if (pinged == 0) say("connected", shared.connected);
       for (size_t end = std::min(all.size(), pinged + 64); pinged < end; ++pinged) all[pinged]->ping();
       if (shared.answered == all.size() && !told) say("answered", shared.answered), told = true;
@@ -137,4 +144,4 @@ int run_clients(const Words& words) {
   return 0;
 }
 
-}  // namespace smartvpn::siege
+}  // namespace smartvpn::testing

@@ -1,0 +1,3 @@
+module github.com/smartvpn/smartvpn/bindings/go
+
+go 1.19

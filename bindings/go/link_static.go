@@ -1,0 +1,6 @@
+//go:build smartvpn_static
+
+package smartvpn
+
+// #cgo pkg-config: smartvpn-static
+import "C"
