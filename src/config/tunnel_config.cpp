@@ -21,6 +21,7 @@ Result<void> read_tls(const Reader& in, const Reader& root, TunnelConfig& out) {
   in.read("verify", out.tls.verify);
   if (in.has("pinned_sha256")) out.tls.pinned_sha256 = parse_sha256(in.at("pinned_sha256").text());
   if (!out.server.tls) return {};
+  if (!SMARTVPN_WITH_TLS) return make_error(Status::UNSUPPORTED, "wss:// is not supported by this build", "/server");
   if (!out.tls.verify && !out.tls.ca.empty()) return tunnel_invalid("/tls/verify", "is false, but ca is set");
   if (out.tls.verify && out.tls.ca.empty()) {
     if (!out.tls.pinned_sha256) return tunnel_invalid("/tls/ca", "is required, or pinned_sha256, or verify: false");

@@ -156,7 +156,7 @@ TEST_F(SqliteFile, IsOpenOnceInThisProcessAndInOthers) {
 
 TEST_F(SqliteFile, ADamagedFileIsSaidToBeDamaged) {
   make_and_close();
-  const auto size = fs::file_size(path());
+  const auto size = static_cast<size_t>(fs::file_size(path()));
   std::string bytes(size, '\0');
   std::ifstream(path(), std::ios::binary).read(bytes.data(), static_cast<std::streamsize>(size));
   fs::remove(path());
