@@ -1,8 +1,11 @@
-"""Nothing is left behind: memory, descriptors, threads, after many of everything. Each in a process of its own."""
+"""Nothing is left behind: memory, descriptors, threads, after many of everything. Each in a process of its
+own."""
+
 from __future__ import annotations
 
 from support import expect_clean
 
+LONG = 150.0  # seconds, on a busy machine
 MEASURE = """
 import gc, resource, sys
 import smartvpn
@@ -29,7 +32,9 @@ def check(once, warm_up, rounds, allowed):
 
 
 def test_ten_thousand_servers_made_and_dropped() -> None:
-    expect_clean(MEASURE + """
+    expect_clean(
+        MEASURE
+        + """
 config = smartvpn.ServerConfig(listen=[smartvpn.WebSocket(0, "127.0.0.1")], forwarding="host",
                                keys=smartvpn.Keys(noise_private_key=smartvpn.generate_key()))
 numbers = iter(range(100000))
@@ -40,19 +45,27 @@ def once():
         events.close()
         server.close()
 check(once, 500, 10000, 4 << 20)
-""")
+""",
+        patience=LONG,
+    )
 
 
 def test_ten_thousand_tunnels_made_and_dropped() -> None:
-    expect_clean(MEASURE + """
+    expect_clean(
+        MEASURE
+        + """
 with make_server() as server:
     credentials = server.clients.create("alice")
     check(lambda: smartvpn.Tunnel(credentials, forwarding="host"), 500, 10000, 4 << 20)
-""")
+""",
+        patience=LONG,
+    )
 
 
 def test_two_hundred_servers_started_and_stopped() -> None:
-    expect_clean(MEASURE + """
+    expect_clean(
+        MEASURE
+        + """
 numbers = iter(range(1000))
 def once():
     with make_server("host", security=smartvpn.Security(authorize="required")) as server:
@@ -65,11 +78,15 @@ def once():
         server.clients.create("bob")
         events.next(20)
 check(once, 30, 200, 8 << 20)
-""")
+""",
+        patience=LONG,
+    )
 
 
 def test_events_snapshots_sessions_transactions_and_errors() -> None:
-    expect_clean(MEASURE + """
+    expect_clean(
+        MEASURE
+        + """
 with make_server("host") as server, make_tunnel(server):
     events = server.events("client_changed")
     def once():
@@ -87,12 +104,16 @@ with make_server("host") as server, make_tunnel(server):
         except smartvpn.InvalidError:
             pass
         server.reconfigure(server.config)
-    check(once, 200, 3000, 4 << 20)
-""")
+    check(once, 200, 1500, 4 << 20)
+""",
+        patience=LONG,
+    )
 
 
 def test_packets_and_async_waits() -> None:
-    expect_clean(MEASURE + """
+    expect_clean(
+        MEASURE
+        + """
 import asyncio
 from support import udp_packet
 async def main():
@@ -121,4 +142,6 @@ async def main():
         assert now[0] - before[0] < 4 << 20, (before, now)
         assert now[1] == before[1] and now[2] - before[2] < 300, (before, now)
 asyncio.run(main())
-""")
+""",
+        patience=LONG,
+    )
