@@ -69,10 +69,10 @@ def start_python(code: str, *arguments: str) -> "subprocess.Popen[str]":
     """Runs a program of these lines, which can import this module too."""
     here = os.path.dirname(os.path.abspath(__file__))
     package = os.path.dirname(os.path.dirname(os.path.abspath(smartvpn.__file__)))
-    # Every warning is shown and memory is checked. Not -X dev, whose event loops complain of a busy machine.
+    # What was not closed is told, and memory is checked. Not -X dev, whose event loops complain of a busy machine.
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([package, here]), "PYTHONMALLOC": "debug"}
     return subprocess.Popen(
-        [sys.executable, "-W", "always", "-c", textwrap.dedent(code), *arguments],
+        [sys.executable, "-W", "always::ResourceWarning", "-c", textwrap.dedent(code), *arguments],
         text=True,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

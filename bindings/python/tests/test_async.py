@@ -82,13 +82,13 @@ def test_one_slow_task_does_not_keep_the_batch_from_another(run: Run) -> None:
     async def main() -> None:
         async with make_server() as server:
             events = server.events("client_changed")
-            waiting = asyncio.ensure_future(events.anext(PATIENCE))
+            waiting = asyncio.ensure_future(events.anext())
             await asyncio.sleep(0)
             for name in ("first", "second"):
                 server.clients.create(name)
             # Takes both out of the library before the loop has looked at the descriptor.
             assert (await events.anext(PATIENCE)).client_id == "first"
-            assert (await waiting).client_id == "second"
+            assert (await asyncio.wait_for(waiting, PATIENCE)).client_id == "second"
 
     run(main())
 
@@ -108,6 +108,7 @@ def test_cancelling_loses_no_event(run: Run) -> None:
             with pytest.raises(asyncio.TimeoutError):
                 await asyncio.wait_for(events.anext(), 0.01)
             assert not events._readable._waiting
+            assert not asyncio.get_running_loop().remove_reader(events.fileno())  # there is none left
 
     run(main())
 
