@@ -65,12 +65,13 @@ def udp_packet(source: str, destination: str, payload: bytes) -> bytes:
     return header + udp[:6] + struct.pack("!H", checksum(pseudo + udp) or 0xFFFF) + payload
 
 
-def start_python(code: str, *arguments: str) -> "subprocess.Popen[str]":
-    """Runs a program of these lines, which can import this module too."""
+def start_python(code: str, *arguments: str, malloc: str = "debug") -> "subprocess.Popen[str]":
+    """Runs a program of these lines, which can import this module too. `malloc` as in PYTHONMALLOC."""
     here = os.path.dirname(os.path.abspath(__file__))
     package = os.path.dirname(os.path.dirname(os.path.abspath(smartvpn.__file__)))
     # What was not closed is told, and memory is checked. Not -X dev, whose event loops complain of a busy machine.
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([package, here]), "PYTHONMALLOC": "debug"}
+    path = os.pathsep.join([package, here])
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONMALLOC": malloc}
     return subprocess.Popen(
         [sys.executable, "-W", "always::ResourceWarning", "-c", textwrap.dedent(code), *arguments],
         text=True,
@@ -82,9 +83,9 @@ def start_python(code: str, *arguments: str) -> "subprocess.Popen[str]":
 
 
 def run_python(
-    code: str, *arguments: str, patience: float = 3 * PATIENCE
+    code: str, *arguments: str, patience: float = 3 * PATIENCE, malloc: str = "debug"
 ) -> "subprocess.CompletedProcess[str]":
-    process = start_python(code, *arguments)
+    process = start_python(code, *arguments, malloc=malloc)
     try:
         out, err = process.communicate(timeout=patience)
     except subprocess.TimeoutExpired:
@@ -94,9 +95,9 @@ def run_python(
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
-def expect_clean(code: str, *arguments: str, patience: float = 3 * PATIENCE) -> str:
+def expect_clean(code: str, *arguments: str, patience: float = 3 * PATIENCE, malloc: str = "debug") -> str:
     """Runs a program that must end with 0 and say nothing on stderr; gives what it printed."""
-    done = run_python(code, *arguments, patience=patience)
+    done = run_python(code, *arguments, patience=patience, malloc=malloc)
     assert (done.returncode, done.stderr) == (0, ""), f"{done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 

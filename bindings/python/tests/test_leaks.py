@@ -44,9 +44,10 @@ def once():
     if next(numbers) % 2:
         events.close()
         server.close()
-check(once, 500, 10000, 4 << 20)
+check(once, 500, 10000, 1 << 20)
 """,
         patience=LONG,
+        malloc="pymalloc",
     )
 
 
@@ -56,9 +57,10 @@ def test_ten_thousand_tunnels_made_and_dropped() -> None:
         + """
 with make_server() as server:
     credentials = server.clients.create("alice")
-    check(lambda: smartvpn.Tunnel(credentials, forwarding="host"), 500, 10000, 4 << 20)
+    check(lambda: smartvpn.Tunnel(credentials, forwarding="host"), 500, 10000, 1 << 20)
 """,
         patience=LONG,
+        malloc="pymalloc",
     )
 
 
@@ -77,9 +79,10 @@ def once():
                 tunnel.packets()
         server.clients.create("bob")
         events.next(20)
-check(once, 30, 200, 8 << 20)
+check(once, 30, 200, 2 << 20)
 """,
         patience=LONG,
+        malloc="pymalloc",
     )
 
 
@@ -104,9 +107,10 @@ with make_server("host") as server, make_tunnel(server):
         except smartvpn.InvalidError:
             pass
         server.reconfigure(server.config)
-    check(once, 200, 1500, 4 << 20)
+    check(once, 300, 1500, 1 << 20)
 """,
         patience=LONG,
+        malloc="pymalloc",
     )
 
 
@@ -139,9 +143,10 @@ async def main():
             now = resident(), len(open_descriptors()), len(gc.get_objects())
             if rounds == 1000:
                 before = now
-        assert now[0] - before[0] < 4 << 20, (before, now)
+        assert now[0] - before[0] < 1 << 20, (before, now)
         assert now[1] == before[1] and now[2] - before[2] < 300, (before, now)
 asyncio.run(main())
 """,
         patience=LONG,
+        malloc="pymalloc",
     )
