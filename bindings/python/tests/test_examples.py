@@ -1,4 +1,6 @@
-"""The programs under examples/python run, serve a real tunnel through a PROXY v2 header, and end at Ctrl-C."""
+"""The programs under examples/python run, serve a real tunnel through a PROXY v2 header, and end at
+Ctrl-C."""
+
 from __future__ import annotations
 
 import contextlib
@@ -30,9 +32,14 @@ def running(name: str, *arguments: str) -> "Iterator[subprocess.Popen[str]]":
     """The example, ended by Ctrl-C: it must end with 0 and nothing on stderr."""
     package = os.path.dirname(os.path.dirname(os.path.abspath(smartvpn.__file__)))
     # A background process of a shell ignores Ctrl-C, and so would its children.
-    process = subprocess.Popen([sys.executable, str(EXAMPLES / name), *arguments], text=True, stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": package},
-                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
+    process = subprocess.Popen(
+        [sys.executable, str(EXAMPLES / name), *arguments],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": package},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     stuck = threading.Timer(3 * PATIENCE, process.kill)
     stuck.start()
     try:
@@ -55,8 +62,13 @@ def line_of(process: "subprocess.Popen[str]", begins: str) -> str:
 
 
 def dial(config: Any, port: str) -> smartvpn.Tunnel:
-    return smartvpn.Tunnel(config, server=f"ws://127.0.0.1:{port}/tunnel", forwarding="testing",
-                           proxy_protocol=HEADER, connect_timeout=PATIENCE)
+    return smartvpn.Tunnel(
+        config,
+        server=f"ws://127.0.0.1:{port}/tunnel",
+        forwarding="testing",
+        proxy_protocol=HEADER,
+        connect_timeout=PATIENCE,
+    )
 
 
 def test_embed_prints_real_addresses() -> None:
@@ -100,8 +112,21 @@ def service() -> Iterator[str]:
 
 
 def test_gateway_asks_the_service_and_serves_metrics(service: str, tmp_path: pathlib.Path) -> None:
-    arguments = [service, "--state", str(tmp_path), "--port", "0", "--metrics", "0", "--client", "alice", "--client",
-                 "mallory", "--proxy", "127.0.0.1"]
+    arguments = [
+        service,
+        "--state",
+        str(tmp_path),
+        "--port",
+        "0",
+        "--metrics",
+        "0",
+        "--client",
+        "alice",
+        "--client",
+        "mallory",
+        "--proxy",
+        "127.0.0.1",
+    ]
     with running("asyncio_gateway.py", *arguments) as process:
         port, metrics = re.findall(r":(\d+), metrics on port (\d+)", line_of(process, "listening on"))[0]
         with dial((tmp_path / "alice.json").read_text(), port):

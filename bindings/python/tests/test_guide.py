@@ -1,4 +1,6 @@
-"""docs/PYTHON.md: every block is a file's (the ctest tools.readme_snippets holds it to that) or runs as it stands."""
+"""docs/PYTHON.md: every block is a file's (the ctest tools.readme_snippets holds it to that) or runs as it
+stands."""
+
 from __future__ import annotations
 
 import pathlib
@@ -16,7 +18,12 @@ def blocks() -> Iterator[Tuple[int, str, bool, str]]:
     while at < len(lines):
         if lines[at].startswith("```"):
             end = lines.index("```", at + 1)
-            yield at + 2, lines[at][3:], lines[at - 1].startswith("<!-- snippet: "), "\n".join(lines[at + 1 : end])
+            yield (
+                at + 2,
+                lines[at][3:],
+                lines[at - 1].startswith("<!-- snippet: "),
+                "\n".join(lines[at + 1 : end]),
+            )
             at = end
         at += 1
 

@@ -1,4 +1,5 @@
 """A server is created, runs, drains, stops, once; and is given back."""
+
 from __future__ import annotations
 
 import copy
@@ -176,8 +177,17 @@ def test_close_from_another_thread_ends_every_wait() -> None:
 
 def test_nothing_of_it_can_be_copied_or_pickled(server: smartvpn.Server) -> None:
     transaction = server.clients.transaction()
-    things: List[Any] = [server, server.clients, server.sessions, server.events(), server.stats, transaction,
-                         server.packets(), server.requests(), make_tunnel(server)]
+    things: List[Any] = [
+        server,
+        server.clients,
+        server.sessions,
+        server.events(),
+        server.stats,
+        transaction,
+        server.packets(),
+        server.requests(),
+        make_tunnel(server),
+    ]
     for thing in things:
         copiers: List[Callable[[Any], Any]] = [pickle.dumps, copy.copy, copy.deepcopy]
         for copier in copiers:

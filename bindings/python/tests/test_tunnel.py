@@ -1,4 +1,5 @@
 """The dialling end, against a server in the same process."""
+
 from __future__ import annotations
 
 import json
@@ -49,7 +50,9 @@ def test_tunnel_is_made_of_any_form(host: smartvpn.Server) -> None:
 
 
 def test_proxy_header_shows_the_real_address() -> None:
-    listener = smartvpn.WebSocket(port=0, address="127.0.0.1", proxy_protocol="v2", trusted_proxies=["127.0.0.1"])
+    listener = smartvpn.WebSocket(
+        port=0, address="127.0.0.1", proxy_protocol="v2", trusted_proxies=["127.0.0.1"]
+    )
     with make_server("host", listener=listener) as server:
         events = server.events(["session_up"])
         header = smartvpn.TunnelProxyProtocol("v2", source="203.0.113.7:4711", destination="192.0.2.1:443")
@@ -61,7 +64,9 @@ def test_proxy_header_shows_the_real_address() -> None:
 
 
 def test_proxy_header_from_a_stranger_is_refused_before_it_is_read() -> None:
-    listener = smartvpn.WebSocket(port=0, address="127.0.0.1", proxy_protocol="v2", trusted_proxies=["192.0.2.0/24"])
+    listener = smartvpn.WebSocket(
+        port=0, address="127.0.0.1", proxy_protocol="v2", trusted_proxies=["192.0.2.0/24"]
+    )
     with make_server("host", listener=listener) as server:
         events = server.events(["connection_rejected"])
         with pytest.raises(smartvpn.TimedOutError):
