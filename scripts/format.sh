@@ -9,9 +9,9 @@ cd "$(dirname "$0")/.."
 format=$(command -v clang-format-14 || command -v clang-format) || { echo "clang-format is not installed" >&2; exit 2; }
 sources() {
   git ls-files '*.c' '*.h' '*.cpp' '*.hpp' 2>/dev/null ||
-    find apps examples include src tests -name '*.[ch]' -o -name '*.[ch]pp' # an unpacked archive has no index
+    find apps bindings examples include src tests -name '*.[ch]' -o -name '*.[ch]pp' # an unpacked archive has no index
 }
-mapfile -t files < <(sources | grep -v '^tests/abi/cgo/')
+mapfile -t files < <(sources)
 
 if [ "${1:-}" = --check ]; then
   bad=$({ "$format" --dry-run -Werror "${files[@]}" 2>&1 || true; } | sed -n 's/^\([^ :]*\):[0-9]*:[0-9]*: error:.*/\1/p' | sort -u)

@@ -1,3 +1,0 @@
-module smartvpn.test/cgo
-
-go 1.21

@@ -1,0 +1,7 @@
+module smartvpn.test/example
+
+go 1.19
+
+require github.com/smartvpn/smartvpn/bindings/go v0.0.0
+
+replace github.com/smartvpn/smartvpn/bindings/go => ../../../bindings/go
