@@ -2,7 +2,7 @@
 
 LANGUAGES = (("C", "c"), ("Python", "python"), ("Go", "go"))
 OTHERS = LANGUAGES[1:]
-JOBS = (("read, a server under load", "read"), ("echoed, the same", "echo"), ("written, to a server that sends", "write"),
+JOBS = (("read, a server under load", "read"), ("echoed, a server at an even load", "echo"), ("written, to a server that sends", "write"),
         ("read, the interface alone", "drain"), ("written, the interface alone", "burst"))
 BATCHES = (1, 16, 64, 256)
 SIZES = (64, 1400)
@@ -24,7 +24,8 @@ def section(w):
     w.say("## Bindings")
     w.say()
     w.say("One program in C, Python and Go, each with the means its manual offers: a server in mode `host` on a processor "
-          "of its own, two tunnels that send UDP as fast as they can on the other. Packets a second of the program's "
+          "of its own, two tunnels that send UDP on the other: as fast as they can, or in an echo 256 small or 64 large packets "
+          "a millisecond, so that nothing is dropped. Packets a second of the program's "
           "processor time, the server's part included (WebSocket without TLS); \"the interface alone\" takes a queue that "
           "is full, or fills an empty one, while nothing else goes on. Each packet's length and first byte are looked at; "
           "in an echo the addresses change places; what is written is copied from elsewhere, but for C's echo, which is "
