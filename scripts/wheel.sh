@@ -26,7 +26,8 @@ echo "== compiling"
 
 echo "== bundling"
 auditwheel show "$work"/plain/*.whl
-auditwheel repair --strip --wheel-dir "$work/repaired" "$work"/plain/*.whl 2>"$work/log" || { cat "$work/log" >&2; exit 1; }
+auditwheel repair --strip --wheel-dir "$work/repaired" "$work"/plain/*.whl 2>"$work/log" ||
+  { cat "$work/log" >&2; exit 1; }
 
 mkdir "$work/tree"
 wheel unpack --dest "$work/tree" "$work"/repaired/*.whl >/dev/null

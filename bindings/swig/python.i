@@ -85,7 +85,7 @@ static int text_in(PyObject *object, int allowed, const char **text, size_t *len
 
 %nothread set_error_factory;
 %inline %{
-/* What makes the exception of a failure: f(status, path, system_errno, text). None: RuntimeError. */
+/* What makes the exception of a failure: f(status, path, system_errno, text). None: RuntimeError. Returns the last. */
 static PyObject *set_error_factory(PyObject *factory) {
   PyObject *before = error_factory;
   if (factory != Py_None && !PyCallable_Check(factory)) {
@@ -97,8 +97,7 @@ static PyObject *set_error_factory(PyObject *factory) {
     Py_INCREF(factory);
     error_factory = factory;
   }
-  Py_XDECREF(before);
-  return NOTHING;
+  return before ? before : NOTHING;
 }
 %}
 

@@ -63,8 +63,11 @@ class SessionInfo(TypedDict):
 
 # ---- what Python adds
 
-def set_error_factory(factory: Optional[Callable[[int, str, int, str], BaseException]]) -> None:
-    """`factory(status, path, system_errno, text)` makes a failure's exception. None: RuntimeError(text)."""
+_ErrorFactory = Callable[[int, str, int, str], BaseException]
+
+def set_error_factory(factory: Optional[_ErrorFactory]) -> Optional[_ErrorFactory]:
+    """`factory(status, path, system_errno, text)` makes a failure's exception. None: RuntimeError(text).
+    Gives the one before."""
 
 def events_take(events: EventsHandle, max: int) -> list[tuple[int, str]]:
     """Up to `max` events as (type, line of JSON), without waiting. Raises only when there are none."""

@@ -12,9 +12,9 @@ from native_support import Failure, new_server, running_server, server_config
 
 @pytest.fixture(autouse=True)
 def factory() -> Iterator[None]:
-    native.set_error_factory(Failure)
+    before = native.set_error_factory(Failure)
     yield
-    native.set_error_factory(None)
+    native.set_error_factory(before)
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ ROOM = 65536
 
 @pytest.fixture(autouse=True)
 def factory() -> Iterator[None]:
-    native.set_error_factory(Failure)
+    before = native.set_error_factory(Failure)
     yield
-    native.set_error_factory(None)
+    native.set_error_factory(before)
 
 
 def buffers(count: int) -> tuple[bytearray, bytearray]:
