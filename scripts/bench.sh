@@ -2,7 +2,7 @@
 # Builds the library as packagers do, measures it beside others on this machine, and writes docs/PERFORMANCE.md; some
 # 17 minutes. Nothing passes or fails. On a machine that does other things as well, give what is measured the
 # processors first: BENCH_PRIORITY="chrt -r 1". Needs root for network namespaces (uses sudo).
-#   scripts/bench.sh                                            everything, and docs/PERFORMANCE.md
+#   scripts/bench.sh                                                     everything, and docs/PERFORMANCE.md
 #   scripts/bench.sh primitives|server|memory|tunnel|counts|bindings     these parts, to standard output
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -13,8 +13,8 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 if ! { cmake --preset release -B "$build" -DSMARTVPN_BUILD_TESTS=ON -DSMARTVPN_BUILD_EXAMPLES=OFF \
          -DCMAKE_UNITY_BUILD=ON &&
-       cmake --build "$build" -j "$(nproc)" --target smartvpn smartvpn_static smartvpn_cli bench_primitives bench_server bench_count \
-         bench_host bench_traffic smartvpn_python; \
+       cmake --build "$build" -j "$(nproc)" --target smartvpn smartvpn_static smartvpn_cli smartvpn_python \
+         bench_primitives bench_server bench_count bench_host bench_traffic; \
      } >"$log" 2>&1; then
   tail -n 40 "$log" >&2
   exit 1

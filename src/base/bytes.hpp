@@ -87,32 +87,20 @@ class ByteReader {
     auto b = take(1);
     return b.empty() ? uint8_t{0} : b[0];
   }
-  uint16_t be16() noexcept {
-    auto b = take(2);
-    return b.empty() ? uint16_t{0} : load_be16(b.data());
-  }
-  uint32_t be32() noexcept {
-    auto b = take(4);
-    return b.empty() ? 0 : load_be32(b.data());
-  }
-  uint64_t be64() noexcept {
-    auto b = take(8);
-    return b.empty() ? 0 : load_be64(b.data());
-  }
-  uint16_t le16() noexcept {
-    auto b = take(2);
-    return b.empty() ? uint16_t{0} : load_le16(b.data());
-  }
-  uint32_t le32() noexcept {
-    auto b = take(4);
-    return b.empty() ? 0 : load_le32(b.data());
-  }
-  uint64_t le64() noexcept {
-    auto b = take(8);
-    return b.empty() ? 0 : load_le64(b.data());
-  }
+  uint16_t be16() noexcept { return number<uint16_t, load_be16>(); }
+  uint32_t be32() noexcept { return number<uint32_t, load_be32>(); }
+  uint64_t be64() noexcept { return number<uint64_t, load_be64>(); }
+  uint16_t le16() noexcept { return number<uint16_t, load_le16>(); }
+  uint32_t le32() noexcept { return number<uint32_t, load_le32>(); }
+  uint64_t le64() noexcept { return number<uint64_t, load_le64>(); }
 
  private:
+  template <class Number, Number (*load)(const uint8_t*)>
+  Number number() noexcept {
+    auto b = take(sizeof(Number));
+    return b.empty() ? Number{0} : load(b.data());
+  }
+
   ByteView rest_;
   bool ok_ = true;
 };

@@ -3,8 +3,9 @@
  *
  *   traffic keys N          prints N lines "PRIVATE PUBLIC"
  *   traffic run CONFIG...   connects a tunnel for each configuration, prints "ready" and takes lines:
- *                           "go SIZE"  sends UDP packets of SIZE bytes from now on
- *                           "stop"     sends no more, and answers "stopped"
+ *                           "go SIZE"         sends UDP packets of SIZE bytes from now on
+ *                           "go SIZE PACE"    so many a millisecond, in bursts, and no more
+ *                           "stop"            sends no more, and answers "stopped"
  * The inner addresses of tunnel i are 10.8.1.i+1; standard input's end ends it.
  */
 #include <poll.h>
@@ -79,23 +80,55 @@ static void say(const char* word) {
   fflush(stdout);
 }
 
+/* What is sent, and how far the sender got. */
+struct order {
+  smartvpn_packet packets[BATCH];
+  int sending;
+  double pace; /* packets a millisecond; 0: as fast as can be */
+  double begun, sent;
+};
+
+static double milliseconds(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+static void obey(struct order* order, const char* line, size_t tunnels) {
+  int size = 0, pace = 0;
+  if (sscanf(line, "go %d %d", &size, &pace) > 0) {
+    prepare(tunnels, order->packets, (uint32_t)size);
+    order->sending = 1;
+    order->pace = pace;
+    order->begun = milliseconds();
+    order->sent = 0;
+  } else if (strcmp(line, "stop\n") == 0) {
+    say("stopped");
+    order->sending = 0;
+  }
+}
+
+/* A batch to each tunnel. False when no ring has room, or all of this millisecond went out. */
+static int send_some(struct order* order, smartvpn_tunnel** tunnels, size_t count) {
+  size_t t, all = 0;
+  if (order->pace > 0 && order->sent >= (milliseconds() - order->begun) * order->pace) return 0;
+  for (t = 0; t < count; ++t) {
+    size_t taken = 0;
+    smartvpn_tunnel_packets_write(tunnels[t], arenas[t], sizeof arenas[t], order->packets, sizeof *order->packets,
+                                  BATCH, &taken, NULL);
+    all += taken;
+  }
+  order->sent += (double)all;
+  return all > 0;
+}
+
 static void send_until_told(smartvpn_tunnel** tunnels, size_t count) {
-  static smartvpn_packet packets[BATCH];
+  static struct order order;
   const struct timespec moment = {0, 100000};
   char line[64];
-  int sending = 0;
-  size_t t;
-  while (hear(line, sizeof line, !sending)) {
-    size_t all = 0;
-    if (strncmp(line, "go ", 3) == 0) prepare(count, packets, (uint32_t)atoi(line + 3)), sending = 1;
-    if (strcmp(line, "stop\n") == 0) say("stopped"), sending = 0;
-    for (t = 0; sending && t < count; ++t) {
-      size_t taken = 0;
-      smartvpn_tunnel_packets_write(tunnels[t], arenas[t], sizeof arenas[t], packets, sizeof *packets, BATCH, &taken,
-                                    NULL);
-      all += taken;
-    }
-    if (sending && all == 0) nanosleep(&moment, NULL); /* every ring is full: the tunnels' threads have enough to do */
+  while (hear(line, sizeof line, !order.sending)) {
+    obey(&order, line, count);
+    if (order.sending && !send_some(&order, tunnels, count)) nanosleep(&moment, NULL);
   }
 }
 
