@@ -16,7 +16,8 @@ set(needs_tunnel "unit/server/(authorize|authorize_callback|change_under_traffic
   "abi/test_(authorize|config|descriptors|fork|lifecycle|packets|registry|sessions|stats|structs)"
   "abi/cpp_host_test"
   "fuzz/fuzz_abi")
-set(needs_tun "unit/forward/(tun_device|tun_revival|tun_traffic)_test"
+set(needs_tun "abi/test_(config|descriptors|registry)"
+  "unit/forward/(tun_device|tun_revival|tun_traffic)_test"
   "unit/config/(compare|document|key_table|server_config|tunnel_config)_test")
 set(needs_sqlite "unit/registry/(sqlite_.*|store_test)"
   "fuzz/fuzz_(client|store_row)")

@@ -123,9 +123,9 @@ class WireClient final : private session::InitiatorHandler {
   std::optional<session::Initiator> initiator_;
 };
 
-// The private key in a configuration that create_client gave.
+// The private key in a configuration that create_client gave. The mode is one that every build has.
 inline SecretKey key_of(const std::string& json) {
-  auto config = config::parse_tunnel_config(json);
+  auto config = config::parse_tunnel_config(client_config(json, "testing"));
   EXPECT_TRUE(config) << config.error().text;
   return std::move(config->keys.noise_private_key);
 }
