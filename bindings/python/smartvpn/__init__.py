@@ -62,7 +62,8 @@ from .errors import (
 from .events import Event, EventStream, EventType
 from .keys import abi_version, generate_key, has, public_key, qr, version
 from .packets import PacketBatch, Packets
-from .server import Change, Endpoint, Server, ServerState
+from .server import Server
+from .server_parts import Change, Endpoint, ServerState
 from .sessions import Session, Sessions
 from .stats import Stats
 from .transactions import Transaction

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import enum
 import inspect
 import json
 import warnings
-from dataclasses import dataclass
 from typing import Any, Callable, Iterable, List, Mapping, Optional, Sequence, TypeVar, Union
 
 from . import _check, _native
 from ._handle import Handle, NotCopied, deadline_of, slice_ms
-from ._model import Model
 from ._wait import Readable
 from .authorize import DecidingTask, DecidingThread, Request, RequestStream, Verdict, answer
 from .clients import Clients
@@ -35,45 +32,11 @@ from .errors import BadStateError, TimedOutError
 from .events import EventStream, EventType, mask_of
 from .keys import generate_key, public_key
 from .packets import Packets
+from .server_parts import STATES, Change, Endpoint, ServerState
 from .sessions import Sessions
 from .stats import Stats
 
 F = TypeVar("F", bound=Callable[[Request], Any])
-
-
-class ServerState(str, enum.Enum):
-    CREATED = "created"
-    RUNNING = "running"
-    DRAINING = "draining"
-    STOPPED = "stopped"
-
-    def __str__(self) -> str:
-        return str(self.value)
-
-
-STATES = {getattr(_native, f"SERVER_{state.name}"): state for state in ServerState}
-
-
-@dataclass
-class Endpoint(Model):
-    """What the server listens on: the index in `listen`, the carrier, and "address:port" with the kernel's
-    port."""
-
-    listener: int = 0
-    transport: str = ""
-    address: str = ""
-
-    @property
-    def port(self) -> int:
-        return int(self.address.rpartition(":")[2])
-
-
-@dataclass
-class Change(Model):
-    """What became of a changed key: "applied", "needs_listener_restart" or "needs_server_restart"."""
-
-    path: str = ""
-    result: str = ""
 
 
 def _stop(raw: Any, drain: float, timeout: Optional[float]) -> None:
