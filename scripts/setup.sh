@@ -9,7 +9,7 @@ build=(build-essential cmake ninja-build pkg-config ccache
        libsqlite3-dev libqrencode-dev libpng-dev)
 demo=(haproxy iproute2 iputils-ping iperf3 jq procps python3 nftables)
 test=(libgtest-dev libgmock-dev libcmocka-dev swig clang clang-format clang-tidy libclang-rt-14-dev valgrind
-      python3-dev python3-venv python3-pip python3-pytest lua5.4 liblua5.4-dev
+      python3-dev python3-venv python3-pip python3-pytest mypy python3-uvloop lua5.4 liblua5.4-dev
       python3-websockets python3-dissononce golang-go nodejs
       nginx-light libnginx-mod-stream openssl curl binutils ethtool abigail-tools
       sqlite3 prometheus zbar-tools wireguard-tools bash-completion zsh fish groff-base systemd util-linux

@@ -5,28 +5,28 @@
   readme_snippets.py ROOT --update   writes the files' text into the blocks
 
 A line `<!-- snippet: PATH -->` says that the fenced block right below it is the file PATH, whole;
-`<!-- snippet: PATH#cc -->` that it is the line of that file which begins with `cc ` (the line that builds it).
+`<!-- snippet: PATH#cc -->` that it is the line of that file which begins with `cc ` (the line that builds it), and so for
+any other word, such as `PATH#pip`.
 """
 import pathlib
 import re
 import sys
 
-MARKER = re.compile(r"^<!-- snippet: (\S+?)(#cc)? -->$")
-BUILD_LINE = re.compile(r"^[ /*]*(cc .*?)(?: \*/)?$", re.MULTILINE)
+MARKER = re.compile(r"^<!-- snippet: (\S+?)(?:#([a-z]+))? -->$")
 
 
 def documents(root):
     return [root / "README.md", *sorted(root.glob("docs/*.md"))]
 
 
-def source_text(root, path, build_line):
+def source_text(root, path, word):
     file = root / path
     if not file.is_file():
         return None
     text = file.read_text()
-    if not build_line:
+    if not word:
         return text.rstrip("\n")
-    found = BUILD_LINE.search(text)
+    found = re.search(rf"^[ /*#]*({word} .*?)(?: \*/)?$", text, re.MULTILINE)
     return found.group(1) if found else None
 
 

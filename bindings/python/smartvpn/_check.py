@@ -1,4 +1,5 @@
 """Configurations as the library sees them: native handles, and what it says about a text."""
+
 from __future__ import annotations
 
 import contextlib

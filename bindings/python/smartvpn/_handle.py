@@ -1,10 +1,11 @@
 """Owns one native handle: who may still use it, who waits on its descriptor, and when it is given back.
 
-Waits are in poll() on the library's descriptor, where Ctrl-C works and no lock of Python's is held. A descriptor must
-not be closed under a poll(), since its number would soon be somebody else's. So whoever waits is counted: close() first
-makes every descriptor readable (by ending what it reports), and the native handle is freed once the last has left.
-Commands need no counting, because a freed handle is told apart by the library.
-"""
+Waits are in poll() on the library's descriptor, where Ctrl-C works and no lock of Python's is held. A
+descriptor must not be closed under a poll(), since its number would soon be somebody else's. So whoever waits
+is counted: close() first makes every descriptor readable (by ending what it reports), and the native handle
+is freed once the last has left. Commands need no counting, because a freed handle is told apart by the
+library."""
+
 from __future__ import annotations
 
 import asyncio
@@ -23,14 +24,23 @@ _to_end: "weakref.WeakSet[Handle]" = weakref.WeakSet()
 
 
 class Handle:
-    """`free(raw)` gives it back; `wake(raw)` makes every descriptor of it readable for good; `what` names it."""
+    """`free(raw)` gives it back; `wake(raw)` makes every descriptor of it readable for good; `what` names
+    it."""
 
-    def __init__(self, raw: Any, free: Callable[[Any], None], wake: Callable[[Any], None], what: str,
-                 ends_at_exit: bool = False) -> None:
+    def __init__(
+        self,
+        raw: Any,
+        free: Callable[[Any], None],
+        wake: Callable[[Any], None],
+        what: str,
+        ends_at_exit: bool = False,
+    ) -> None:
         self._raw = raw
         self._free, self._wake, self._what = free, wake, what
         self._pid = os.getpid()
-        self._changed = threading.Condition(threading.RLock())  # a signal handler may close what its thread waits in
+        self._changed = threading.Condition(
+            threading.RLock()
+        )  # a signal handler may close what its thread waits in
         self._threads: List[int] = []  # who polls, by thread
         self._tasks = 0  # who polls in an event loop
         self._closing = False
@@ -39,11 +49,15 @@ class Handle:
         if ends_at_exit:
             _to_end.add(self)
 
+    def check(self) -> None:
+        """ClosedError, ForkedError."""
+        if self._closing or os.getpid() != self._pid:
+            raise self.why_not()
+
     @property
     def raw(self) -> Any:
         """The native handle, for a call that does not wait. ClosedError, ForkedError."""
-        if self._closing or os.getpid() != self._pid:
-            raise self.why_not()
+        self.check()
         return self._raw
 
     @property
@@ -95,7 +109,8 @@ class Handle:
         self._free_if_last()
 
     def close(self, patience: float = PATIENCE) -> None:
-        """Ends it: for good when it returns, unless a task or this very thread waits in it, which then does the rest."""
+        """Ends it: for good when it returns, unless a task or this very thread waits in it, which then does
+        the rest."""
         if self.forked:
             if not self._closing:
                 self._closing = self._freed = True

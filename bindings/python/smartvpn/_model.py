@@ -1,10 +1,12 @@
-"""Dataclasses that mirror JSON objects: a field is a key of the same name, and one that is None is not written."""
+"""Dataclasses that mirror JSON objects: a field is a key of the same name, and one that is None is not
+written."""
+
 from __future__ import annotations
 
 import dataclasses
 import datetime
 import json
-from typing import Any, Callable, ClassVar, Dict, List, Mapping, Optional, Type, TypeVar, Union
+from typing import Any, Callable, ClassVar, Dict, List, Mapping, Type, TypeVar, Union
 
 M = TypeVar("M", bound="Model")
 
@@ -87,22 +89,3 @@ def _built(metadata: Mapping[str, Callable[[Any], Any]], value: Any) -> Any:
 
 
 Json = Union[str, Mapping[str, Any]]
-
-
-def dict_of(config: Union[Model, Json]) -> Dict[str, Any]:
-    """A configuration in any of its forms as a dictionary. Broken text is an InvalidError by the library."""
-    if isinstance(config, Model):
-        return config.to_dict()
-    if isinstance(config, str):
-        loaded = json.loads(config)
-        if not isinstance(loaded, dict):
-            raise TypeError("a configuration is a JSON object")
-        return loaded
-    if isinstance(config, Mapping):
-        data: Dict[str, Any] = plain(config)
-        return data
-    raise TypeError(f"a configuration is a dataclass, a mapping or JSON text, not {type(config).__name__}")
-
-
-def optional(kind: Type[M], value: Optional[Mapping[str, Any]]) -> Optional[M]:
-    return None if value is None else kind.from_dict(value)

@@ -1,5 +1,6 @@
-"""What gives one thing after another: events, authorize requests, batches of packets. Each can be asked with a timeout,
-iterated, and iterated asynchronously; subclasses say how to take what is there without waiting."""
+"""What gives one thing after another: events, authorize requests, batches of packets. Each can be asked with
+a timeout, iterated, and iterated asynchronously; subclasses say how to take what is there without waiting."""
+
 from __future__ import annotations
 
 import threading
@@ -15,7 +16,8 @@ T = TypeVar("T")
 
 
 class Source(NotCopied, Generic[T]):
-    """Threads may share a source: one takes at a time. So may the tasks of one event loop, but not both at once."""
+    """Threads may share a source: one takes at a time. So may the tasks of one event loop, but not both at
+    once."""
 
     def __init__(self, handle: Handle, readable: Readable) -> None:
         self._handle = handle
@@ -33,7 +35,7 @@ class Source(NotCopied, Generic[T]):
         return self._ready.popleft() if self._ready else None
 
     def _get(self, timeout: Optional[float]) -> T:
-        self._handle.raw  # what is closed or the parent's is told before any wait for a turn
+        self._handle.check()  # before any wait for a turn, since after a fork nobody would give it
         deadline = deadline_of(timeout)
         if not self._turn.acquire(timeout=-1 if deadline is None else max(0.0, deadline - time.monotonic())):
             raise TimedOutError()

@@ -1,4 +1,6 @@
-"""Waiting until a descriptor of the library's is readable: in a thread by poll(), in an event loop by add_reader()."""
+"""Waiting until a descriptor of the library's is readable: in a thread by poll(), in an event loop by
+add_reader()."""
+
 from __future__ import annotations
 
 import asyncio
@@ -13,7 +15,8 @@ LONGEST_MS = 3_600_000
 
 
 class Readable:
-    """One descriptor of a handle. `fd_of(raw)` gives it. Shared by all who wait on it, in any number of loops."""
+    """One descriptor of a handle. `fd_of(raw)` gives it. Shared by all who wait on it, in any number of
+    loops."""
 
     def __init__(self, handle: Handle, fd_of: Callable[[Any], int]) -> None:
         self._handle = handle
@@ -24,7 +27,8 @@ class Readable:
         return self._fd_of(self._handle.raw)
 
     def wait(self, deadline: Optional[float]) -> bool:
-        """Whether there may be something, before the deadline. ClosedError when it is closed, before or meanwhile."""
+        """Whether there may be something, before the deadline. ClosedError when it is closed, before or
+        meanwhile."""
         with self._handle as raw:
             poller = select.poll()
             poller.register(self._fd_of(raw), select.POLLIN)
@@ -60,7 +64,8 @@ class Readable:
             self._handle.leave_task()
 
     def wake_tasks(self) -> None:
-        """Lets every task of the running loop look again, as something is there that the descriptor does not say."""
+        """Lets every task of the running loop look again, as something is there that the descriptor does not
+        say."""
         if self._waiting:
             self._wake(asyncio.get_running_loop())
 

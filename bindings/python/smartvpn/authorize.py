@@ -1,5 +1,7 @@
-"""Authorize: the program has the last word on every session. Requests are taken here and answered by token; what is not
-answered within `security.authorize_timeout_ms` is denied by the library, whatever happens in Python."""
+"""Authorize: the program has the last word on every session. Requests are taken here and answered by token;
+what is not answered within `security.authorize_timeout_ms` is denied by the library, whatever happens in
+Python."""
+
 from __future__ import annotations
 
 import asyncio
@@ -22,8 +24,9 @@ log = logging.getLogger("smartvpn")
 
 @dataclass(frozen=True)
 class Request:
-    """Who asks. `remote_addr` is the client's real address, None if unknown; `peer_addr` the socket's, which may be a
-    proxy; `tlvs` what that told; `deadline` the end of its patience, milliseconds since 1970-01-01 UTC."""
+    """Who asks. `remote_addr` is the client's real address, None if unknown; `peer_addr` the socket's, which
+    may be a proxy; `tlvs` what that told; `deadline` the end of its patience, milliseconds since 1970-01-01
+    UTC."""
 
     token: int
     client_id: str
@@ -38,8 +41,9 @@ class Request:
 
 @dataclass(frozen=True)
 class Decision:
-    """An answer. With an allow: `valid` seconds for which the same client, address and transport need no further
-    question, `session_seconds` after which the session ends, and a rate limit for it. With a deny: a text for events."""
+    """An answer. With an allow: `valid` seconds for which the same client, address and transport need no
+    further question, `session_seconds` after which the session ends, and a rate limit for it. With a deny: a
+    text for events. What does not go with the answer is an InvalidError."""
 
     allow: bool
     valid: Optional[float] = None
@@ -64,8 +68,17 @@ Decide = Callable[[Request], Union[Verdict, Awaitable[Verdict]]]
 
 def request_of(line: str) -> Request:
     raw = json.loads(line)
-    return Request(raw["token"], raw["client_id"], raw["listener"], raw["transport"], raw.get("remote_addr"),
-                   raw["peer_addr"], raw.get("tlvs", {}), raw["deadline"], raw)
+    return Request(
+        raw["token"],
+        raw["client_id"],
+        raw["listener"],
+        raw["transport"],
+        raw.get("remote_addr"),
+        raw["peer_addr"],
+        raw.get("tlvs", {}),
+        raw["deadline"],
+        raw,
+    )
 
 
 def decision_of(verdict: object) -> Decision:
@@ -82,8 +95,8 @@ def answer(handle: Handle, token: int, verdict: Verdict) -> None:
 
 
 class RequestStream(Source[Request]):
-    """Requests, each handed out once: iterate it, plainly or with `async for`, or ask with `next`. It ends when the
-    server stops."""
+    """Requests, each handed out once: iterate it, plainly or with `async for`, or ask with `next`. It ends
+    when the server stops."""
 
     def __init__(self, handle: Handle, readable: Readable) -> None:
         super().__init__(handle, readable)
@@ -128,8 +141,9 @@ class DecidingThread:
     """Asks a plain function, one request after another, on a thread that ends with the server."""
 
     def __init__(self, stream: RequestStream, handle: Handle, decide: Callable[[Request], Verdict]) -> None:
-        self._thread = threading.Thread(target=_decide_all, args=(stream, handle, decide), daemon=True,
-                                        name="smartvpn-authorize")
+        self._thread = threading.Thread(
+            target=_decide_all, args=(stream, handle, decide), daemon=True, name="smartvpn-authorize"
+        )
         self._thread.start()
 
     def finish(self) -> None:
@@ -146,7 +160,9 @@ def _decide_all(stream: RequestStream, handle: Handle, decide: Callable[[Request
 class DecidingTask:
     """Asks a coroutine function, for all requests at once, in a task of the running loop."""
 
-    def __init__(self, stream: RequestStream, handle: Handle, decide: Callable[[Request], Awaitable[Verdict]]) -> None:
+    def __init__(
+        self, stream: RequestStream, handle: Handle, decide: Callable[[Request], Awaitable[Verdict]]
+    ) -> None:
         self._stream, self._handle, self._decide = stream, handle, decide
         self._open: Set["asyncio.Task[None]"] = set()
         self._task = asyncio.get_running_loop().create_task(self._run())

@@ -1,11 +1,13 @@
-"""The configuration of a server as dataclasses. Fields are the keys of docs/CONFIGURATION.md, which has their meaning,
-ranges and defaults; what is None is left to the library. The library judges values, not these classes."""
+"""The configuration of a server as dataclasses. Fields are the keys of docs/CONFIGURATION.md, which has their
+meaning, ranges and defaults; what is None is left to the library. The library judges values, not these
+classes."""
+
 from __future__ import annotations
 
 import dataclasses
 import datetime
 from dataclasses import dataclass
-from typing import Any, ClassVar, Dict, List, Mapping, Optional, Sequence, Tuple, Type, Union
+from typing import Any, ClassVar, Dict, Mapping, Optional, Sequence, Tuple, Type, Union
 
 from . import _check
 from ._model import Model, part, parts, secret
@@ -35,8 +37,8 @@ class ProxyProtocol(Model):
 class Listener(Model):
     """What every listener has. Use WebSocket, Quic or WireGuard.
 
-    `proxy_protocol` may be the mode alone: WebSocket(port=8443, proxy_protocol="v2", trusted_proxies=["10.0.0.0/8"]).
-    """
+    `proxy_protocol` may be the mode alone: WebSocket(port=8443, proxy_protocol="v2",
+    trusted_proxies=["10.0.0.0/8"])."""
 
     port: Optional[int] = None
     address: Optional[str] = None
@@ -55,7 +57,7 @@ class Listener(Model):
         if isinstance(self.proxy_protocol, str):
             self.proxy_protocol = ProxyProtocol(self.proxy_protocol, trusted_proxies)
         elif trusted_proxies is not None:
-            raise TypeError("trusted_proxies goes with proxy_protocol=\"v2\", or into ProxyProtocol(...)")
+            raise TypeError('trusted_proxies goes with proxy_protocol="v2", or into ProxyProtocol(...)')
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -117,7 +119,8 @@ class Network(Model):
 
 @dataclass
 class Forwarding(Model):
-    """What stands behind the tunnels: "tun", "host" or "testing". A plain text stands for Forwarding(text)."""
+    """What stands behind the tunnels: "tun", "host" or "testing". A plain text stands for
+    Forwarding(text)."""
 
     mode: Optional[str] = None
 
@@ -225,7 +228,7 @@ class Client(Model):
 class ServerConfig(Model):
     """A whole configuration of a server. `Server(listen=[...], ...)` makes one of its keywords."""
 
-    listen: Optional[List[Listener]] = parts(listener_of)
+    listen: Optional[Sequence[Listener]] = parts(listener_of)
     keys: Optional[Keys] = part(Keys.from_dict)
     network: Optional[Network] = part(Network.from_dict)
     forwarding: Union[None, str, Forwarding] = part(Forwarding.from_dict)
@@ -235,7 +238,7 @@ class ServerConfig(Model):
     registry: Optional[Registry] = part(Registry.from_dict)
     limits: Optional[Limits] = part(Limits.from_dict)
     telemetry: Optional[Telemetry] = part(Telemetry.from_dict)
-    clients: Optional[List[Client]] = parts(Client.from_dict)
+    clients: Optional[Sequence[Client]] = parts(Client.from_dict)
 
     def __post_init__(self) -> None:
         if isinstance(self.forwarding, str):
@@ -243,11 +246,13 @@ class ServerConfig(Model):
 
     @classmethod
     def from_json(cls, text: str) -> ServerConfig:
-        """Of JSON text. What is wrong with it in itself is an InvalidError or UnsupportedError with its path."""
+        """Of JSON text. What is wrong with it in itself is an InvalidError or UnsupportedError with its
+        path."""
         return cls.from_dict(_check.checked_dict(_check.SERVER, text))
 
     def validate(self) -> None:
-        """Raises what Server(...) would, but for what that has to compile or to read; touches nothing outside."""
+        """Raises what Server(...) would, but for what that has to compile or to read; touches nothing
+        outside."""
         _check.validate(_check.SERVER, self.to_dict())
 
     def without_secrets(self) -> Dict[str, Any]:

@@ -1,4 +1,5 @@
 """What a new or rotated client needs on its side."""
+
 from __future__ import annotations
 
 import json

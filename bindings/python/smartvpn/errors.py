@@ -1,9 +1,10 @@
 """Exceptions: one class for each status of the library.
 
-Every one is an `Error`. Where Python has a word for the same thing the class is that too, so that `except ValueError`
-or a mapping's `get` work as they do with Python's own types: InvalidError is a ValueError, NotFoundError a KeyError
-(the registry and the sessions are mappings), TimedOutError a TimeoutError, SystemCallError an OSError with its errno.
-"""
+Every one is an `Error`. Where Python has a word for the same thing the class is that too, so that `except
+ValueError` or a mapping's `get` work as they do with Python's own types: InvalidError is a ValueError,
+NotFoundError a KeyError (the registry and the sessions are mappings), TimedOutError a TimeoutError,
+SystemCallError an OSError with its errno."""
+
 from __future__ import annotations
 
 from typing import Any, ClassVar, Dict, Tuple, Type
@@ -14,7 +15,8 @@ class Error(Exception):
 
     status         the library's number, negative
     name           its name, such as "INVALID"
-    path           JSON Pointer of the configuration key at fault, such as "/listen/0/port"; "" if it is about none
+    path           JSON Pointer of the configuration key at fault, such as "/listen/0/port"; "" if it is about
+    none
     system_errno   errno of the system call that was refused; 0 if it is about none
     text           one sentence; never a secret
     """
@@ -45,7 +47,8 @@ class Error(Exception):
 
 
 class InvalidError(Error, ValueError):
-    """An argument or a configuration is wrong; `path` says where, the text names the nearest key for a misspelt one."""
+    """An argument or a configuration is wrong; `path` says where, the text names the nearest key for a
+    misspelt one."""
 
     status, name = -1, "INVALID"
 

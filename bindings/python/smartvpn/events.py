@@ -1,10 +1,25 @@
 """Events: what happens in a server or a tunnel, through a subscription of one's own."""
+
 from __future__ import annotations
 
 import datetime
 import enum
 import json
-from typing import Any, Dict, Generic, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, TypeVar, Union, overload
+from typing import (
+    Any,
+    Dict,
+    Generic,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Tuple,
+    TypeVar,
+    Union,
+    overload,
+)
 
 from . import _native
 from ._handle import Handle, Owner
@@ -16,7 +31,8 @@ BATCH = 64
 
 
 class EventType(str, enum.Enum):
-    """The types of this version. One that a later library knows is an EventType too, with that library's text."""
+    """The types of this version. One that a later library knows is an EventType too, with that library's
+    text."""
 
     LISTENING = "listening"
     CONNECTION_ACCEPTED = "connection_accepted"
@@ -77,7 +93,8 @@ class Key(Generic[V]):
 
 
 class Event(Mapping[str, Any]):
-    """One event: `event.type`, `event.client_id`, or `event["client_id"]` for any key, those of later versions too."""
+    """One event: `event.type`, `event.client_id`, or `event["client_id"]` for any key, those of later
+    versions too."""
 
     __slots__ = ("_line", "_raw")
 
@@ -163,8 +180,8 @@ def mask_of(types: Optional[Iterable[Union[EventType, str]]]) -> int:
 class EventStream(Owner, Source[Event]):
     """A subscription: a bounded queue of events. Iterate it, plainly or with `async for`, or ask with `next`.
 
-    It outlives its server: what was queued when the server stopped can still be read, then iteration ends. When the
-    reader is too slow, events are counted instead of queued, and one of type "lost" says how many.
+    It outlives its server: what was queued when the server stopped can still be read, then iteration ends.
+    When the reader is too slow, events are counted instead of queued, and one of type "lost" says how many.
     """
 
     def __init__(self, raw: Any) -> None:
@@ -176,7 +193,8 @@ class EventStream(Owner, Source[Event]):
         return [Event(line) for _, line in taken]
 
     def next(self, timeout: Optional[float] = None) -> Event:
-        """The oldest event. TimedOutError after `timeout` seconds, ClosedError when none will come any more."""
+        """The oldest event. TimedOutError after `timeout` seconds, ClosedError when none will come any
+        more."""
         return self._get(timeout)
 
     async def anext(self, timeout: Optional[float] = None) -> Event:
@@ -184,7 +202,8 @@ class EventStream(Owner, Source[Event]):
         return await self._get_async(timeout)
 
     def fileno(self) -> int:
-        """A descriptor for a loop of your own. When it is readable, take until next(0) raises TimedOutError."""
+        """A descriptor for a loop of your own. When it is readable, take until next(0) raises
+        TimedOutError."""
         return self._readable.fileno()
 
     def close(self) -> None:

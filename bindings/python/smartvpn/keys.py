@@ -1,11 +1,17 @@
 """Keys, QR codes, and what this build of the library is."""
+
 from __future__ import annotations
 
 from typing import Union
 
 from . import _native
 
-QR_FORMS = {"matrix": _native.QR_MATRIX, "text": _native.QR_TEXT, "png": _native.QR_PNG, "svg": _native.QR_SVG}
+QR_FORMS = {
+    "matrix": _native.QR_MATRIX,
+    "text": _native.QR_TEXT,
+    "png": _native.QR_PNG,
+    "svg": _native.QR_SVG,
+}
 
 
 def generate_key() -> str:
@@ -19,8 +25,8 @@ def public_key(private_key: str) -> str:
 
 
 def qr(text: str, form: str = "text") -> Union[str, bytes]:
-    """A QR code: "text" for a terminal, "svg", "matrix" (lines of 0 and 1), or "png", which is bytes. LimitError for
-    more than 2953 bytes."""
+    """A QR code: "text" for a terminal, "svg", "matrix" (lines of 0 and 1), or "png", which is bytes.
+    LimitError for more than 2953 bytes."""
     if form not in QR_FORMS:
         raise ValueError(f"form is one of {', '.join(QR_FORMS)}, not {form!r}")
     code: Union[str, bytes] = _native.qr_encode(text, QR_FORMS[form])
@@ -37,5 +43,6 @@ def abi_version() -> int:
 
 
 def has(feature: str) -> bool:
-    """Whether this build has a feature, such as "quic". False too for a name that this version has never heard of."""
+    """Whether this build has a feature, such as "quic". False too for a name that this version has never
+    heard of."""
     return bool(_native.has(feature) == 1)

@@ -1,4 +1,6 @@
-"""Inner packets in batches, for a program that is itself what stands behind a server or a tunnel (forwarding "host")."""
+"""Inner packets in batches, for a program that is itself what stands behind a server or a tunnel (forwarding
+"host")."""
+
 from __future__ import annotations
 
 import struct
@@ -19,8 +21,8 @@ SEGMENT_SIZE_AT = struct.calcsize(_native.PACKET_FORMAT[: _native.PACKET_FORMAT.
 
 
 class PacketBatch(Sequence[memoryview]):
-    """Packets as views of one arena: nothing is copied, and the next read overwrites them. Keep `bytes(packet)` for
-    longer. The views stay memory that is safe to touch, also after close."""
+    """Packets as views of one arena: nothing is copied, and the next read overwrites them. Keep
+    `bytes(packet)` for longer. The views stay memory that is safe to touch, also after close."""
 
     def __init__(self, views: List[memoryview], meta: bytes) -> None:
         self._views = views
@@ -56,10 +58,18 @@ class PacketBatch(Sequence[memoryview]):
 
 
 class Packets(Source[PacketBatch]):
-    """Reads and writes up to `batch` packets a call. For one thread, or the tasks of one loop; others take their own."""
+    """Reads and writes up to `batch` packets a call. For one thread, or the tasks of one loop; others take
+    their own."""
 
-    def __init__(self, handle: Handle, readable: Readable, read: Callable[..., int], write: Callable[..., int],
-                 batch: int, arena_bytes: int) -> None:
+    def __init__(
+        self,
+        handle: Handle,
+        readable: Readable,
+        read: Callable[..., int],
+        write: Callable[..., int],
+        batch: int,
+        arena_bytes: int,
+    ) -> None:
         if batch < 1:
             raise ValueError("batch is at least 1")
         if arena_bytes < LARGEST:
@@ -90,8 +100,9 @@ class Packets(Source[PacketBatch]):
         return await self._get_async(timeout)
 
     def write(self, packets: Sequence[Buffer], segment_sizes: Optional[Sequence[int]] = None) -> int:
-        """Hands packets over and gives how many, from the first on, found room; the rest is lost or yours to repeat.
-        The destination address decides where each goes. InvalidError for one that is empty or over 65535 bytes."""
+        """Hands packets over and gives how many, from the first on, found room; the rest is lost or yours to
+        repeat. The destination address decides where each goes. InvalidError for one that is empty or over
+        65535 bytes."""
         raw, done = self._handle.raw, 0
         while done < len(packets):
             packed = self._pack(packets[done : done + self._batch])
@@ -111,7 +122,8 @@ class Packets(Source[PacketBatch]):
         return _native.packets_pack(packets, self._out_arena, self._out_meta)
 
     def fileno(self) -> int:
-        """A descriptor for a loop of your own. When it is readable, take until read(0) raises TimedOutError."""
+        """A descriptor for a loop of your own. When it is readable, take until read(0) raises
+        TimedOutError."""
         return self._readable.fileno()
 
     def __iter__(self) -> Packets:

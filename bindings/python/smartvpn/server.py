@@ -1,4 +1,5 @@
 """A VPN server inside this process."""
+
 from __future__ import annotations
 
 import asyncio
@@ -16,8 +17,20 @@ from ._model import Model
 from ._wait import Readable
 from .authorize import DecidingTask, DecidingThread, Request, RequestStream, Verdict, answer
 from .clients import Clients
-from .config import (Client, Forwarding, Keys, Limits, Listener, Network, Registry, Security, ServerConfig,
-                     SessionDefaults, Telemetry, Tun)
+from .config import (
+    Client,
+    Forwarding,
+    Keys,
+    Limits,
+    Listener,
+    Network,
+    Registry,
+    Security,
+    ServerConfig,
+    SessionDefaults,
+    Telemetry,
+    Tun,
+)
 from .errors import BadStateError, TimedOutError
 from .events import EventStream, EventType, mask_of
 from .keys import generate_key, public_key
@@ -43,7 +56,8 @@ STATES = {getattr(_native, f"SERVER_{state.name}"): state for state in ServerSta
 
 @dataclass
 class Endpoint(Model):
-    """What the server listens on: the index in `listen`, the carrier, and "address:port" with the kernel's port."""
+    """What the server listens on: the index in `listen`, the carrier, and "address:port" with the kernel's
+    port."""
 
     listener: int = 0
     transport: str = ""
@@ -75,23 +89,43 @@ def _stop(raw: Any, drain: float, timeout: Optional[float]) -> None:
 
 
 class Server(NotCopied):
-    """A server, of a ServerConfig, a mapping or JSON text, or of the keywords, which are ServerConfig's fields.
+    """A server, of a ServerConfig, a mapping or JSON text, or of the keywords, which are ServerConfig's
+    fields.
 
-    `with Server(...) as server:` starts it and closes it at the end; so does `async with`. It goes created -> running ->
-    draining -> stopped, once. Methods may be called from any thread. Without `keys` a key is made, which is for tests:
-    clients know a server by its key, so keep `server.config.keys` and bring it the next time. JSON text and mappings
-    are taken literally and need theirs.
-    """
+    `with Server(...) as server:` starts it and closes it at the end; so does `async with`. It goes created ->
+    running -> draining -> stopped, once. Methods may be called from any thread. Without `keys` a key is made,
+    which is for tests: clients know a server by its key, so keep `server.config.keys` and bring it the next
+    time. JSON text and mappings are taken literally and need theirs."""
 
-    def __init__(self, config: Union[ServerConfig, Mapping[str, Any], str, None] = None, *,
-                 listen: Optional[Sequence[Listener]] = None, keys: Optional[Keys] = None,
-                 network: Optional[Network] = None, forwarding: Union[None, str, Forwarding] = None,
-                 tun: Optional[Tun] = None, security: Optional[Security] = None,
-                 session: Optional[SessionDefaults] = None, registry: Optional[Registry] = None,
-                 limits: Optional[Limits] = None, telemetry: Optional[Telemetry] = None,
-                 clients: Optional[Sequence[Client]] = None) -> None:
-        said = dict(listen=listen, keys=keys, network=network, forwarding=forwarding, tun=tun, security=security,
-                    session=session, registry=registry, limits=limits, telemetry=telemetry, clients=clients)
+    def __init__(
+        self,
+        config: Union[ServerConfig, Mapping[str, Any], str, None] = None,
+        *,
+        listen: Optional[Sequence[Listener]] = None,
+        keys: Optional[Keys] = None,
+        network: Optional[Network] = None,
+        forwarding: Union[None, str, Forwarding] = None,
+        tun: Optional[Tun] = None,
+        security: Optional[Security] = None,
+        session: Optional[SessionDefaults] = None,
+        registry: Optional[Registry] = None,
+        limits: Optional[Limits] = None,
+        telemetry: Optional[Telemetry] = None,
+        clients: Optional[Sequence[Client]] = None,
+    ) -> None:
+        said = dict(
+            listen=listen,
+            keys=keys,
+            network=network,
+            forwarding=forwarding,
+            tun=tun,
+            security=security,
+            session=session,
+            registry=registry,
+            limits=limits,
+            telemetry=telemetry,
+            clients=clients,
+        )
         said = {name: value for name, value in said.items() if value is not None}
         if config is None:
             config = ServerConfig(**said)  # type: ignore[arg-type]
@@ -102,8 +136,9 @@ class Server(NotCopied):
         with _check.native_config(_check.SERVER, config) as native:
             raw = _native.server_create(native)
             self._config = _as_config(config)
-        self._handle = Handle(raw, _native.server_free, lambda ending: _stop(ending, 0, None), "server",
-                              ends_at_exit=True)
+        self._handle = Handle(
+            raw, _native.server_free, lambda ending: _stop(ending, 0, None), "server", ends_at_exit=True
+        )
         self._packets_readable = Readable(self._handle, _native.packets_fd)
         self._requests_readable = Readable(self._handle, _native.authorize_fd)
         self._decide: Optional[Callable[[Request], Any]] = None
@@ -113,7 +148,8 @@ class Server(NotCopied):
 
     @property
     def config(self) -> ServerConfig:
-        """What it was made of, or last reconfigured to, with the key that was made. Changing it changes nothing."""
+        """What it was made of, or last reconfigured to, with the key that was made. Changing it changes
+        nothing."""
         return self._config
 
     @property
@@ -155,16 +191,16 @@ class Server(NotCopied):
         self._start_deciding()
 
     def stop(self, drain: float = 0.0, timeout: Optional[float] = None) -> None:
-        """No new clients; live sessions may go on for `drain` seconds; everything ends. TimedOutError after `timeout`
-        seconds: it then goes on in the background. Stopping twice is fine."""
+        """No new clients; live sessions may go on for `drain` seconds; everything ends. TimedOutError after
+        `timeout` seconds: it then goes on in the background. Stopping twice is fine."""
         _stop(self._handle.raw, drain, timeout)
 
     async def astop(self, drain: float = 0.0, timeout: Optional[float] = None) -> None:
         await asyncio.get_running_loop().run_in_executor(None, self.stop, drain, timeout)
 
     def close(self) -> None:
-        """Stops at once if that is still to be done, ends every wait, and gives everything back. Closing twice is
-        fine, and so is closing what belongs to the parent process, which only forgets it."""
+        """Stops at once if that is still to be done, ends every wait, and gives everything back. Closing
+        twice is fine, and so is closing what belongs to the parent process, which only forgets it."""
         self._handle.close()
         if self._decider is not None and not self._handle.forked:
             self._decider.finish()
@@ -181,9 +217,14 @@ class Server(NotCopied):
         """Reads certificate and key files again. On failure the old ones stay in use."""
         _native.server_reload_certificates(self._handle.raw)
 
-    def reconfigure(self, config: Union[ServerConfig, Mapping[str, Any], str], *, dry_run: bool = False) -> List[Change]:
-        """Applies every changed key that can be, and says what became of each; with dry_run only says so. All or
-        nothing. `dataclasses.replace(server.config, network=...)` makes a configuration that differs in one part."""
+    def reconfigure(
+        self, config: Union[ServerConfig, Mapping[str, Any], str], *, dry_run: bool = False
+    ) -> List[Change]:
+        """Applies every changed key that can be, and says what became of each; with dry_run only says so. All
+        or nothing. `dataclasses.replace(server.config, network=...)` makes a configuration that differs in
+        one part."""
+        if isinstance(config, ServerConfig) and config.keys is None:
+            config = dataclasses.replace(config, keys=self._config.keys)
         flags = _native.RECONFIGURE_DRY_RUN if dry_run else 0
         with _check.native_config(_check.SERVER, config) as native:
             raw = _native.server_reconfigure(self._handle.raw, native, flags)
@@ -195,15 +236,23 @@ class Server(NotCopied):
             self._config = _as_config(config)
         return [Change.from_dict(change) for change in changes]
 
-    def events(self, types: Optional[Iterable[Union[EventType, str]]] = None, capacity: int = 4096) -> EventStream:
-        """A new subscription, of some types or all, which holds up to `capacity` events a lane. Take it before start
-        to miss nothing."""
+    def events(
+        self, types: Optional[Iterable[Union[EventType, str]]] = None, capacity: int = 4096
+    ) -> EventStream:
+        """A new subscription, of some types or all, which holds up to `capacity` events a lane. Take it
+        before start to miss nothing."""
         return EventStream(_native.events_open(self._handle.raw, mask_of(types), capacity))
 
     def packets(self, batch: int = 64, arena_bytes: int = 1 << 18) -> Packets:
         """The packets of clients, with forwarding "host"; BadStateError at first use with any other."""
-        return Packets(self._handle, self._packets_readable, _native.packets_read, _native.packets_write, batch,
-                       arena_bytes)
+        return Packets(
+            self._handle,
+            self._packets_readable,
+            _native.packets_read,
+            _native.packets_write,
+            batch,
+            arena_bytes,
+        )
 
     def requests(self) -> RequestStream:
         """Authorize requests, to be taken and answered by hand. BadStateError unless security.authorize is
@@ -215,9 +264,10 @@ class Server(NotCopied):
         answer(self._handle, request.token if isinstance(request, Request) else request, verdict)
 
     def authorize(self, decide: F) -> F:
-        """Decorator: this function decides on every session, by giving True, False or a Decision. A plain function is
-        asked on a thread of its own, one request after another; a coroutine function in the event loop, all at once.
-        An exception is logged ("smartvpn") and denies. BadStateError unless security.authorize is "required"."""
+        """Decorator: this function decides on every session, by giving True, False or a Decision. A plain
+        function is asked on a thread of its own, one request after another; a coroutine function in the event
+        loop, all at once. An exception is logged ("smartvpn") and denies. BadStateError unless
+        security.authorize is "required"."""
         _native.authorize_fd(self._handle.raw)  # says so
         if self._decide is not None:
             raise BadStateError("there is an authorize function already")
@@ -270,7 +320,9 @@ class Server(NotCopied):
 
 def _is_async(decide: Optional[Callable[[Request], Any]]) -> bool:
     """Also for an object with an async __call__."""
-    return inspect.iscoroutinefunction(decide) or inspect.iscoroutinefunction(getattr(decide, "__call__", None))
+    return inspect.iscoroutinefunction(decide) or inspect.iscoroutinefunction(
+        getattr(decide, "__call__", None)
+    )
 
 
 def _as_config(config: Union[ServerConfig, Mapping[str, Any], str]) -> ServerConfig:

@@ -1,4 +1,5 @@
 """Live sessions: `server.sessions`, a mapping from session ids to what is known of each."""
+
 from __future__ import annotations
 
 import json
@@ -48,8 +49,8 @@ class Session(Model):
 
 
 class Sessions(NotCopied, Mapping[int, Session]):
-    """A mapping of the sessions that live now. Each look asks the server; NotFoundError, which is a KeyError, for the
-    id of one that has ended. BadStateError unless the server runs."""
+    """A mapping of the sessions that live now. Each look asks the server; NotFoundError, which is a KeyError,
+    for the id of one that has ended. BadStateError unless the server runs."""
 
     def __init__(self, handle: Handle) -> None:
         self._handle = handle

@@ -1,4 +1,5 @@
 """Counters of a server or a tunnel, all of one moment."""
+
 from __future__ import annotations
 
 import json
@@ -25,8 +26,8 @@ class Total:
 
 
 class Stats(Owner):
-    """A snapshot, which outlives what it was taken of. Numbers are attributes, or items by the library's name:
-    `stats.sessions_now`, `stats["drops.spoofed_source"]`, `stats["rejections"]`."""
+    """A snapshot, which outlives what it was taken of. Numbers are attributes, or items by the library's
+    name: `stats.sessions_now`, `stats["drops.spoofed_source"]`, `stats["rejections"]`."""
 
     connections_total = Total("connections_total")
     connections_open = Total("connections_open")
@@ -51,7 +52,8 @@ class Stats(Owner):
         self._handle = Handle(raw, _native.stats_free, lambda _: None, "snapshot")
 
     def __getitem__(self, name: str) -> int:
-        """One number; 0 for a reason that never happened. NotFoundError, a KeyError, for a name that is none."""
+        """One number; 0 for a reason that never happened. NotFoundError, a KeyError, for a name that is
+        none."""
         return int(_native.stats_u64(self._handle.raw, name))
 
     def json(self) -> str:

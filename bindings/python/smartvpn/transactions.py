@@ -1,4 +1,5 @@
 """Several changes of the registry as one, and how changes are written."""
+
 from __future__ import annotations
 
 from types import TracebackType
@@ -28,9 +29,8 @@ def patch(changes: Optional[Mapping[str, Any]], keys: Mapping[str, Any]) -> str:
 class Transaction(Owner):
     """Changes that happen all at one moment, or not at all. Made by `server.clients.transaction()`.
 
-    Nothing happens before commit. Each method notes a change and gives its index, by which the path of a commit's error
-    begins ("/2/addresses/0") and by which `credentials` tells what a create has made.
-    """
+    Nothing happens before commit. Each method notes a change and gives its index, by which the path of a
+    commit's error begins ("/2/addresses/0") and by which `credentials` tells what a create has made."""
 
     def __init__(self, raw: Any, expected_revision: int) -> None:
         self._handle = Handle(raw, _native.transaction_free, lambda _: None, "transaction")
@@ -79,8 +79,12 @@ class Transaction(Owner):
     def __enter__(self) -> Transaction:
         return self
 
-    def __exit__(self, kind: Optional[Type[BaseException]], error: Optional[BaseException],
-                 trace: Optional[TracebackType]) -> None:
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
         try:
             if kind is None and self.revision is None:
                 self.commit()

@@ -1,4 +1,5 @@
 """The dialling end of a tunnel inside this process."""
+
 from __future__ import annotations
 
 import asyncio
@@ -39,8 +40,9 @@ STATES = {getattr(_native, f"TUNNEL_{state.name}"): state for state in TunnelSta
 
 @dataclass
 class TunnelInfo(Model):
-    """What a tunnel has and knows; addresses, dns and routes once connected. Times are milliseconds since 1970.
-    `next_server_public_key` is there once the server has announced one: write it into your configuration."""
+    """What a tunnel has and knows; addresses, dns and routes once connected. Times are milliseconds since
+    1970. `next_server_public_key` is there once the server has announced one: write it into your
+    configuration."""
 
     state: str = ""
     server: str = ""
@@ -84,29 +86,43 @@ def _stop(raw: Any, timeout: Optional[float]) -> None:
 
 
 class Tunnel(NotCopied):
-    """A tunnel, of the Credentials that `server.clients.create` gave, a TunnelConfig, a mapping or JSON text. The
-    keywords replace parts of it: Tunnel(credentials, forwarding="host").
+    """A tunnel, of the Credentials that `server.clients.create` gave, a TunnelConfig, a mapping or JSON text.
+    The keywords replace parts of it: Tunnel(credentials, forwarding="host").
 
-    `with Tunnel(...) as tunnel:` connects, waiting up to `connect_timeout` seconds (None: for ever), and closes it at the
-    end; so does `async with`. It connects again whenever the connection is lost, until it is stopped.
-    """
+    `with Tunnel(...) as tunnel:` connects, waiting up to `connect_timeout` seconds (None: for ever), and
+    closes it at the end; so does `async with`. It connects again whenever the connection is lost, until it is
+    stopped."""
 
-    def __init__(self, config: Union[Credentials, TunnelConfig, Mapping[str, Any], str], *,
-                 forwarding: Union[None, str, Forwarding] = None,
-                 proxy_protocol: Union[None, str, TunnelProxyProtocol] = None, tls: Optional[TunnelTls] = None,
-                 reconnect: Optional[Reconnect] = None, tun: Optional[TunnelTun] = None, server: Optional[str] = None,
-                 connect_timeout: Optional[float] = 30.0) -> None:
+    def __init__(
+        self,
+        config: Union[Credentials, TunnelConfig, Mapping[str, Any], str],
+        *,
+        forwarding: Union[None, str, Forwarding] = None,
+        proxy_protocol: Union[None, str, TunnelProxyProtocol] = None,
+        tls: Optional[TunnelTls] = None,
+        reconnect: Optional[Reconnect] = None,
+        tun: Optional[TunnelTun] = None,
+        server: Optional[str] = None,
+        connect_timeout: Optional[float] = 30.0,
+    ) -> None:
         if isinstance(config, Credentials):
             config = config.config
-        parts = TunnelConfig(server=server, tls=tls, proxy_protocol=proxy_protocol, reconnect=reconnect, tun=tun,
-                             forwarding=forwarding).to_dict()
+        parts = TunnelConfig(
+            server=server,
+            tls=tls,
+            proxy_protocol=proxy_protocol,
+            reconnect=reconnect,
+            tun=tun,
+            forwarding=forwarding,
+        ).to_dict()
         with _check.native_config(_check.TUNNEL, config) as native:
             for name, value in parts.items():
                 _native.config_set(native, f"/{name}", json.dumps(plain(value)))
             raw = _native.tunnel_create(native)
             self._config = TunnelConfig.from_dict(json.loads(_native.config_to_json(native, 1)))
-        self._handle = Handle(raw, _native.tunnel_free, lambda ending: _stop(ending, None), "tunnel",
-                              ends_at_exit=True)
+        self._handle = Handle(
+            raw, _native.tunnel_free, lambda ending: _stop(ending, None), "tunnel", ends_at_exit=True
+        )
         self._packets_readable = Readable(self._handle, _native.tunnel_packets_fd)
         self._connect_timeout = connect_timeout
 
@@ -135,8 +151,9 @@ class Tunnel(NotCopied):
         _native.tunnel_start(self._handle.raw)
 
     def connect(self, timeout: Optional[float] = None) -> None:
-        """Starts if that is still to be done, and waits until connected. RefusedError with the reason when the server
-        has refused for good, TimedOutError after `timeout` seconds (it goes on trying), ClosedError once stopped."""
+        """Starts if that is still to be done, and waits until connected. RefusedError with the reason when
+        the server has refused for good, TimedOutError after `timeout` seconds (it goes on trying),
+        ClosedError once stopped."""
         deadline = self._begin(timeout)
         while not self._connected(slice_ms(deadline)):
             if slice_ms(deadline) == 0:
@@ -162,22 +179,32 @@ class Tunnel(NotCopied):
         except TimedOutError:
             return False
 
-    def events(self, types: Optional[Iterable[Union[EventType, str]]] = None, capacity: int = 4096) -> EventStream:
+    def events(
+        self, types: Optional[Iterable[Union[EventType, str]]] = None, capacity: int = 4096
+    ) -> EventStream:
         """A new subscription; a tunnel has session_up, session_down, health_changed, log and lost."""
         return EventStream(_native.tunnel_events_open(self._handle.raw, mask_of(types), capacity))
 
     def packets(self, batch: int = 64, arena_bytes: int = 1 << 18) -> Packets:
-        """The packets that the server sends, with forwarding "host"; BadStateError at first use with any other."""
-        return Packets(self._handle, self._packets_readable, _native.tunnel_packets_read, _native.tunnel_packets_write,
-                       batch, arena_bytes)
+        """The packets that the server sends, with forwarding "host"; BadStateError at first use with any
+        other."""
+        return Packets(
+            self._handle,
+            self._packets_readable,
+            _native.tunnel_packets_read,
+            _native.tunnel_packets_write,
+            batch,
+            arena_bytes,
+        )
 
     def stop(self, timeout: Optional[float] = None) -> None:
-        """Tells the server, undoes addresses and routes, ends. TimedOutError after `timeout` seconds: it then goes on in
-        the background."""
+        """Tells the server, undoes addresses and routes, ends. TimedOutError after `timeout` seconds: it then
+        goes on in the background."""
         _stop(self._handle.raw, timeout)
 
     def close(self) -> None:
-        """Stops if that is still to be done, ends every wait, and gives everything back. Closing twice is fine."""
+        """Stops if that is still to be done, ends every wait, and gives everything back. Closing twice is
+        fine."""
         self._handle.close()
 
     async def aclose(self) -> None:

@@ -1,4 +1,6 @@
-"""The configuration of a tunnel, the dialling end, as dataclasses: fields are the keys of docs/CONFIGURATION.md."""
+"""The configuration of a tunnel, the dialling end, as dataclasses: fields are the keys of
+docs/CONFIGURATION.md."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -29,7 +31,8 @@ class TunnelTls(Model):
 
 @dataclass
 class TunnelProxyProtocol(Model):
-    """A PROXY header to send first; `send` is "off", "v1" or "v2". A plain text stands for TunnelProxyProtocol(text)."""
+    """A PROXY header to send first; `send` is "off", "v1" or "v2". A plain text stands for
+    TunnelProxyProtocol(text)."""
 
     send: Optional[str] = None
     source: Optional[str] = None
@@ -75,7 +78,8 @@ class TunnelConfig(Model):
 
     @classmethod
     def from_json(cls, text: str) -> TunnelConfig:
-        """Of JSON text. What is wrong with it in itself is an InvalidError or UnsupportedError with its path."""
+        """Of JSON text. What is wrong with it in itself is an InvalidError or UnsupportedError with its
+        path."""
         return cls.from_dict(_check.checked_dict(_check.TUNNEL, text))
 
     def validate(self) -> None:

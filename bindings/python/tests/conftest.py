@@ -1,4 +1,5 @@
 """Fixtures of all tests of the package."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,4 +1,5 @@
 """What the tests share: servers and tunnels on loopback, inner packets, and Python programs of their own."""
+
 from __future__ import annotations
 
 import ipaddress
@@ -14,16 +15,17 @@ import smartvpn
 PATIENCE = 20.0  # seconds that nothing which works takes
 
 
-def make_server(forwarding: str = "testing", *, listener: Optional[smartvpn.WebSocket] = None,
-                **parts: Any) -> smartvpn.Server:
+def make_server(
+    forwarding: str = "testing", *, listener: Optional[smartvpn.WebSocket] = None, **parts: Any
+) -> smartvpn.Server:
     listen = [listener or smartvpn.WebSocket(port=0, address="127.0.0.1")]
     return smartvpn.Server(listen=listen, forwarding=forwarding, **parts)
 
 
 def make_tunnel(server: smartvpn.Server, client_id: str = "alice", **parts: Any) -> smartvpn.Tunnel:
     """A tunnel of a new client, in mode "host" unless said, not started."""
-    return smartvpn.Tunnel(server.clients.create(client_id), **{"forwarding": "host", "connect_timeout": PATIENCE,
-                                                                **parts})
+    parts = {"forwarding": "host", "connect_timeout": PATIENCE, **parts}
+    return smartvpn.Tunnel(server.clients.create(client_id), **parts)
 
 
 def next_of(events: smartvpn.EventStream, kind: smartvpn.EventType) -> smartvpn.Event:
@@ -42,7 +44,7 @@ async def anext_of(events: smartvpn.EventStream, kind: smartvpn.EventType) -> sm
 
 
 def checksum(data: bytes) -> int:
-    total = sum(struct.unpack(f"!{(len(data) + 1) // 2}H", data + b"\0" * (len(data) % 2)))
+    total: int = sum(struct.unpack(f"!{(len(data) + 1) // 2}H", data + b"\0" * (len(data) % 2)))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF
@@ -63,19 +65,29 @@ def udp_packet(source: str, destination: str, payload: bytes) -> bytes:
     return header + udp[:6] + struct.pack("!H", checksum(pseudo + udp) or 0xFFFF) + payload
 
 
-def start_python(code: str, *arguments: str) -> "subprocess.Popen[str]":
-    """Runs a program of these lines, which can import this module too."""
+def start_python(code: str, *arguments: str, malloc: str = "debug") -> "subprocess.Popen[str]":
+    """Runs a program of these lines, which can import this module too. `malloc` as in PYTHONMALLOC."""
     here = os.path.dirname(os.path.abspath(__file__))
     package = os.path.dirname(os.path.dirname(os.path.abspath(smartvpn.__file__)))
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([package, here])}
-    return subprocess.Popen([sys.executable, "-X", "dev", "-c", textwrap.dedent(code), *arguments], text=True,
-                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
+    # What was not closed is told, and memory is checked. Not -X dev, whose event loops complain of a busy machine.
+    path = os.pathsep.join([package, here])
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONMALLOC": malloc}
+    return subprocess.Popen(
+        [sys.executable, "-W", "always::ResourceWarning", "-c", textwrap.dedent(code), *arguments],
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+    )
 
 
-def run_python(code: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    process = start_python(code, *arguments)
+def run_python(
+    code: str, *arguments: str, patience: float = 3 * PATIENCE, malloc: str = "debug"
+) -> "subprocess.CompletedProcess[str]":
+    process = start_python(code, *arguments, malloc=malloc)
     try:
-        out, err = process.communicate(timeout=2 * PATIENCE)
+        out, err = process.communicate(timeout=patience)
     except subprocess.TimeoutExpired:
         process.kill()
         out, err = process.communicate()
@@ -83,9 +95,9 @@ def run_python(code: str, *arguments: str) -> "subprocess.CompletedProcess[str]"
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
-def expect_clean(code: str, *arguments: str) -> str:
-    """Runs a program that must end with 0 and say nothing on stderr, in development mode; gives what it printed."""
-    done = run_python(code, *arguments)
+def expect_clean(code: str, *arguments: str, patience: float = 3 * PATIENCE, malloc: str = "debug") -> str:
+    """Runs a program that must end with 0 and say nothing on stderr; gives what it printed."""
+    done = run_python(code, *arguments, patience=patience, malloc=malloc)
     assert (done.returncode, done.stderr) == (0, ""), f"{done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 

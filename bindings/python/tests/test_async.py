@@ -1,4 +1,5 @@
 """Event loops, asyncio's and uvloop's: streams, cancellation, several at once, and ends."""
+
 from __future__ import annotations
 
 import asyncio
@@ -40,7 +41,11 @@ def test_several_streams_of_several_servers_side_by_side(run: Run) -> None:
         servers = [make_server() for _ in range(3)]
         for server in servers:
             await server.astart()
-        tasks = [asyncio.ensure_future(count(server.events("client_changed"))) for server in servers for _ in range(3)]
+        tasks = [
+            asyncio.ensure_future(count(server.events("client_changed")))
+            for server in servers
+            for _ in range(3)
+        ]
         await asyncio.sleep(0)
         for at, server in enumerate(servers):
             for number in range(100 * (at + 1)):
@@ -77,13 +82,13 @@ def test_one_slow_task_does_not_keep_the_batch_from_another(run: Run) -> None:
     async def main() -> None:
         async with make_server() as server:
             events = server.events("client_changed")
-            waiting = asyncio.ensure_future(events.anext(PATIENCE))
+            waiting = asyncio.ensure_future(events.anext())
             await asyncio.sleep(0)
             for name in ("first", "second"):
                 server.clients.create(name)
             # Takes both out of the library before the loop has looked at the descriptor.
             assert (await events.anext(PATIENCE)).client_id == "first"
-            assert (await waiting).client_id == "second"
+            assert (await asyncio.wait_for(waiting, PATIENCE)).client_id == "second"
 
     run(main())
 
@@ -103,6 +108,7 @@ def test_cancelling_loses_no_event(run: Run) -> None:
             with pytest.raises(asyncio.TimeoutError):
                 await asyncio.wait_for(events.anext(), 0.01)
             assert not events._readable._waiting
+            assert not asyncio.get_running_loop().remove_reader(events.fileno())  # there is none left
 
     run(main())
 
@@ -153,7 +159,12 @@ def test_close_ends_every_task_that_waits(run: Run, close: str) -> None:
         server = make_server("host", security=smartvpn.Security(authorize="required"))
         await server.astart()
         events = server.events("log")
-        waits = [events.anext(), server.packets().aread(), server.packets().aread(), server.requests().anext()]
+        waits = [
+            events.anext(),
+            server.packets().aread(),
+            server.packets().aread(),
+            server.requests().anext(),
+        ]
         tasks = [asyncio.ensure_future(ended(waiting)) for waiting in waits]
         await asyncio.sleep(0)
         if close == "here":
@@ -189,7 +200,8 @@ def test_connect_in_a_loop(run: Run) -> None:
 
 
 def test_a_loop_that_ends_in_the_middle_leaves_nothing_behind(run: Run) -> None:
-    """The task that waits is never resumed: closing works all the same, and collecting the task frees the rest."""
+    """The task that waits is never resumed: closing works all the same, and collecting the task frees the
+    rest."""
     server = make_server()
     server.start()
     loop = asyncio.new_event_loop()

@@ -1,4 +1,5 @@
 """The program decides on every session: by a function, a coroutine function, or by hand."""
+
 from __future__ import annotations
 
 import asyncio
@@ -33,8 +34,15 @@ def test_requests_are_taken_and_answered_by_hand() -> None:
         wrong: Any = "yes"
         with pytest.raises(TypeError, match="not str"):
             server.answer(request, wrong)
-        server.answer(request, Decision(True, valid=1.5, session_seconds=60,
-                                        rate_limit=smartvpn.RateLimit(to_client_bytes_per_second=1000000)))
+        server.answer(
+            request,
+            Decision(
+                True,
+                valid=1.5,
+                session_seconds=60,
+                rate_limit=smartvpn.RateLimit(to_client_bytes_per_second=1000000),
+            ),
+        )
         tunnel.connect(PATIENCE)
         with pytest.raises(smartvpn.NotFoundError):
             server.answer(request.token, False)
@@ -60,7 +68,9 @@ def test_a_function_decides_on_a_thread_that_ends_with_the_server() -> None:
         def decide(request: smartvpn.Request) -> Decision:
             asked.append(threading.current_thread().name)
             server.clients.update(request.client_id, description="asked")  # commands work in here
-            return Decision(request.client_id == "alice", detail=None if request.client_id == "alice" else "unpaid")
+            return Decision(
+                request.client_id == "alice", detail=None if request.client_id == "alice" else "unpaid"
+            )
 
         with pytest.raises(smartvpn.BadStateError, match="already"):
             server.authorize(decide)
@@ -84,7 +94,9 @@ def test_a_function_registered_before_start_is_asked() -> None:
 
 
 @pytest.mark.parametrize("answer", ["raise", "None", "wrong"])
-def test_what_goes_wrong_in_a_function_is_logged_and_denies(answer: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_goes_wrong_in_a_function_is_logged_and_denies(
+    answer: str, caplog: pytest.LogCaptureFixture
+) -> None:
     def decide(request: smartvpn.Request) -> Any:
         if answer == "raise":
             raise RuntimeError("mine")
@@ -123,7 +135,9 @@ def test_a_function_may_close_its_own_server() -> None:
 
 
 def test_nobody_who_answers_is_a_deny_by_the_library() -> None:
-    with make_server("host", security=smartvpn.Security(authorize="required", authorize_timeout_ms=100)) as server:
+    with make_server(
+        "host", security=smartvpn.Security(authorize="required", authorize_timeout_ms=100)
+    ) as server:
         events = server.events(["connection_rejected"])
         tunnel = make_tunnel(server)
         tunnel.start()
@@ -156,7 +170,9 @@ def test_a_coroutine_function_decides_on_all_at_once(run: Run) -> None:
     assert run(main()) == 5
 
 
-def test_a_coroutine_function_that_raises_is_logged_and_denies(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_coroutine_function_that_raises_is_logged_and_denies(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
     async def main() -> None:
         server = make_server("host", security=ASKING)
 
@@ -174,8 +190,9 @@ def test_a_coroutine_function_that_raises_is_logged_and_denies(run: Run, caplog:
 
     with caplog.at_level(logging.ERROR, "smartvpn"):
         run(main())
-    assert [record.exc_info[0] for record in caplog.records if record.name == "smartvpn" and record.exc_info] == [
-        RuntimeError]
+    assert [
+        record.exc_info[0] for record in caplog.records if record.name == "smartvpn" and record.exc_info
+    ] == [RuntimeError]
 
 
 def test_closing_cancels_decisions_that_are_being_made(run: Run) -> None:

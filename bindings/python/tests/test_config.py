@@ -1,4 +1,5 @@
 """The dataclasses mirror the configuration: every key, both ways."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -32,7 +33,8 @@ def models_in(hint: Any) -> List[Type[Model]]:
 def is_list(hint: Any) -> bool:
     origin = getattr(hint, "__origin__", None)
     return origin in (list, Sequence.__origin__) or (  # type: ignore[attr-defined]
-        origin is Union and any(is_list(inner) for inner in get_args(hint)))
+        origin is Union and any(is_list(inner) for inner in get_args(hint))
+    )
 
 
 def keys_of(model: Type[Model], prefix: str = "") -> Set[str]:
@@ -47,11 +49,14 @@ def keys_of(model: Type[Model], prefix: str = "") -> Set[str]:
             inside = f"{path}/*"
             out.add(inside)
         for inner in models_in(hint):
-            out |= keys_of(smartvpn.WebSocket if inner is smartvpn.Listener else inner, inside)
+            listener: Type[Model] = smartvpn.WebSocket
+            out |= keys_of(listener if inner is smartvpn.Listener else inner, inside)
     return out
 
 
-@pytest.mark.parametrize(("section", "model"), [("Server", smartvpn.ServerConfig), ("Tunnel", smartvpn.TunnelConfig)])
+@pytest.mark.parametrize(
+    ("section", "model"), [("Server", smartvpn.ServerConfig), ("Tunnel", smartvpn.TunnelConfig)]
+)
 def test_every_documented_key_has_a_field_and_every_field_a_key(section: str, model: Type[Model]) -> None:
     wanted = documented(section)
     assert len(wanted) > 15
@@ -60,8 +65,11 @@ def test_every_documented_key_has_a_field_and_every_field_a_key(section: str, mo
 
 def test_what_is_not_set_is_left_out() -> None:
     assert smartvpn.ServerConfig().to_dict() == {}
-    config = smartvpn.ServerConfig(listen=[smartvpn.WebSocket(port=8443)], forwarding="testing",
-                                   network=smartvpn.Network(dns=(), client_to_client=False))
+    config = smartvpn.ServerConfig(
+        listen=[smartvpn.WebSocket(port=8443)],
+        forwarding="testing",
+        network=smartvpn.Network(dns=(), client_to_client=False),
+    )
     assert config.to_dict() == {
         "listen": [{"transport": "websocket", "port": 8443}],
         "forwarding": {"mode": "testing"},
@@ -81,18 +89,32 @@ def test_the_short_form_of_a_proxy_listener_is_the_long_one() -> None:
 def whole() -> Dict[str, Any]:
     key = smartvpn.generate_key()
     return {
-        "listen": [{"transport": "websocket", "port": 0, "address": "127.0.0.1",
-                    "proxy_protocol": {"mode": "v2", "trusted_proxies": ["127.0.0.1"]}}],
+        "listen": [
+            {
+                "transport": "websocket",
+                "port": 0,
+                "address": "127.0.0.1",
+                "proxy_protocol": {"mode": "v2", "trusted_proxies": ["127.0.0.1"]},
+            }
+        ],
         "keys": {"noise_private_key": key},
         "forwarding": {"mode": "host"},
-        "clients": [{"id": "alice", "noise_public_key": smartvpn.public_key(key), "tags": ["staff"],
-                     "security": {"rate_limit": {"to_client_bytes_per_second": 1000}}}],
+        "clients": [
+            {
+                "id": "alice",
+                "noise_public_key": smartvpn.public_key(key),
+                "tags": ["staff"],
+                "security": {"rate_limit": {"to_client_bytes_per_second": 1000}},
+            }
+        ],
     }
 
 
 def test_json_goes_in_and_comes_out_unchanged() -> None:
     config = smartvpn.ServerConfig.from_json(json.dumps(whole()))
-    assert config.listen == [smartvpn.WebSocket(0, "127.0.0.1", proxy_protocol="v2", trusted_proxies=["127.0.0.1"])]
+    assert config.listen == [
+        smartvpn.WebSocket(0, "127.0.0.1", proxy_protocol="v2", trusted_proxies=["127.0.0.1"])
+    ]
     assert config.clients is not None and config.clients[0].security is not None
     assert config.clients[0].security.rate_limit == smartvpn.RateLimit(to_client_bytes_per_second=1000)
     again = smartvpn.ServerConfig.from_json(config.to_json())
@@ -129,7 +151,10 @@ def test_secrets_are_shown_by_nothing_but_to_dict() -> None:
 @pytest.mark.parametrize("form", ["dataclasses", "mapping", "text"])
 def test_a_server_is_made_of_any_form(form: str) -> None:
     forms: Dict[str, Union[smartvpn.ServerConfig, Dict[str, Any], str]] = {
-        "dataclasses": smartvpn.ServerConfig.from_dict(whole()), "mapping": whole(), "text": json.dumps(whole())}
+        "dataclasses": smartvpn.ServerConfig.from_dict(whole()),
+        "mapping": whole(),
+        "text": json.dumps(whole()),
+    }
     with smartvpn.Server(forms[form]) as server:
         assert list(server.clients) == ["alice"]
         assert server.config.clients is not None and server.config.clients[0].id == "alice"

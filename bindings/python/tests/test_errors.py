@@ -1,4 +1,5 @@
 """Exceptions: which class, what it says, and what else it is."""
+
 from __future__ import annotations
 
 import copy
@@ -13,16 +14,25 @@ from smartvpn import _native
 from smartvpn.errors import make_error
 from support import make_server
 
-STATUSES = {name: getattr(_native, name) for name in (
-    "INVALID UNSUPPORTED BAD_HANDLE BAD_STATE NOT_FOUND EXISTS CONFLICT TIMEOUT AGAIN CLOSED INTERRUPTED FORKED "
-    "NO_MEMORY LIMIT BUFFER_TOO_SMALL SECRET_NOT_KEPT SYSTEM REFUSED INTERNAL").split()}
+STATUSES = {
+    name: getattr(_native, name)
+    for name in (
+        "INVALID UNSUPPORTED BAD_HANDLE BAD_STATE NOT_FOUND EXISTS CONFLICT TIMEOUT AGAIN CLOSED INTERRUPTED "
+        "FORKED "
+        "NO_MEMORY LIMIT BUFFER_TOO_SMALL SECRET_NOT_KEPT SYSTEM REFUSED INTERNAL"
+    ).split()
+}
 
 
 @pytest.mark.parametrize("name", sorted(STATUSES))
 def test_every_status_has_a_class_of_its_own(name: str) -> None:
     error = make_error(STATUSES[name], "/a/b", 0, "said so")
     assert type(error) is not smartvpn.Error and isinstance(error, smartvpn.Error)
-    assert (error.status, error.name) == (STATUSES[name], name) == (STATUSES[name], _native.status_name(error.status))
+    assert (
+        (error.status, error.name)
+        == (STATUSES[name], name)
+        == (STATUSES[name], _native.status_name(error.status))
+    )
     assert str(error) == "/a/b: said so"
     assert getattr(smartvpn, type(error).__name__) is type(error)
     for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):

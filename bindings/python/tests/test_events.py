@@ -1,4 +1,5 @@
 """Subscriptions, by threads and plain loops."""
+
 from __future__ import annotations
 
 import datetime

@@ -1,4 +1,5 @@
 """Forked children: what belongs to the parent says so, closing it is fine, and a new server works."""
+
 from __future__ import annotations
 
 from support import expect_clean
@@ -21,17 +22,20 @@ def in_child(body):
 
 
 def test_child_is_cut_off_and_parent_goes_on() -> None:
-    expect_clean(COMMON + """
+    expect_clean(
+        COMMON
+        + """
 server = make_server("host")
 server.start()
-events, packets, stats, changes = server.events(), server.packets(), server.stats, server.clients.transaction()
+events, packets, stats = server.events(), server.packets(), server.stats
+changes = server.clients.transaction()
 tunnel = make_tunnel(server)
 tunnel.connect(20)
 
 def child():
-    for use in (server.start, server.stop, server.clients.list, events.next, packets.read, lambda: server.state,
-                lambda: list(events), lambda: stats.sessions_now, tunnel.connect, lambda: server.stats,
-                lambda: changes.create("bob"), lambda: server.events()):
+    for use in (server.start, server.stop, server.clients.list, events.next, packets.read,
+                lambda: server.state, lambda: list(events), lambda: stats.sessions_now, tunnel.connect,
+                lambda: server.stats, lambda: changes.create("bob"), lambda: server.events()):
         try:
             use()
             os._exit(3)
@@ -49,11 +53,14 @@ in_child(lambda: None)
 tunnel.close()
 server.close()
 print("fine")
-""") == "fine\n"
+"""
+    ) == "fine\n"
 
 
 def test_objects_collected_in_a_child_go_silently() -> None:
-    expect_clean(COMMON + """
+    expect_clean(
+        COMMON
+        + """
 things = [make_server("host")]
 things[0].start()
 things += [things[0].events(), things[0].stats, make_tunnel(things[0])]
@@ -62,7 +69,8 @@ in_child(things.clear)
 assert things[0].state == "running" and things[3].state == "connected"
 things[3].close()
 things[0].close()
-""")
+"""
+    )
 
 
 def test_a_child_that_exits_normally_leaves_the_parent_alone() -> None:
@@ -82,13 +90,15 @@ server.close()
 
 
 def test_fork_while_other_threads_wait() -> None:
-    expect_clean(COMMON + """
+    expect_clean(
+        COMMON
+        + """
 import threading
 server = make_server("host", security=smartvpn.Security(authorize="required"))
 server.authorize(lambda request: True)
 server.start()
 events = server.events()
-waiting = [threading.Thread(target=lambda: list(events)), threading.Thread(target=lambda: list(server.packets()))]
+waiting = [threading.Thread(target=lambda: list(source)) for source in (events, server.packets())]
 for thread in waiting:
     thread.start()
 
@@ -104,7 +114,8 @@ server.close()
 for thread in waiting:
     thread.join(20)
     assert not thread.is_alive()
-""")
+"""
+    )
 
 
 def test_multiprocessing_by_fork() -> None:
@@ -134,7 +145,9 @@ server.close()
 
 def test_prefork_as_web_servers_do_it() -> None:
     """The master imports, makes a server and never starts it; each worker makes and runs its own."""
-    expect_clean(COMMON + """
+    expect_clean(
+        COMMON
+        + """
 master = make_server()
 
 def worker():
@@ -150,7 +163,8 @@ for _ in range(3):
     in_child(worker)
 master.start()
 master.close()
-""")
+"""
+    )
 
 
 def test_subprocesses_inherit_nothing() -> None:
@@ -161,7 +175,8 @@ server = make_server("host")
 server.start()
 streams = [server.events() for _ in range(5)]
 listing = "import os; print(sorted(int(n) for n in os.listdir('/proc/self/fd'))[3:])"
-found = subprocess.run([sys.executable, "-c", listing], close_fds=False, capture_output=True, text=True, check=True)
+command = [sys.executable, "-c", listing]
+found = subprocess.run(command, close_fds=False, capture_output=True, text=True, check=True)
 assert len(found.stdout.split(",")) == 1, found.stdout  # the listing's own
 server.close()
 """)

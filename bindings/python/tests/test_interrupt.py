@@ -1,4 +1,5 @@
 """Ctrl-C ends every wait with KeyboardInterrupt, and the process lives on with all of it in working order."""
+
 from __future__ import annotations
 
 import signal
@@ -50,14 +51,25 @@ print("lives on")
 """
 
 
-@pytest.mark.parametrize("wait", ["events", "events with a timeout", "iteration", "packets", "requests", "connect",
-                                  "tunnel packets", "stop"])
+@pytest.mark.parametrize(
+    "wait",
+    [
+        "events",
+        "events with a timeout",
+        "iteration",
+        "packets",
+        "requests",
+        "connect",
+        "tunnel packets",
+        "stop",
+    ],
+)
 def test_ctrl_c_ends_a_wait_and_the_process_lives_on(wait: str) -> None:
     process = start_python(PROGRAM, wait)
     try:
         assert process.stdout is not None and process.stdout.readline() == "waiting\n"
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=2 * PATIENCE)
+        out, err = process.communicate(timeout=3 * PATIENCE)
     finally:
         process.kill()
     assert (process.returncode, out, err) == (0, "lives on\n", "")
@@ -81,7 +93,7 @@ def test_a_signal_handler_may_close_what_its_thread_waits_in() -> None:
     try:
         assert process.stdout is not None and process.stdout.readline() == "waiting\n"
         process.send_signal(signal.SIGUSR1)
-        out, err = process.communicate(timeout=2 * PATIENCE)
+        out, err = process.communicate(timeout=3 * PATIENCE)
     finally:
         process.kill()
     assert (process.returncode, out, err) == (0, "ended\n", "")

@@ -1,8 +1,11 @@
-"""Nothing is left behind: memory, descriptors, threads, after many of everything. Each in a process of its own."""
+"""Nothing is left behind: memory, descriptors, threads, after many of everything. Each in a process of its
+own."""
+
 from __future__ import annotations
 
 from support import expect_clean
 
+LONG = 150.0  # seconds, on a busy machine
 MEASURE = """
 import gc, resource, sys
 import smartvpn
@@ -29,7 +32,9 @@ def check(once, warm_up, rounds, allowed):
 
 
 def test_ten_thousand_servers_made_and_dropped() -> None:
-    expect_clean(MEASURE + """
+    expect_clean(
+        MEASURE
+        + """
 config = smartvpn.ServerConfig(listen=[smartvpn.WebSocket(0, "127.0.0.1")], forwarding="host",
                                keys=smartvpn.Keys(noise_private_key=smartvpn.generate_key()))
 numbers = iter(range(100000))
@@ -39,20 +44,30 @@ def once():
     if next(numbers) % 2:
         events.close()
         server.close()
-check(once, 500, 10000, 4 << 20)
-""")
+check(once, 500, 10000, 1 << 20)
+""",
+        patience=LONG,
+        malloc="pymalloc",
+    )
 
 
 def test_ten_thousand_tunnels_made_and_dropped() -> None:
-    expect_clean(MEASURE + """
+    expect_clean(
+        MEASURE
+        + """
 with make_server() as server:
     credentials = server.clients.create("alice")
-    check(lambda: smartvpn.Tunnel(credentials, forwarding="host"), 500, 10000, 4 << 20)
-""")
+    check(lambda: smartvpn.Tunnel(credentials, forwarding="host"), 500, 10000, 1 << 20)
+""",
+        patience=LONG,
+        malloc="pymalloc",
+    )
 
 
 def test_two_hundred_servers_started_and_stopped() -> None:
-    expect_clean(MEASURE + """
+    expect_clean(
+        MEASURE
+        + """
 numbers = iter(range(1000))
 def once():
     with make_server("host", security=smartvpn.Security(authorize="required")) as server:
@@ -64,12 +79,17 @@ def once():
                 tunnel.packets()
         server.clients.create("bob")
         events.next(20)
-check(once, 30, 200, 8 << 20)
-""")
+check(once, 30, 200, 2 << 20)
+""",
+        patience=LONG,
+        malloc="pymalloc",
+    )
 
 
 def test_events_snapshots_sessions_transactions_and_errors() -> None:
-    expect_clean(MEASURE + """
+    expect_clean(
+        MEASURE
+        + """
 with make_server("host") as server, make_tunnel(server):
     events = server.events("client_changed")
     def once():
@@ -87,12 +107,17 @@ with make_server("host") as server, make_tunnel(server):
         except smartvpn.InvalidError:
             pass
         server.reconfigure(server.config)
-    check(once, 200, 3000, 4 << 20)
-""")
+    check(once, 300, 1500, 1 << 20)
+""",
+        patience=LONG,
+        malloc="pymalloc",
+    )
 
 
 def test_packets_and_async_waits() -> None:
-    expect_clean(MEASURE + """
+    expect_clean(
+        MEASURE
+        + """
 import asyncio
 from support import udp_packet
 async def main():
@@ -118,7 +143,10 @@ async def main():
             now = resident(), len(open_descriptors()), len(gc.get_objects())
             if rounds == 1000:
                 before = now
-        assert now[0] - before[0] < 4 << 20, (before, now)
+        assert now[0] - before[0] < 1 << 20, (before, now)
         assert now[1] == before[1] and now[2] - before[2] < 300, (before, now)
 asyncio.run(main())
-""")
+""",
+        patience=LONG,
+        malloc="pymalloc",
+    )

@@ -1,4 +1,5 @@
 """Version, features, keys and QR codes."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -19,7 +20,8 @@ def test_keys_are_made_and_have_public_keys() -> None:
     keys = {smartvpn.generate_key() for _ in range(10)}
     assert len(keys) == 10 and all(len(key) == 44 for key in keys)
     assert smartvpn.public_key("dwdtCnMYpX08FsFyUbJmRd9ML4frwJkqsXf7pR25LCo=") == (
-        "hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo=")
+        "hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo="
+    )
     with pytest.raises(smartvpn.InvalidError):
         smartvpn.public_key("no key")
     wrong: Any = None

@@ -1,4 +1,5 @@
 """Use after close, wrong types, wrong values: the language's ordinary errors, and the process lives on."""
+
 from __future__ import annotations
 
 import threading
@@ -16,14 +17,27 @@ def test_everything_of_a_closed_server_says_so(host: smartvpn.Server) -> None:
     host.close()
     host.close()
     uses: List[Tuple[str, Callable[[], Any]]] = [
-        ("start", host.start), ("stop", host.stop), ("endpoints", lambda: host.endpoints),
-        ("stats", lambda: host.stats), ("events", host.events), ("reload", host.reload_certificates),
-        ("reconfigure", lambda: host.reconfigure(host.config)), ("answer", lambda: host.answer(1, True)),
-        ("authorize", lambda: host.authorize(lambda request: True)), ("list", clients.list),
-        ("create", lambda: clients.create("a")), ("get", lambda: clients["a"]), ("in", lambda: "a" in clients),
-        ("len", lambda: len(clients)), ("transaction", clients.transaction), ("sessions", sessions.list),
-        ("disconnect", lambda: sessions.disconnect(1)), ("read", packets.read), ("write", lambda: packets.write([b"x"])),
-        ("fileno", packets.fileno), ("requests", requests.next),
+        ("start", host.start),
+        ("stop", host.stop),
+        ("endpoints", lambda: host.endpoints),
+        ("stats", lambda: host.stats),
+        ("events", host.events),
+        ("reload", host.reload_certificates),
+        ("reconfigure", lambda: host.reconfigure(host.config)),
+        ("answer", lambda: host.answer(1, True)),
+        ("authorize", lambda: host.authorize(lambda request: True)),
+        ("list", clients.list),
+        ("create", lambda: clients.create("a")),
+        ("get", lambda: clients["a"]),
+        ("in", lambda: "a" in clients),
+        ("len", lambda: len(clients)),
+        ("transaction", clients.transaction),
+        ("sessions", sessions.list),
+        ("disconnect", lambda: sessions.disconnect(1)),
+        ("read", packets.read),
+        ("write", lambda: packets.write([b"x"])),
+        ("fileno", packets.fileno),
+        ("requests", requests.next),
     ]
     for name, use in uses:
         with pytest.raises(smartvpn.ClosedError, match="^the server is closed$"):
@@ -35,8 +49,15 @@ def test_everything_of_a_closed_tunnel_says_so(host: smartvpn.Server) -> None:
     tunnel = make_tunnel(host)
     packets = tunnel.packets()
     tunnel.close()
-    uses: List[Callable[[], Any]] = [tunnel.start, tunnel.connect, tunnel.stop, lambda: tunnel.info,
-                                     lambda: tunnel.stats, tunnel.events, packets.read]
+    uses: List[Callable[[], Any]] = [
+        tunnel.start,
+        tunnel.connect,
+        tunnel.stop,
+        lambda: tunnel.info,
+        lambda: tunnel.stats,
+        tunnel.events,
+        packets.read,
+    ]
     for use in uses:
         with pytest.raises(smartvpn.ClosedError, match="^the tunnel is closed$"):
             use()
@@ -46,12 +67,21 @@ def test_wrong_types_are_type_errors_and_harm_nothing(server: smartvpn.Server) -
     events: Any = server.events()
     anything: Any = object()
     unfit: List[Callable[[], Any]] = [
-        lambda: server.clients[anything], lambda: server.clients.update("a", anything),
-        lambda: server.clients.update("a", {"description": anything}), lambda: server.sessions[anything],
-        lambda: server.stats[anything], lambda: server.events(capacity=anything), lambda: events.next("soon"),
-        lambda: server.stop(drain=anything), lambda: smartvpn.public_key(anything), lambda: smartvpn.Server(anything),
-        lambda: smartvpn.Tunnel(anything), lambda: smartvpn.has(anything), lambda: server.events(anything),
-        lambda: _native.server_state(events._handle.raw), lambda: _native.server_state(anything),
+        lambda: server.clients[anything],
+        lambda: server.clients.update("a", anything),
+        lambda: server.clients.update("a", {"description": anything}),
+        lambda: server.sessions[anything],
+        lambda: server.stats[anything],
+        lambda: server.events(capacity=anything),
+        lambda: events.next("soon"),
+        lambda: server.stop(drain=anything),
+        lambda: smartvpn.public_key(anything),
+        lambda: smartvpn.Server(anything),
+        lambda: smartvpn.Tunnel(anything),
+        lambda: smartvpn.has(anything),
+        lambda: server.events(anything),
+        lambda: _native.server_state(events._handle.raw),
+        lambda: _native.server_state(anything),
         lambda: server.reconfigure(anything),
     ]
     for use in unfit:
@@ -62,9 +92,13 @@ def test_wrong_types_are_type_errors_and_harm_nothing(server: smartvpn.Server) -
 
 def test_numbers_out_of_range_are_ordinary_errors(server: smartvpn.Server) -> None:
     unfit: List[Callable[[], Any]] = [
-        lambda: server.sessions[-1], lambda: server.sessions[2**70], lambda: server.events(capacity=-1),
-        lambda: server.stop(drain=1e30), lambda: server.clients.update("a", {}, expected_revision=-1),
-        lambda: server.answer(2**80, True), lambda: server.clients.query(limit=10**30),
+        lambda: server.sessions[-1],
+        lambda: server.sessions[2**70],
+        lambda: server.events(capacity=-1),
+        lambda: server.stop(drain=1e30),
+        lambda: server.clients.update("a", {}, expected_revision=-1),
+        lambda: server.answer(2**80, True),
+        lambda: server.clients.query(limit=10**30),
     ]
     for use in unfit:
         with pytest.raises((smartvpn.Error, OverflowError, ValueError, TypeError)):
@@ -74,8 +108,12 @@ def test_numbers_out_of_range_are_ordinary_errors(server: smartvpn.Server) -> No
 
 def test_texts_with_nul_and_lone_surrogates_are_refused(server: smartvpn.Server) -> None:
     for text in ("a\0b", "\ud800"):
-        for use in (lambda: server.clients.create(text), lambda: server.clients.remove(text),
-                    lambda: smartvpn.public_key(text)):
+        uses: List[Callable[[], Any]] = [
+            lambda: server.clients.create(text),
+            lambda: server.clients.remove(text),
+            lambda: smartvpn.public_key(text),
+        ]
+        for use in uses:
             with pytest.raises((smartvpn.Error, ValueError, UnicodeError)):
                 use()
     assert list(server.clients) == []

@@ -1,4 +1,5 @@
 """The program behind a server and the program behind a tunnel talk to each other."""
+
 from __future__ import annotations
 
 import gc
@@ -44,7 +45,8 @@ def test_a_batch_says_which_session_it_came_from(host: smartvpn.Server) -> None:
 
 
 def test_packets_are_answered_in_place(host: smartvpn.Server) -> None:
-    """Views may be written to and handed back: here addresses are swapped, which leaves all checksums right."""
+    """Views may be written to and handed back: here addresses are swapped, which leaves all checksums
+    right."""
     with make_tunnel(host) as tunnel:
         there, back = tunnel.packets(), host.packets()
         inside = tunnel.info.addresses[0]

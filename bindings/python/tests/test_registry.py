@@ -1,4 +1,5 @@
 """Clients: the mapping, credentials, updates, rotation, pages, transactions."""
+
 from __future__ import annotations
 
 import datetime
@@ -24,7 +25,9 @@ def test_created_client_has_everything_it_needs(server: smartvpn.Server) -> None
 
 def test_client_that_brings_its_key_keeps_its_secret(server: smartvpn.Server) -> None:
     secret = smartvpn.generate_key()
-    bob = server.clients.create(smartvpn.Client(id="bob", noise_public_key=smartvpn.public_key(secret), max_sessions=3))
+    bob = server.clients.create(
+        smartvpn.Client(id="bob", noise_public_key=smartvpn.public_key(secret), max_sessions=3)
+    )
     assert bob.private_key == "" and bob.client["max_sessions"] == 3
 
 
@@ -70,14 +73,29 @@ def test_wrong_descriptions_are_refused_with_a_path(server: smartvpn.Server) -> 
 def test_every_key_but_secrets_is_given_back(server: smartvpn.Server) -> None:
     moment = datetime.datetime(2090, 1, 1, tzinfo=datetime.timezone.utc)
     told = smartvpn.Client(
-        id="alice", noise_public_key=smartvpn.public_key(smartvpn.generate_key()), enabled=False, expires_at=moment,
-        addresses=["10.8.0.9"], max_sessions=1, description="d", tags=["t"], subnets=["192.168.7.0/24"],
-        allow_overlap=False, transports=["websocket"], session_policy="refuse-new", priority=7,
+        id="alice",
+        noise_public_key=smartvpn.public_key(smartvpn.generate_key()),
+        enabled=False,
+        expires_at=moment,
+        addresses=["10.8.0.9"],
+        max_sessions=1,
+        description="d",
+        tags=["t"],
+        subnets=["192.168.7.0/24"],
+        allow_overlap=False,
+        transports=["websocket"],
+        session_policy="refuse-new",
+        priority=7,
         wireguard_public_key=smartvpn.public_key(smartvpn.generate_key()),
         wireguard_preshared_key=smartvpn.generate_key(),
-        security=smartvpn.ClientSecurity(ip_allow_list=["198.51.100.0/24"], ip_block_list=[],
-                                         destination_allow_list=[], destination_block_list=["10.8.0.77"],
-                                         rate_limit=smartvpn.RateLimit(1000, 70000, 2000, 80000)))
+        security=smartvpn.ClientSecurity(
+            ip_allow_list=["198.51.100.0/24"],
+            ip_block_list=[],
+            destination_allow_list=[],
+            destination_block_list=["10.8.0.77"],
+            rate_limit=smartvpn.RateLimit(1000, 70000, 2000, 80000),
+        ),
+    )
     server.clients.create(told)
     wanted = told.to_dict()
     del wanted["wireguard_preshared_key"]
@@ -94,7 +112,9 @@ def test_updates_change_what_they_name_and_mind_the_revision(server: smartvpn.Se
     assert clients["alice"].tags == ["b"] and clients["alice"].priority == 5
     with pytest.raises(smartvpn.ConflictError):
         clients.update("alice", tags=["c"], expected_revision=revision)
-    clients.update("alice", {"priority": None}, security=smartvpn.ClientSecurity(ip_block_list=["192.0.2.0/24"]))
+    clients.update(
+        "alice", {"priority": None}, security=smartvpn.ClientSecurity(ip_block_list=["192.0.2.0/24"])
+    )
     changed = clients["alice"]
     assert changed.priority == 100 and changed.security is not None
     assert changed.security.ip_block_list == ["192.0.2.0/24"] and changed.tags == ["b"]
@@ -155,7 +175,9 @@ def test_exports_say_whether_the_private_key_is_in_them(kept: bool) -> None:
     with make_server(registry=smartvpn.Registry(keep_private_keys=kept)) as server:
         alice = server.clients.create("alice")
         if kept:
-            assert json.loads(server.clients.export("alice"))["keys"]["noise_private_key"] == alice.private_key
+            assert (
+                json.loads(server.clients.export("alice"))["keys"]["noise_private_key"] == alice.private_key
+            )
         else:
             with pytest.raises(smartvpn.SecretNotKeptError):
                 server.clients.export("alice")
@@ -177,7 +199,10 @@ def test_all_changes_of_a_transaction_happen_at_once(server: smartvpn.Server) ->
         with pytest.raises(KeyError):
             changes.credentials(first)
     assert list(server.clients) == ["alice"] and changes.revision == server.clients.revision == 4
-    assert smartvpn.public_key(changes.credentials(first).private_key) == server.clients["alice"].noise_public_key
+    assert (
+        smartvpn.public_key(changes.credentials(first).private_key)
+        == server.clients["alice"].noise_public_key
+    )
     assert [made.id for made in changes.made] == ["alice", "bob"]
     with pytest.raises(smartvpn.ClosedError):
         changes.create("carol")
@@ -211,7 +236,11 @@ def test_a_failed_commit_changes_nothing_and_may_be_repeated(server: smartvpn.Se
 
 @pytest.fixture(params=["memory", "sqlite"])
 def kept(request: pytest.FixtureRequest, tmp_path: Any) -> Iterator[smartvpn.Registry]:
-    yield smartvpn.Registry() if request.param == "memory" else smartvpn.Registry("sqlite", str(tmp_path / "clients.db"))
+    yield (
+        smartvpn.Registry()
+        if request.param == "memory"
+        else smartvpn.Registry("sqlite", str(tmp_path / "clients.db"))
+    )
 
 
 def test_a_file_keeps_clients_and_memory_forgets_them(kept: smartvpn.Registry) -> None:

@@ -1,4 +1,5 @@
 """Live sessions, statistics, and changes of a running server's configuration."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -76,17 +77,27 @@ def test_counters_of_a_client_outlive_its_sessions(host: smartvpn.Server) -> Non
 def test_every_changed_key_gets_its_answer(server: smartvpn.Server) -> None:
     assert server.reconfigure(server.config) == []
     listener = smartvpn.WebSocket(port=0, address="::1")
-    changed = dataclasses.replace(server.config, listen=[listener],
-                                  network=smartvpn.Network(dns=["10.8.0.1"], mtu=1380))
-    wanted = [smartvpn.Change("/listen/0/address", "needs_listener_restart"),
-              smartvpn.Change("/network/dns", "applied"), smartvpn.Change("/network/mtu", "needs_server_restart")]
+    changed = dataclasses.replace(
+        server.config, listen=[listener], network=smartvpn.Network(dns=["10.8.0.1"], mtu=1380)
+    )
+    wanted = [
+        smartvpn.Change("/listen/0/address", "needs_listener_restart"),
+        smartvpn.Change("/network/dns", "applied"),
+        smartvpn.Change("/network/mtu", "needs_server_restart"),
+    ]
     assert server.reconfigure(changed, dry_run=True) == wanted
     assert server.config != changed
+    assert (
+        server.reconfigure(dataclasses.replace(changed, keys=None), dry_run=True) == wanted
+    )  # it keeps its key
     events = server.events(["reconfigured"])
     assert server.reconfigure(changed) == wanted
     assert server.config == changed
     assert (events.next(PATIENCE).changes or {})["/network/dns"] == "applied"
-    assert [change.path for change in server.reconfigure(changed.to_json())] == ["/listen/0/address", "/network/mtu"]
+    assert [change.path for change in server.reconfigure(changed.to_json())] == [
+        "/listen/0/address",
+        "/network/mtu",
+    ]
 
 
 def test_a_refused_configuration_changes_nothing(server: smartvpn.Server) -> None:
