@@ -1,6 +1,6 @@
 """What a server's program costs in Python and in Go beside the same program in C; scripts/bench.sh bindings calls it.
 
-    run.py BUILD_FOLDER [--languages c,python,go] [--rounds 5] [--quick]       without --languages: those that are there
+    run.py BUILD_FOLDER [--languages c,python,go] [--rounds 5] [--quick]      no --languages: those that are there
 
 Each language has a program that does the same jobs (host.c says which), on a processor of its own beside the clients
 that load it (traffic.c). The languages take turns, round by round, and a ratio is one within a round; what is printed
@@ -199,7 +199,8 @@ class Bench:
         with self.host_and_traffic(language) as (host, _):
             host.do("created", "clients", count)
             names = sum(len(f"client-{i}") for i in range(count))
-            self.figure(figures, f"events/{language}", host.job("events", count), lambda n: names if n == count else -1)
+            read = host.job("events", count)
+            self.figure(figures, f"events/{language}", read, lambda n: names if n == count else -1)
 
     def sessions(self, figures, language, count, times):
         (private, public), = self.keys(1)

@@ -52,7 +52,8 @@ def section(w):
         for what, name, cell in (
             ("events a second, each with its type and client id read", "events",
              lambda w, name, language: w.cell(f"bindings/{name}/{language}")),
-            ("10,000 sessions described at one moment: C has the text, the others objects", "sessions", milliseconds))])
+            ("10,000 sessions described at one moment: C has the text, the others objects", "sessions",
+             milliseconds))])
 
 
 def milliseconds(w, name, language):
