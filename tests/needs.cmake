@@ -7,7 +7,7 @@ set(needs_tls "unit/net/tls_test"
   "unit/config/(compare|document|server_config|tunnel_config)_test")
 set(needs_websocket "unit/transport/ws/.*"
   "unit/server/(deadlines|hanging_store|proxy_header|real_ip|registry_hub)_test"
-  "unit/config/(compare|document|server_config)_test"
+  "unit/config/(compare|document|server_config|store_config)_test"
   "abi/test_(callbacks|errors|events|handles|reconfigure|transactions)"
   "fuzz/fuzz_control_stream")
 set(needs_tunnel "unit/server/(authorize|authorize_callback|change_under_traffic|client_policy|client_stats)_test"
@@ -18,8 +18,9 @@ set(needs_tunnel "unit/server/(authorize|authorize_callback|change_under_traffic
   "fuzz/fuzz_abi")
 set(needs_tun "abi/test_(config|descriptors|registry)"
   "unit/forward/(tun_device|tun_revival|tun_traffic)_test"
-  "unit/config/(compare|document|key_table|server_config|tunnel_config)_test")
-set(needs_sqlite "unit/registry/(sqlite_.*|store_test)"
+  "unit/config/(compare|document|key_table|server_config|store_config|tunnel_config)_test")
+set(needs_sqlite "unit/config/store_config_test"
+  "unit/registry/(sqlite_.*|store_test)"
   "fuzz/fuzz_(client|store_row)")
 set(needs_qr "unit/export/qr_test")
 list(APPEND needs_websocket ${needs_tunnel}) # the only transport to dial

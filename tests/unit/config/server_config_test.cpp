@@ -359,12 +359,6 @@ TEST(ServerConfig, ClientsSubnetsAreApartAndHaveOneWay) {
   EXPECT_EQ(with(wireguard, wireguard), "INVALID /clients/1/wireguard_public_key");
 }
 
-TEST(ServerConfig, AStoreAndItsFileGoTogether) {
-  EXPECT_EQ(validated(Kind::server, {{"/registry/store", "\"sqlite\""}}), "INVALID /registry/path");
-  EXPECT_EQ(validated(Kind::server, {{"/registry/path", "\"/x\""}}), "INVALID /registry/path");
-  EXPECT_EQ(validated(Kind::server, {{"/registry/store", "\"sqlite\""}, {"/registry/path", "\"/x\""}}), "OK");
-}
-
 TEST(ServerConfig, OtherContradictions) {
   EXPECT_EQ(validated(Kind::server, {{"/tun/name", "\"vpn0\""}}), "OK");
   EXPECT_EQ(validated(Kind::server, {{"/tun/name", "\"vpn0\""}, {"/forwarding/mode", "\"host\""}}),
