@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import itertools
 import json
 import os
 import pathlib
@@ -83,6 +84,17 @@ def test_embed_prints_real_addresses() -> None:
         with dial(json.loads(text), port):
             assert line_of(process, "session_up") == "session_up alice-laptop 203.0.113.7:4711"
         assert line_of(process, "session_down").startswith("session_down alice-laptop 203.0.113.7:4711 ")
+
+
+def test_dial_pings_through_the_tunnel_as_whom_it_was_told(tmp_path: pathlib.Path) -> None:
+    with running("embed.py", "0", "127.0.0.0/8", "::1") as process:
+        assert process.stdout is not None
+        shown = tmp_path / "embed.log"
+        shown.write_text("".join(itertools.takewhile("}\n".__ne__, process.stdout)) + "}\n", encoding="utf-8")
+        with running("dial.py", str(shown), "--real", "198.51.100.7:4711", "--count", "1") as other:
+            assert line_of(other, "28 bytes from 10.8.0.1 in ")
+            assert other.wait(PATIENCE) == 0
+        assert line_of(process, "session_up") == "session_up alice-laptop 198.51.100.7:4711"
 
 
 class Service(http.server.BaseHTTPRequestHandler):
