@@ -7,7 +7,7 @@ set(needs_tls "unit/net/tls_test"
   "unit/config/(compare|document|server_config|tunnel_config)_test")
 set(needs_websocket "unit/transport/ws/.*"
   "unit/server/(deadlines|hanging_store|proxy_header|real_ip|registry_hub)_test"
-  "unit/config/(compare|document|server_config|store_config)_test"
+  "unit/config/(compare|document|key_table|server_config|store_config)_test"
   "abi/test_(callbacks|errors|events|handles|reconfigure|transactions)"
   "fuzz/fuzz_control_stream")
 set(needs_tunnel "unit/server/(authorize|authorize_callback|change_under_traffic|client_policy|client_stats)_test"
