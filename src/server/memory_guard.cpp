@@ -18,7 +18,8 @@ void MemoryGuard::set_ceiling(uint64_t ceiling) noexcept {
 void MemoryGuard::apply() noexcept {
   others_ = connections_ * connection_ + sessions_ * kSession + events_ * kEvent;
   const uint64_t rest = ceiling_ == 0 ? SIZE_MAX : ceiling_ > others_ ? ceiling_ - others_ : 0;
-  pool_.set_limit(static_cast<size_t>(std::min<uint64_t>(rest, SIZE_MAX)));  // a ceiling above a small processor's reach
+  pool_.set_limit(
+      static_cast<size_t>(std::min<uint64_t>(rest, SIZE_MAX)));  // a ceiling above a small processor's reach
 }
 
 }  // namespace smartvpn::server
