@@ -127,7 +127,7 @@ there is an example in /usr/share/doc/smartvpn/examples.")
   endforeach()
   install(FILES contrib/systemd/smartvpn.sysusers DESTINATION lib/sysusers.d RENAME smartvpn.conf
           COMPONENT deb_command EXCLUDE_FROM_ALL)
-  install(FILES contrib/smartvpn/server.json.example DESTINATION share/doc/smartvpn/examples RENAME server.json
+  install(FILES contrib/smartvpn/server.json.example DESTINATION share/doc/smartvpn/examples
           COMPONENT deb_command EXCLUDE_FROM_ALL)
   install(FILES contrib/smartvpn/README.md DESTINATION share/doc/smartvpn/examples
           COMPONENT deb_command EXCLUDE_FROM_ALL)

@@ -16,9 +16,8 @@ class TwoWords {
   constexpr TwoWords(T value) noexcept  // NOLINT(google-explicit-constructor): as the compiler's type
       : high_(std::signed_integral<T> ? ~uint64_t{0} * (value < T{0}) : 0), low_(static_cast<uint64_t>(value)) {}
   template <std::unsigned_integral T>
-  constexpr explicit operator T() const noexcept {
-    return static_cast<T>(low_);
-  }
+  requires(!std::same_as<T, bool>) constexpr explicit operator T() const noexcept { return static_cast<T>(low_); }
+  constexpr explicit operator bool() const noexcept { return (high_ | low_) != 0; }
 
   friend constexpr bool operator==(const TwoWords&, const TwoWords&) noexcept = default;
   friend constexpr std::strong_ordering operator<=>(const TwoWords&, const TwoWords&) noexcept = default;

@@ -8,8 +8,8 @@ Result<std::shared_ptr<EventQueue>> EventHub::subscribe(uint64_t type_mask, size
   auto queue = EventQueue::create(type_mask, capacity);
   if (!queue) return queue;
   MutexLock lock(mutex_);
+  if (closed_) return make_error(Status::CLOSED, "it has stopped: nothing will happen any more");
   sweep_locked();
-  if (closed_) (*queue)->close();
   queues_.push_back(*queue);
   wanted_.fetch_or(type_mask, std::memory_order_relaxed);
   return queue;

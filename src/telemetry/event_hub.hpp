@@ -14,7 +14,7 @@ namespace smartvpn::telemetry {
 
 class EventHub {
  public:
-  // The queue is the caller's to keep; the hub forgets it once nobody else holds it.
+  // The queue is the caller's to keep; the hub forgets it once nobody else holds it. CLOSED after close().
   Result<std::shared_ptr<EventQueue>> subscribe(uint64_t type_mask, size_t capacity);
   // Whether an event of this type would reach anybody: ask before building one.
   bool wanted(EventType type) const noexcept {
@@ -24,7 +24,7 @@ class EventHub {
   void publish(Event event);
   // An event of this type could not be made: it counts as lost where it was wanted, and a `lost` event will say so.
   void note_lost(EventType type, int64_t time_ms) noexcept;
-  // Subscriptions give what they still hold, then CLOSED. Later ones are born closed.
+  // Subscriptions give what they still hold, then CLOSED.
   void close();
   size_t waiting() const;  // events in all queues, counted in each
   uint64_t lost() const;   // events that living subscriptions had no room for

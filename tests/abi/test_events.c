@@ -135,6 +135,7 @@ static void after_stop_comes_the_rest_and_then_closed(void** state) {
   smartvpn_events *events = open_all(server), *late = NULL;
   assert_ok(smartvpn_server_start(server, &err));
   assert_ok(smartvpn_server_stop(server, 0, EVER, &err));
+  assert_int_equal(smartvpn_events_open(server, SMARTVPN_EVENTS_ALL, 4, &late, NULL), SMARTVPN_CLOSED);
   assert_int_equal(smartvpn_server_free(server), SMARTVPN_OK);
   while ((status = smartvpn_events_next(events, EVER, &event, NULL)) == SMARTVPN_OK) {
     listening += smartvpn_event_type(event) == SMARTVPN_EVENT_LISTENING;

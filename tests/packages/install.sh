@@ -7,11 +7,12 @@ cd /inside
 absent() { if grep "$@"; then exit 1; fi; }
 fails() { if "$@"; then exit 1; fi; }
 names=$(for file in *.deb; do dpkg-deb -f "$file" Package; done)
+while read -r name; do echo "$names" | grep -qx "$name"; done < expected
 cp -a /etc /tmp/etc_before
 
 dpkg -i ./*.deb
 dpkg -i ./*.deb # an upgrade
-dpkg --verify $names
+[ -z "$(dpkg --verify $names)" ]
 for name in $names; do
   [ "$(dpkg-query -W -f='${db:Status-Status}' "$name")" = installed ]
   test -s /usr/share/doc/"$name"/copyright
@@ -33,7 +34,7 @@ absent -i smartvpn /tmp/verify
 find /etc/systemd -name 'smartvpn*' | absent .
 [ "$(stat -c '%a %U %G' /etc/smartvpn)" = '750 root smartvpn' ]
 key=$(smartvpn keygen | sed -n 's/^private key: *//p')
-sed "s|replace this with[^\"]*|$key|" /usr/share/doc/smartvpn/examples/server.json > /etc/smartvpn/server.json
+sed "s|replace this with[^\"]*|$key|" /usr/share/doc/smartvpn/examples/server.json.example > /etc/smartvpn/server.json
 chgrp smartvpn /etc/smartvpn/server.json
 chmod 640 /etc/smartvpn/server.json
 runuser -u smartvpn -- smartvpn check --config /etc/smartvpn/server.json

@@ -11,6 +11,12 @@ namespace {
 
 TwoWords words(uint64_t high, uint64_t low) { return TwoWords(high) << 64 | TwoWords(low); }
 
+TEST(TwoWords, IsTrueWhenEitherWordIs) {
+  EXPECT_TRUE(words(1, 0) ? true : false);
+  EXPECT_TRUE(words(0, 1) ? true : false);
+  EXPECT_FALSE(TwoWords(0) ? true : false);
+}
+
 TEST(TwoWords, CarryBorrowAndWrap) {
   EXPECT_EQ(words(0, ~uint64_t{0}) + 1, words(1, 0));
   EXPECT_EQ(words(1, 0) - 1, words(0, ~uint64_t{0}));
