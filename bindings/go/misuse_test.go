@@ -60,6 +60,20 @@ func TestNilAndZeroValuesAreClosed(t *testing.T) {
 	}
 }
 
+func TestZeroValuesInsideOthersCanBeClosed(t *testing.T) {
+	held := &struct {
+		name   string
+		server smartvpn.Server
+		tunnel smartvpn.Tunnel
+		stats  smartvpn.Stats
+	}{name: "held by value"}
+	for i := 0; i < 2; i++ {
+		_, _, _ = held.server.Close(), held.tunnel.Close(), held.stats.Close() // the runtime would end the process
+	}
+	_, err := held.stats.U64("sessions.now")
+	fails(t, err, smartvpn.ErrClosed)
+}
+
 func TestEverythingAnswersClosedAfterClose(t *testing.T) {
 	server := runningServer(t, "host")
 	tunnel := dial(t, tunnelConfig(t, server, "alice"))

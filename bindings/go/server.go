@@ -11,6 +11,7 @@ import (
 	"math"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -45,10 +46,9 @@ type Server struct {
 	handle *C.smartvpn_server // no address; a dead one is found out by the library
 	life   life
 
-	authorizeLock sync.Mutex
-	authorizing   bool
+	authorizing *atomic.Bool // shared with the gatekeeper, which must not keep the server from the collector
 
-	sessionsSize, clientsSize, statsSize textSize
+	sessionsSize, clientsSize textSize
 }
 
 // life is what servers and tunnels share: closed once.
@@ -74,7 +74,7 @@ var running sync.Map
 // certificate files, and opens no socket yet.
 func NewServer(config Config) (*Server, error) {
 	const op = "new server"
-	server := &Server{life: life{ended: make(chan struct{})}}
+	server := &Server{life: life{ended: make(chan struct{})}, authorizing: new(atomic.Bool)}
 	err := withNative(op, config, func(native *C.smartvpn_config) error {
 		var failed *C.smartvpn_error
 		return failure(op, C.smartvpn_server_create(native, &server.handle, &failed), &failed)
@@ -133,7 +133,9 @@ func (s *Server) Close() error {
 		return nil
 	}
 	s.life.closing.Do(func() {
-		runtime.SetFinalizer(s, nil)
+		if s.handle != nil { // a zero value may lie inside another one, where no finalizer can be taken away
+			runtime.SetFinalizer(s, nil)
+		}
 		s.life.end()
 		s.life.err = failure("close", C.smartvpn_server_free(s.handle), nil)
 		running.Delete(s)

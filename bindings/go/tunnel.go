@@ -48,7 +48,8 @@ type Tunnel struct {
 }
 
 // Dial makes a tunnel and connects it. ErrRefused when the server said no for good; when the context ends first, an
-// error that wraps the context's and says what the last attempt failed of.
+// error that wraps the context's and says what the last attempt failed of. What is left of the tunnel is then closed in
+// the background.
 func Dial(ctx context.Context, config TunnelConfig) (*Tunnel, error) {
 	tunnel, err := NewTunnel(config)
 	if err != nil {
@@ -58,7 +59,11 @@ func Dial(ctx context.Context, config TunnelConfig) (*Tunnel, error) {
 		err = tunnel.WaitConnected(ctx)
 	}
 	if err != nil {
-		tunnel.Close()
+		if ctx.Err() != nil {
+			go tunnel.Close() // which may have to wait for a name
+		} else {
+			tunnel.Close()
+		}
 		return nil, err
 	}
 	return tunnel, nil
@@ -132,13 +137,16 @@ func (t *Tunnel) Stop(ctx context.Context) error {
 	})
 }
 
-// Close stops, if that is still to be done, and frees everything. Closing again is fine.
+// Close stops, if that is still to be done, and frees everything. It may have to wait until the system gives up a name
+// that is being resolved. Closing again is fine.
 func (t *Tunnel) Close() error {
 	if t == nil {
 		return nil
 	}
 	t.life.closing.Do(func() {
-		runtime.SetFinalizer(t, nil)
+		if t.handle != nil {
+			runtime.SetFinalizer(t, nil)
+		}
 		t.life.err = failure("close", C.smartvpn_tunnel_free(t.handle), nil)
 		running.Delete(t)
 	})
