@@ -10,6 +10,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -34,7 +35,7 @@ type Request struct {
 type Decision struct {
 	Allow      bool
 	ValidFor   time.Duration // the same client, address and transport come in without a question; at most a day
-	SessionFor time.Duration // then the session ends; whole seconds, 0: no limit
+	SessionFor time.Duration // then the session ends; rounded up to whole seconds, 0: no limit
 	RateLimit  *RateLimit    // for this session; the narrower of it and the client's holds
 	Detail     string        // of a denial, for events
 }
@@ -212,7 +213,7 @@ func (g *gatekeeper) send(request Request, decision Decision) error {
 			answer["valid_ms"] = decision.ValidFor.Milliseconds()
 		}
 		if decision.SessionFor != 0 {
-			answer["session_seconds"] = int64(decision.SessionFor / time.Second)
+			answer["session_seconds"] = int64(math.Ceil(decision.SessionFor.Seconds()))
 		}
 		if decision.RateLimit != nil {
 			answer["rate_limit"] = decision.RateLimit

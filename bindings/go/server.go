@@ -100,9 +100,14 @@ func (s *Server) Start() error {
 	err := failure("start", C.smartvpn_server_start(s.native(), &failed), &failed)
 	if err == nil {
 		running.Store(s, nil)
+		if s.State() == ServerClosed { // by another goroutine, before it was stored
+			running.Delete(s)
+		}
 	}
 	return err
 }
+
+const stoppingGoesOn = "the context has ended; stopping goes on"
 
 // Stop takes no new clients, lets live sessions go on for up to `drain`, tells them and ends. Events that are queued
 // can still be read. When the context ends first, stopping goes on in the background. From several goroutines: all
@@ -116,10 +121,10 @@ func (s *Server) Stop(ctx context.Context, drain time.Duration) error {
 		return closedError(op)
 	}
 	if err := ctx.Err(); err != nil {
-		return &Error{Op: op, Status: ErrTimeout, cause: err}
+		return contextError(op, nothingDone, err)
 	}
 	s.life.end()
-	return slices(ctx, op, func(timeoutMS int32) error {
+	return slices(ctx, op, stoppingGoesOn, func(timeoutMS int32) error {
 		var failed *C.smartvpn_error
 		status := C.smartvpn_server_stop(s.handle, C.int32_t(drain/time.Millisecond), C.int32_t(timeoutMS), &failed)
 		return failure(op, status, &failed)

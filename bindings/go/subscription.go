@@ -86,7 +86,7 @@ func channelOf(s *Subscription, err error) (<-chan Event, error) {
 func subscribe(ctx context.Context, options SubscribeOptions, open opener) (*Subscription, error) {
 	const op = "events"
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return nil, contextError(op, nothingDone, err)
 	}
 	mask, err := maskOf(options.Types)
 	if err != nil {

@@ -97,6 +97,9 @@ func (t *Tunnel) Start() error {
 	err := failure("start", C.smartvpn_tunnel_start(t.native(), &failed), &failed)
 	if err == nil {
 		running.Store(t, nil)
+		if t.State() == TunnelClosed { // by another goroutine, before it was stored
+			running.Delete(t)
+		}
 	}
 	return err
 }
@@ -108,13 +111,13 @@ func (t *Tunnel) WaitConnected(ctx context.Context) error {
 	if t == nil {
 		return closedError(op)
 	}
-	err := slices(ctx, op, func(timeoutMS int32) error {
+	err := slices(ctx, op, "the context has ended before the tunnel was connected", func(timeoutMS int32) error {
 		var failed *C.smartvpn_error
 		return failure(op, C.smartvpn_tunnel_wait_connected(t.handle, C.int32_t(timeoutMS), &failed), &failed)
 	})
 	var late *Error
-	if errors.As(err, &late) && late.Status == ErrTimeout {
-		if info, failed := t.Info(); failed == nil && info.Attempts > 0 {
+	if errors.As(err, &late) && late.cause != nil && late.Errno == 0 {
+		if info, failed := t.Info(); failed == nil && info.Attempts > 0 && info.LastReason != "" && info.LastReason != "none" {
 			late.Text = "not connected, last reason " + info.LastReason
 			if info.LastDetail != "" {
 				late.Text += " (" + info.LastDetail + ")"
@@ -131,7 +134,10 @@ func (t *Tunnel) Stop(ctx context.Context) error {
 	if t == nil {
 		return closedError(op)
 	}
-	return slices(ctx, op, func(timeoutMS int32) error {
+	if err := ctx.Err(); err != nil {
+		return contextError(op, nothingDone, err)
+	}
+	return slices(ctx, op, stoppingGoesOn, func(timeoutMS int32) error {
 		var failed *C.smartvpn_error
 		return failure(op, C.smartvpn_tunnel_stop(t.handle, C.int32_t(timeoutMS), &failed), &failed)
 	})
