@@ -48,6 +48,8 @@ type Server struct {
 
 	authorizing *atomic.Bool // shared with the gatekeeper, which must not keep the server from the collector
 
+	eventQueue int // Config.Limits.EventQueue
+
 	sessionsSize, clientsSize textSize
 }
 
@@ -74,7 +76,7 @@ var running sync.Map
 // certificate files, and opens no socket yet.
 func NewServer(config Config) (*Server, error) {
 	const op = "new server"
-	server := &Server{life: life{ended: make(chan struct{})}, authorizing: new(atomic.Bool)}
+	server := &Server{life: life{ended: make(chan struct{})}, authorizing: new(atomic.Bool), eventQueue: config.Limits.EventQueue}
 	err := withNative(op, config, func(native *C.smartvpn_config) error {
 		var failed *C.smartvpn_error
 		return failure(op, C.smartvpn_server_create(native, &server.handle, &failed), &failed)

@@ -18,7 +18,7 @@ const defaultEventCapacity = 4096
 // SubscribeOptions are about a subscription.
 type SubscribeOptions struct {
 	Types    []EventType // none: all
-	Capacity int         // events the library holds in each lane, put into 2..1048576; 0: 4096
+	Capacity int         // events the library holds in each lane, put into 2..1048576; 0: the server's Limits.EventQueue, or 4096
 }
 
 // Subscription gives events through C, which is closed at the end. The library holds a bounded queue behind it: who

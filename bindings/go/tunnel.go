@@ -105,7 +105,7 @@ func (t *Tunnel) Start() error {
 }
 
 // WaitConnected waits until the tunnel is connected. ErrRefused when the server said no and no further attempt will
-// be made, ErrClosed when it has stopped, ErrBadState before Start.
+// be made, ErrClosed when it has stopped, ErrBadState before Start. Unlike other waits it holds a thread, as Stop does.
 func (t *Tunnel) WaitConnected(ctx context.Context) error {
 	const op = "wait connected"
 	if t == nil {
