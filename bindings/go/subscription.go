@@ -49,6 +49,9 @@ func (s *Server) Subscribe(ctx context.Context, types ...EventType) (*Subscripti
 
 // SubscribeWith is Subscribe with options.
 func (s *Server) SubscribeWith(ctx context.Context, options SubscribeOptions) (*Subscription, error) {
+	if options.Capacity == 0 && s != nil {
+		options.Capacity = s.eventQueue
+	}
 	return subscribe(ctx, options, func(mask C.uint64_t, capacity C.size_t, out **C.smartvpn_events, failed **C.smartvpn_error) C.smartvpn_status {
 		return C.smartvpn_events_open(s.native(), mask, capacity, out, failed)
 	})
