@@ -10,7 +10,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 	"unsafe"
 )
@@ -33,7 +35,7 @@ type Request struct {
 type Decision struct {
 	Allow      bool
 	ValidFor   time.Duration // the same client, address and transport come in without a question; at most a day
-	SessionFor time.Duration // then the session ends; whole seconds, 0: no limit
+	SessionFor time.Duration // then the session ends; rounded up to whole seconds, 0: no limit
 	RateLimit  *RateLimit    // for this session; the narrower of it and the client's holds
 	Detail     string        // of a denial, for events
 }
@@ -81,31 +83,33 @@ func (s *Server) AuthorizeWith(authorizer Authorizer) error {
 	if authorizer.Concurrency == 0 {
 		authorizer.Concurrency = defaultConcurrency
 	}
-	s.authorizeLock.Lock()
-	defer s.authorizeLock.Unlock()
-	if s.authorizing {
+	if !s.authorizing.CompareAndSwap(false, true) {
 		return &Error{Op: op, Status: ErrExists, Text: "somebody decides already"}
 	}
 	fd, errno := C.svpn_dup_authorize(s.handle)
 	wait, err := newWaiter(op, int32(fd), errno)
 	if err != nil {
+		s.authorizing.Store(false)
 		return err
 	}
 	texts := C.svpn_texts_new()
 	if texts == nil {
 		wait.close()
+		s.authorizing.Store(false)
 		return &Error{Op: op, Status: ErrNoMemory}
 	}
-	s.authorizing = true
-	gate := &gatekeeper{Authorizer: authorizer, server: s, wait: wait, texts: texts,
-		slots: make(chan struct{}, authorizer.Concurrency)}
+	gate := &gatekeeper{Authorizer: authorizer, server: s.handle, ended: s.life.ended, busy: s.authorizing,
+		wait: wait, texts: texts, slots: make(chan struct{}, authorizer.Concurrency)}
 	go gate.pump()
 	return nil
 }
 
+// gatekeeper has no *Server, so that a server that is forgotten before it starts goes with the collector.
 type gatekeeper struct {
 	Authorizer
-	server *Server
+	server *C.smartvpn_server
+	ended  <-chan struct{}
+	busy   *atomic.Bool
 	wait   *waiter
 	texts  *C.svpn_texts
 	slots  chan struct{} // held by decisions
@@ -117,13 +121,11 @@ func (g *gatekeeper) pump() {
 		cancel()
 		g.wait.close()
 		C.svpn_texts_free(g.texts)
-		g.server.authorizeLock.Lock()
-		g.server.authorizing = false
-		g.server.authorizeLock.Unlock()
+		g.busy.Store(false)
 	}()
 	go func() { // once the server stops nobody is asked any more, even while it drains
 		select {
-		case <-g.server.life.ended:
+		case <-g.ended:
 			cancel()
 		case <-ctx.Done():
 		}
@@ -145,7 +147,7 @@ func (g *gatekeeper) next(ctx context.Context) (Request, error) {
 	var request Request
 	var status C.smartvpn_status
 	take := func(uintptr) bool {
-		status = C.svpn_requests_take(g.server.handle, g.texts)
+		status = C.svpn_requests_take(g.server, g.texts)
 		return Status(status) != again
 	}
 	for {
@@ -211,7 +213,7 @@ func (g *gatekeeper) send(request Request, decision Decision) error {
 			answer["valid_ms"] = decision.ValidFor.Milliseconds()
 		}
 		if decision.SessionFor != 0 {
-			answer["session_seconds"] = int64(decision.SessionFor / time.Second)
+			answer["session_seconds"] = int64(math.Ceil(decision.SessionFor.Seconds()))
 		}
 		if decision.RateLimit != nil {
 			answer["rate_limit"] = decision.RateLimit
@@ -223,7 +225,7 @@ func (g *gatekeeper) send(request Request, decision Decision) error {
 	}
 	var failed *C.smartvpn_error
 	text, length := cBytes(data)
-	status := C.smartvpn_authorize_answer(g.server.handle, C.uint64_t(request.Token), text, length, &failed)
+	status := C.smartvpn_authorize_answer(g.server, C.uint64_t(request.Token), text, length, &failed)
 	err = failure(op, status, &failed)
 	if status == C.SMARTVPN_NOT_FOUND || isClosed(err) || status == C.SMARTVPN_BAD_STATE {
 		return nil

@@ -57,7 +57,7 @@ type Listener struct {
 // ListenerTLS is TLS in process: paths of PEM files, or PEM texts.
 type ListenerTLS struct {
 	Certificate string `json:"certificate,omitempty"`
-	Key         string `json:"key,omitempty"`
+	Key         Secret `json:"key,omitempty"`
 }
 
 // ProxyProtocol is the PROXY header in front of each connection.

@@ -9,7 +9,7 @@ type ClientSpec struct {
 	ID                    string          `json:"id,omitempty"`
 	NoisePublicKey        string          `json:"noise_public_key,omitempty"`
 	WireGuardPublicKey    string          `json:"wireguard_public_key,omitempty"`
-	WireGuardPresharedKey string          `json:"wireguard_preshared_key,omitempty"`
+	WireGuardPresharedKey Secret          `json:"wireguard_preshared_key,omitempty"`
 	Enabled               *bool           `json:"enabled,omitempty"` // nil: true
 	ExpiresAt             *Time           `json:"expires_at,omitempty"`
 	Addresses             []string        `json:"addresses,omitempty"`

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"reflect"
 	"sort"
+	"strings"
 )
 
 const (
@@ -126,6 +127,9 @@ func parseConfig(op string, kind C.smartvpn_config_kind, data []byte, into inter
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(into); err != nil {
+		if !strings.Contains(err.Error(), "unknown field") {
+			return &Error{Op: op, Status: ErrInvalid, cause: err, Text: "it cannot be read into the struct"}
+		}
 		return &Error{Op: op, Status: ErrUnsupported, cause: err,
 			Text: "the library knows a key that this package does not: use Raw"}
 	}

@@ -190,8 +190,16 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 	ok(t, err)
 	tunnel, err := credentials.TunnelConfig()
 	ok(t, err)
+	const hidden = "hidden-value"
+	config.Clients = []smartvpn.ClientSpec{{ID: "bob", WireGuardPresharedKey: hidden}}
+	config.Raw, config.Set = []byte(hidden), map[string]interface{}{"/x": hidden}
+	tunnel.Raw, tunnel.Set = config.Raw, config.Set
+	tls := smartvpn.ListenerTLS{Key: hidden}
 	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
-		for _, value := range []interface{}{config, tunnel, credentials, *credentials} {
+		for _, value := range []interface{}{config, tunnel, credentials, *credentials, tls} {
+			if text := sprintf(format, value); strings.Contains(text, hidden) || strings.Contains(text, "104 105 100 100") {
+				t.Errorf("%s prints %s", format, text)
+			}
 			text := sprintf(format, value)
 			if strings.Contains(text, config.Keys.NoisePrivateKey) || strings.Contains(text, credentials.PrivateKey) {
 				t.Errorf("%s prints %s", format, text)

@@ -22,6 +22,9 @@ type Credentials struct {
 
 // TunnelConfig gives the configuration with which the client reaches this server.
 func (c *Credentials) TunnelConfig() (TunnelConfig, error) {
+	if c == nil {
+		return TunnelConfig{}, invalid("tunnel config", "", "the credentials are nil")
+	}
 	return ParseTunnelConfig([]byte(c.Config))
 }
 
@@ -68,6 +71,9 @@ func (c Clients) Rotate(id string, options RotateOptions) (*Credentials, error) 
 	const op = "rotate client"
 	wish := map[string]interface{}{}
 	if options.Overlap != nil {
+		if *options.Overlap < 0 || *options.Overlap%time.Second != 0 {
+			return nil, invalid(op, "/overlap_seconds", "the overlap is negative or has a fraction of a second")
+		}
 		wish["overlap_seconds"] = int64(*options.Overlap / time.Second)
 	}
 	if options.NoisePublicKey != "" {
@@ -120,11 +126,18 @@ type TxResult struct {
 }
 
 // Expect makes the transaction answer ErrConflict unless this is the registry's revision at commit.
-func (t *Tx) Expect(revision uint64) { t.expected = revision }
+func (t *Tx) Expect(revision uint64) {
+	if t != nil {
+		t.expected = revision
+	}
+}
 
 // Create notes a new client. What is wrong with it in itself is said here, the rest at commit.
 func (t *Tx) Create(spec ClientSpec) error {
 	const op = "transaction: create client"
+	if t == nil {
+		return closedError(op)
+	}
 	data, err := encode(op, spec)
 	if err != nil {
 		return err
@@ -160,6 +173,9 @@ func (t *Tx) Remove(id string) error {
 }
 
 func (t *Tx) note(op, id string, call func(*C.char, **C.smartvpn_error) C.smartvpn_status) error {
+	if t == nil {
+		return closedError(op)
+	}
 	if err := (Clients{}).withID(op, id, call); err != nil {
 		return err
 	}

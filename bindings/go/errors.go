@@ -6,6 +6,8 @@ package smartvpn
 import "C"
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"syscall"
 )
@@ -75,7 +77,7 @@ func (e *Error) Error() string {
 // Is makes errors.Is(err, ErrNotFound) and its like work.
 func (e *Error) Is(target error) bool {
 	status, ok := target.(Status)
-	return ok && (status == e.Status || status == ErrClosed && e.Status == badHandle)
+	return ok && status == e.Status
 }
 
 // Unwrap gives the syscall.Errno of a refused system call, or the context's error of a wait that was cancelled.
@@ -100,10 +102,21 @@ func failure(op string, status C.smartvpn_status, err **C.smartvpn_error) error 
 		*err = nil
 	}
 	if out.Status == badHandle {
-		out.Text = "it is closed, or was never opened"
+		out.Status, out.Text = ErrClosed, "it is closed, or was never opened"
 	}
 	return out
 }
+
+// contextError says that a context has ended, and what that means. Only a deadline matches ErrTimeout.
+func contextError(op, text string, cause error) error {
+	status := interrupted
+	if errors.Is(cause, context.DeadlineExceeded) {
+		status = ErrTimeout
+	}
+	return &Error{Op: op, Status: status, Text: text, cause: cause}
+}
+
+const nothingDone = "the context has ended and nothing was done"
 
 func invalid(op, path, text string) error {
 	return &Error{Op: op, Status: ErrInvalid, Path: path, Text: text}

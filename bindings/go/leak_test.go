@@ -87,10 +87,16 @@ func TestTunnelsLeaveNothing(t *testing.T) {
 
 func TestForgottenThingsGoWithTheCollector(t *testing.T) {
 	config := serverConfig(t, "testing")
+	asking := serverConfig(t, "testing")
+	asking.Security.Authorize = "required"
+	allow := func(context.Context, smartvpn.Request) smartvpn.Decision { return smartvpn.Allow() }
 	server := runningServer(t, "testing")
 	leavesNothing(t, 50, func() {
 		_, err := smartvpn.NewServer(config)
 		ok(t, err)
+		forgotten, err := smartvpn.NewServer(asking)
+		ok(t, err)
+		ok(t, forgotten.Authorize(allow))
 		_, err = server.Stats()
 		ok(t, err)
 		runtime.GC()

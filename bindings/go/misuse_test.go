@@ -47,7 +47,7 @@ func TestNilAndZeroValuesAreClosed(t *testing.T) {
 		(*smartvpn.Server)(nil), &smartvpn.Server{}, (*smartvpn.Tunnel)(nil), &smartvpn.Tunnel{},
 		smartvpn.Clients{}, smartvpn.Sessions{}, (*smartvpn.Server)(nil).Clients(), (&smartvpn.Server{}).Sessions(),
 		(*smartvpn.Stats)(nil), &smartvpn.Stats{}, (*smartvpn.Packets)(nil), &smartvpn.Packets{},
-		(*smartvpn.Subscription)(nil), &smartvpn.Subscription{}, &smartvpn.Tx{},
+		(*smartvpn.Subscription)(nil), &smartvpn.Subscription{}, (*smartvpn.Tx)(nil), &smartvpn.Tx{},
 	} {
 		callAll(t, value, smartvpn.ErrClosed, "Close")
 		if closer, is := value.(interface{ Close() error }); is {
@@ -58,6 +58,20 @@ func TestNilAndZeroValuesAreClosed(t *testing.T) {
 	if (*smartvpn.Server)(nil).State() != smartvpn.ServerClosed || (*smartvpn.Tunnel)(nil).State() != smartvpn.TunnelClosed {
 		t.Fatal("nil has a state")
 	}
+}
+
+func TestZeroValuesInsideOthersCanBeClosed(t *testing.T) {
+	held := &struct {
+		name   string
+		server smartvpn.Server
+		tunnel smartvpn.Tunnel
+		stats  smartvpn.Stats
+	}{name: "held by value"}
+	for i := 0; i < 2; i++ {
+		_, _, _ = held.server.Close(), held.tunnel.Close(), held.stats.Close() // the runtime would end the process
+	}
+	_, err := held.stats.U64("sessions.now")
+	fails(t, err, smartvpn.ErrClosed)
 }
 
 func TestEverythingAnswersClosedAfterClose(t *testing.T) {
@@ -118,11 +132,32 @@ func TestACancelledContextIsSeenByEveryWait(t *testing.T) {
 		"Dial":      func() error { return second(smartvpn.Dial(ctx, config)) },
 		"Stop":      func() error { return server.Stop(ctx, time.Minute) },
 	} {
-		if err := wait(); !errors.Is(err, context.Canceled) {
+		if err := wait(); !errors.Is(err, context.Canceled) || errors.Is(err, smartvpn.ErrTimeout) {
 			t.Errorf("%s gives %v", name, err)
 		}
 	}
 	wants(t, server, smartvpn.ServerRunning) // which the cancelled Stop has not touched
+}
+
+func TestADeadlineIsATimeoutAndWhatIsClosedSaysSo(t *testing.T) {
+	server := runningServer(t, "host")
+	packets := openPackets(t, server)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+	defer cancel()
+	err := second(packets.Read(ctx))
+	fails(t, err, context.DeadlineExceeded)
+	fails(t, err, smartvpn.ErrTimeout)
+	ok(t, server.Close())
+	for _, err := range []error{server.Start(), second(server.Packets()), second(server.Clients().List())} {
+		var problem *smartvpn.Error
+		if !errors.As(err, &problem) || problem.Status != smartvpn.ErrClosed {
+			t.Errorf("%#v", err)
+		}
+	}
+	_, err = server.Clients().Rotate("alice", smartvpn.RotateOptions{Overlap: smartvpn.Ptr(500 * time.Millisecond)})
+	fails(t, err, smartvpn.ErrInvalid)
+	_, err = (*smartvpn.Credentials)(nil).TunnelConfig()
+	fails(t, err, smartvpn.ErrInvalid)
 }
 
 func TestErrorsSayWhatAStatusCannot(t *testing.T) {

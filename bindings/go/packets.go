@@ -118,13 +118,13 @@ func (p *Packets) Read(ctx context.Context) (Batch, error) {
 		return Batch{}, closedError(op)
 	}
 	if err := acquire(ctx, p.reading); err != nil {
-		return Batch{}, err
+		return Batch{}, contextError(op, nothingDone, err)
 	}
 	defer func() { <-p.reading }()
 	if err := p.wait.until(ctx, p.take); err == ErrClosed {
 		return Batch{}, closedError(op)
 	} else if err != nil {
-		return Batch{}, err
+		return Batch{}, contextError(op, nothingDone, err)
 	}
 	if err := failure(op, p.status, nil); err != nil {
 		return Batch{}, err
@@ -180,7 +180,7 @@ func (p *Packets) WriteBatch(ctx context.Context, batch Batch) (int, error) {
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return done, ctx.Err()
+			return done, contextError("write packets", "the context has ended before all were taken", ctx.Err())
 		}
 		if pause *= 2; pause > 5*time.Millisecond {
 			pause = 5 * time.Millisecond
@@ -207,7 +207,7 @@ func (p *Packets) write(ctx context.Context, batch Batch, first int) (int, error
 		return 0, closedError(op)
 	}
 	if err := ctx.Err(); err != nil {
-		return 0, err
+		return 0, contextError(op, nothingDone, err)
 	}
 	if p.wait.closed.Load() {
 		return 0, closedError(op)
@@ -219,7 +219,7 @@ func (p *Packets) write(ctx context.Context, batch Batch, first int) (int, error
 		return 0, nil
 	}
 	if err := acquire(ctx, p.writing); err != nil {
-		return 0, err
+		return 0, contextError(op, nothingDone, err)
 	}
 	defer func() { <-p.writing }()
 	if err := p.pack(op, batch, first); err != nil {

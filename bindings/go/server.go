@@ -11,6 +11,7 @@ import (
 	"math"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -45,10 +46,11 @@ type Server struct {
 	handle *C.smartvpn_server // no address; a dead one is found out by the library
 	life   life
 
-	authorizeLock sync.Mutex
-	authorizing   bool
+	authorizing *atomic.Bool // shared with the gatekeeper, which must not keep the server from the collector
 
-	sessionsSize, clientsSize, statsSize textSize
+	eventQueue int // Config.Limits.EventQueue
+
+	sessionsSize, clientsSize textSize
 }
 
 // life is what servers and tunnels share: closed once.
@@ -74,7 +76,7 @@ var running sync.Map
 // certificate files, and opens no socket yet.
 func NewServer(config Config) (*Server, error) {
 	const op = "new server"
-	server := &Server{life: life{ended: make(chan struct{})}}
+	server := &Server{life: life{ended: make(chan struct{})}, authorizing: new(atomic.Bool), eventQueue: config.Limits.EventQueue}
 	err := withNative(op, config, func(native *C.smartvpn_config) error {
 		var failed *C.smartvpn_error
 		return failure(op, C.smartvpn_server_create(native, &server.handle, &failed), &failed)
@@ -100,9 +102,14 @@ func (s *Server) Start() error {
 	err := failure("start", C.smartvpn_server_start(s.native(), &failed), &failed)
 	if err == nil {
 		running.Store(s, nil)
+		if s.State() == ServerClosed { // by another goroutine, before it was stored
+			running.Delete(s)
+		}
 	}
 	return err
 }
+
+const stoppingGoesOn = "the context has ended; stopping goes on"
 
 // Stop takes no new clients, lets live sessions go on for up to `drain`, tells them and ends. Events that are queued
 // can still be read. When the context ends first, stopping goes on in the background. From several goroutines: all
@@ -116,10 +123,10 @@ func (s *Server) Stop(ctx context.Context, drain time.Duration) error {
 		return closedError(op)
 	}
 	if err := ctx.Err(); err != nil {
-		return &Error{Op: op, Status: ErrTimeout, cause: err}
+		return contextError(op, nothingDone, err)
 	}
 	s.life.end()
-	return slices(ctx, op, func(timeoutMS int32) error {
+	return slices(ctx, op, stoppingGoesOn, func(timeoutMS int32) error {
 		var failed *C.smartvpn_error
 		status := C.smartvpn_server_stop(s.handle, C.int32_t(drain/time.Millisecond), C.int32_t(timeoutMS), &failed)
 		return failure(op, status, &failed)
@@ -133,7 +140,9 @@ func (s *Server) Close() error {
 		return nil
 	}
 	s.life.closing.Do(func() {
-		runtime.SetFinalizer(s, nil)
+		if s.handle != nil { // a zero value may lie inside another one, where no finalizer can be taken away
+			runtime.SetFinalizer(s, nil)
+		}
 		s.life.end()
 		s.life.err = failure("close", C.smartvpn_server_free(s.handle), nil)
 		running.Delete(s)

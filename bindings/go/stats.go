@@ -112,7 +112,8 @@ func (s *Stats) Figures() (Figures, error) {
 // Prometheus gives all of it in the Prometheus text format 0.0.4.
 func (s *Stats) Prometheus() ([]byte, error) {
 	defer runtime.KeepAlive(s)
-	size := textSize{last: 64 << 10}
+	var size textSize
+	size.last.Store(64 << 10)
 	return size.read("stats", func(buf *C.char, size C.size_t, needed *C.size_t, failed **C.smartvpn_error) C.smartvpn_status {
 		return C.smartvpn_stats_prometheus(s.native(), buf, size, needed, failed)
 	})
@@ -129,7 +130,7 @@ func (s *Stats) WritePrometheus(to io.Writer) error {
 
 // Close frees the snapshot. Closing again is fine.
 func (s *Stats) Close() error {
-	if s != nil {
+	if s != nil && s.handle != nil {
 		runtime.SetFinalizer(s, nil)
 		C.smartvpn_stats_free(s.handle)
 	}

@@ -18,7 +18,7 @@ const defaultEventCapacity = 4096
 // SubscribeOptions are about a subscription.
 type SubscribeOptions struct {
 	Types    []EventType // none: all
-	Capacity int         // events the library holds in each lane, put into 2..1048576; 0: 4096
+	Capacity int         // events the library holds in each lane, put into 2..1048576; 0: the server's Limits.EventQueue, or 4096
 }
 
 // Subscription gives events through C, which is closed at the end. The library holds a bounded queue behind it: who
@@ -49,6 +49,9 @@ func (s *Server) Subscribe(ctx context.Context, types ...EventType) (*Subscripti
 
 // SubscribeWith is Subscribe with options.
 func (s *Server) SubscribeWith(ctx context.Context, options SubscribeOptions) (*Subscription, error) {
+	if options.Capacity == 0 && s != nil {
+		options.Capacity = s.eventQueue
+	}
 	return subscribe(ctx, options, func(mask C.uint64_t, capacity C.size_t, out **C.smartvpn_events, failed **C.smartvpn_error) C.smartvpn_status {
 		return C.smartvpn_events_open(s.native(), mask, capacity, out, failed)
 	})
@@ -86,7 +89,7 @@ func channelOf(s *Subscription, err error) (<-chan Event, error) {
 func subscribe(ctx context.Context, options SubscribeOptions, open opener) (*Subscription, error) {
 	const op = "events"
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return nil, contextError(op, nothingDone, err)
 	}
 	mask, err := maskOf(options.Types)
 	if err != nil {

@@ -36,14 +36,14 @@ func cBytes(data []byte) (*C.char, C.size_t) {
 }
 
 // textSize remembers how large an answer was last time, so that the next one is had at the first attempt.
-type textSize struct{ last int64 }
+type textSize struct{ last atomic.Int64 }
 
 // textCall is one of the library's functions that write a text: (buf, cap, needed, err).
 type textCall func(buf *C.char, size C.size_t, needed *C.size_t, err **C.smartvpn_error) C.smartvpn_status
 
 // readText calls until the text fits; without its NUL. SECRET_NOT_KEPT comes with a text, and with an error.
 func (size *textSize) read(op string, call textCall) ([]byte, error) {
-	room := int(atomic.LoadInt64(&size.last))
+	room := int(size.last.Load())
 	if room < 1024 {
 		room = 1024
 	}
@@ -58,7 +58,7 @@ func (size *textSize) read(op string, call textCall) ([]byte, error) {
 			wipe(buf)
 			room = int(needed) + int(needed)/8
 		case C.SMARTVPN_OK, ErrSecretNotKept:
-			atomic.StoreInt64(&size.last, int64(needed)+int64(needed)/8)
+			size.last.Store(int64(needed) + int64(needed)/8)
 			return buf[:needed-1], failed
 		default:
 			return nil, failed

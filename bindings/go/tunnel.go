@@ -48,7 +48,8 @@ type Tunnel struct {
 }
 
 // Dial makes a tunnel and connects it. ErrRefused when the server said no for good; when the context ends first, an
-// error that wraps the context's and says what the last attempt failed of.
+// error that wraps the context's and says what the last attempt failed of. What is left of the tunnel is then closed in
+// the background.
 func Dial(ctx context.Context, config TunnelConfig) (*Tunnel, error) {
 	tunnel, err := NewTunnel(config)
 	if err != nil {
@@ -58,7 +59,11 @@ func Dial(ctx context.Context, config TunnelConfig) (*Tunnel, error) {
 		err = tunnel.WaitConnected(ctx)
 	}
 	if err != nil {
-		tunnel.Close()
+		if ctx.Err() != nil {
+			go tunnel.Close() // which may have to wait for a name
+		} else {
+			tunnel.Close()
+		}
 		return nil, err
 	}
 	return tunnel, nil
@@ -92,24 +97,27 @@ func (t *Tunnel) Start() error {
 	err := failure("start", C.smartvpn_tunnel_start(t.native(), &failed), &failed)
 	if err == nil {
 		running.Store(t, nil)
+		if t.State() == TunnelClosed { // by another goroutine, before it was stored
+			running.Delete(t)
+		}
 	}
 	return err
 }
 
 // WaitConnected waits until the tunnel is connected. ErrRefused when the server said no and no further attempt will
-// be made, ErrClosed when it has stopped, ErrBadState before Start.
+// be made, ErrClosed when it has stopped, ErrBadState before Start. Unlike other waits it holds a thread, as Stop does.
 func (t *Tunnel) WaitConnected(ctx context.Context) error {
 	const op = "wait connected"
 	if t == nil {
 		return closedError(op)
 	}
-	err := slices(ctx, op, func(timeoutMS int32) error {
+	err := slices(ctx, op, "the context has ended before the tunnel was connected", func(timeoutMS int32) error {
 		var failed *C.smartvpn_error
 		return failure(op, C.smartvpn_tunnel_wait_connected(t.handle, C.int32_t(timeoutMS), &failed), &failed)
 	})
 	var late *Error
-	if errors.As(err, &late) && late.Status == ErrTimeout {
-		if info, failed := t.Info(); failed == nil && info.Attempts > 0 {
+	if errors.As(err, &late) && late.cause != nil && late.Errno == 0 {
+		if info, failed := t.Info(); failed == nil && info.Attempts > 0 && info.LastReason != "" && info.LastReason != "none" {
 			late.Text = "not connected, last reason " + info.LastReason
 			if info.LastDetail != "" {
 				late.Text += " (" + info.LastDetail + ")"
@@ -126,19 +134,25 @@ func (t *Tunnel) Stop(ctx context.Context) error {
 	if t == nil {
 		return closedError(op)
 	}
-	return slices(ctx, op, func(timeoutMS int32) error {
+	if err := ctx.Err(); err != nil {
+		return contextError(op, nothingDone, err)
+	}
+	return slices(ctx, op, stoppingGoesOn, func(timeoutMS int32) error {
 		var failed *C.smartvpn_error
 		return failure(op, C.smartvpn_tunnel_stop(t.handle, C.int32_t(timeoutMS), &failed), &failed)
 	})
 }
 
-// Close stops, if that is still to be done, and frees everything. Closing again is fine.
+// Close stops, if that is still to be done, and frees everything. It may have to wait until the system gives up a name
+// that is being resolved. Closing again is fine.
 func (t *Tunnel) Close() error {
 	if t == nil {
 		return nil
 	}
 	t.life.closing.Do(func() {
-		runtime.SetFinalizer(t, nil)
+		if t.handle != nil {
+			runtime.SetFinalizer(t, nil)
+		}
 		t.life.err = failure("close", C.smartvpn_tunnel_free(t.handle), nil)
 		running.Delete(t)
 	})

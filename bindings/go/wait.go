@@ -21,6 +21,9 @@ type waiter struct {
 
 // newWaiter takes over `fd`, the answer of one of the svpn_dup functions.
 func newWaiter(op string, fd int32, errno error) (*waiter, error) {
+	if Status(fd) == badHandle {
+		return nil, closedError(op)
+	}
 	if fd < 0 {
 		err := &Error{Op: op, Status: Status(fd)}
 		if number, ok := errno.(syscall.Errno); ok && err.Status == ErrSystem {
@@ -95,12 +98,12 @@ func (w *waiter) close() {
 }
 
 // slices calls a waiting function with short timeouts until it gives something else than TIMEOUT, or the context
-// ends. For the few waits that have no descriptor.
-func slices(ctx context.Context, op string, call func(timeoutMS int32) error) error {
+// ends, of which `text` says what it means. For the few waits that have no descriptor.
+func slices(ctx context.Context, op, text string, call func(timeoutMS int32) error) error {
 	const slice = 100 * time.Millisecond
 	for {
 		if err := ctx.Err(); err != nil {
-			return &Error{Op: op, Status: ErrTimeout, cause: err}
+			return contextError(op, text, err)
 		}
 		wait := slice
 		if end, ok := ctx.Deadline(); ok && time.Until(end) < slice {
