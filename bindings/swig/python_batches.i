@@ -21,6 +21,17 @@ static int hold_buffer(PyObject *object, int writable, PyObject **view, uint8_t 
   return 0;
 }
 
+/* Where a packet's bytes are while `*view`, which may stay NULL, is held. Those of Python's own types stay until Python
+ * code runs again, which it does not before the copy; others may run some when they are let go of. */
+static int packet_bytes(PyObject *packet, PyObject **view, uint8_t **data, size_t *length) {
+  Py_ssize_t size = 0;
+  if (!PyBytes_CheckExact(packet) && !PyByteArray_CheckExact(packet) && !PyMemoryView_Check(packet))
+    return hold_buffer(packet, 0, view, data, length);
+  if (PyObject_AsReadBuffer(packet, (const void **)data, &size) < 0) return -1;
+  *length = (size_t)size;
+  return 0;
+}
+
 /* Handles of events or requests that were taken without the GIL. */
 typedef struct event_batch {
   smartvpn_event **item;
@@ -211,11 +222,11 @@ static PyObject *packets_pack(PyObject *packets, uint8_t *arena, size_t arena_le
   if ((size_t)count < room) room = (size_t)count;
   for (; done < room; ++done) {
     PyObject *packet = PySequence_GetItem(packets, (Py_ssize_t)done);
-    const void *data = NULL; /* good until Python code runs again, which it does not before the copy */
-    Py_ssize_t size = 0;
+    PyObject *view = NULL;
+    uint8_t *data = NULL;
+    size_t length = 0;
     smartvpn_packet record;
-    int held = packet ? PyObject_AsReadBuffer(packet, &data, &size) : -1;
-    size_t length = (size_t)size;
+    int held = packet ? packet_bytes(packet, &view, &data, &length) : -1;
     int fits = held == 0 && length <= arena_len - used;
     if (held == 0 && (length == 0 || length > 65535)) {
       PyErr_SetString(PyExc_ValueError, "a packet has 1 to 65535 bytes");
@@ -230,6 +241,7 @@ static PyObject *packets_pack(PyObject *packets, uint8_t *arena, size_t arena_le
       memcpy(meta + done * sizeof record, &record, sizeof record);
       used += length;
     }
+    Py_XDECREF(view);
     Py_XDECREF(packet);
     if (held < 0) return NULL;
     if (!fits) break;

@@ -1,6 +1,6 @@
 """dial.py - the other end, without privilege: dials with a client's configuration and pings the server inside the tunnel.
 
-  python3 examples/python/dial.py alice.json --real 198.51.100.7:4711
+  python3 examples/python/dial.py embed.log --real 198.51.100.7:4711
 
 `--real` plays the proxy in front of the server: it sends a PROXY v2 header with this as the client's address. The file
 may hold other text before and after the JSON, as what embed.py prints.

@@ -12,7 +12,7 @@ import pathlib
 import re
 import sys
 
-MARKER = re.compile(r"^<!-- snippet: (\S+?)(?:#([a-z]+))? -->$")
+MARKER = re.compile(r"^<!-- snippet: (\S+?)(?:#([a-z0-9]+))? -->$")
 
 
 def documents(root):

@@ -15,7 +15,7 @@ import os
 import threading
 import time
 import weakref
-from typing import Any, Callable, List, NoReturn, Optional
+from typing import Any, Callable, Dict, NoReturn, Optional
 
 from .errors import ClosedError, Error, ForkedError
 
@@ -38,14 +38,13 @@ class Handle:
         self._raw = raw
         self._free, self._wake, self._what = free, wake, what
         self._pid = os.getpid()
-        self._changed = threading.Condition(
-            threading.RLock()
-        )  # a signal handler may close what its thread waits in
-        self._threads: List[int] = []  # who polls, by thread
-        self._tasks = 0  # who polls in an event loop
+        # Who polls, by thread, and who in which event loop. No lock guards them: a signal handler that raises, at
+        # whatever moment, would leave it locked. Each step is one operation of a dictionary or list.
+        self.waiting: Dict[object, int] = {}
+        self.tasks: Dict[object, asyncio.AbstractEventLoop] = {}
+        self._closers: Dict[object, bool] = {}
         self._closing = False
-        self._freed = False
-        self._on_freed: List[Callable[[], None]] = []
+        self._unfreed = [raw]  # whoever takes it frees it
         if ends_at_exit:
             _to_end.add(self)
 
@@ -70,94 +69,64 @@ class Handle:
 
     @property
     def freed(self) -> bool:
-        return self._freed
+        return not self._unfreed
 
     def why_not(self) -> Error:
         if self.forked and not self._closing:
             return ForkedError(f"the {self._what} belongs to the parent process; make a new one in this one")
         return ClosedError(f"the {self._what} is closed")
 
-    def __enter__(self) -> Any:
-        """Counts a thread that waits."""
+    def enter(self, token: object) -> Any:
+        """Counts a thread's wait under the token; it leaves by `waiting.pop(token, None)` and `free_if_last()`,
+        whatever happens here."""
         if self.forked:
             raise self.why_not()
-        with self._changed:
-            raw = self.raw
-            self._threads.append(threading.get_ident())
-            return raw
+        self.waiting[token] = threading.get_ident()  # first noted, then asked: close() does it in the other order
+        return self.raw
 
-    def __exit__(self, *_: object) -> None:
-        with self._changed:
-            self._threads.remove(threading.get_ident())
-            self._changed.notify_all()
-        self._free_if_last()
-
-    def enter_task(self) -> Any:
-        """Counts a wait in an event loop, whose end needs the loop and so never waits for close()."""
+    def enter_task(self, token: object) -> Any:
+        """Counts a wait in the running loop, whose end needs the loop and so never waits for close()."""
         if self.forked:
             raise self.why_not()
-        with self._changed:
-            raw = self.raw
-            self._tasks += 1
-            return raw
-
-    def leave_task(self) -> None:
-        if self.forked:
-            return
-        with self._changed:
-            self._tasks -= 1
-        self._free_if_last()
+        self.tasks[token] = asyncio.get_running_loop()
+        return self.raw
 
     def close(self, patience: float = PATIENCE) -> None:
         """Ends it: for good when it returns, unless a task or this very thread waits in it, which then does
         the rest."""
         if self.forked:
             if not self._closing:
-                self._closing = self._freed = True
-                self._free(self._raw)  # only forgets it
+                self._closing = True
+                self._free(self._unfreed.pop())  # only forgets it
             return
-        with self._changed:
-            if self._closing:
-                return
-            self._closing = True
+        if self._closing:
+            return
+        token = object()
         try:
+            self._closers[token] = True  # so that nobody who leaves meanwhile frees what is to be woken
+            self._closing = True
             self._wake(self._raw)
             self._wait_for_others(patience)
         finally:
-            self._free_if_last()
+            self._closers.pop(token, None)
+            self.free_if_last()
 
     def _wait_for_others(self, patience: float) -> None:
-        deadline, me = time.monotonic() + patience, threading.get_ident()
-        with self._changed:
-            while any(thread != me for thread in self._threads):
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    return
-                self._changed.wait(left)
+        deadline, me, pause = time.monotonic() + patience, threading.get_ident(), 0.0002
+        while any(thread != me for thread in list(self.waiting.values())) and time.monotonic() < deadline:
+            time.sleep(pause)
+            pause = min(2 * pause, 0.01)
 
-    def _free_if_last(self) -> None:
-        with self._changed:
-            if not self._closing or self._freed or self._threads or self._tasks:
-                return
-            self._freed = True
-        self._free(self._raw)
-        for told in self._on_freed:
-            told()
+    def free_if_last(self) -> None:
+        if not self._closing or self.waiting or self.tasks or self._closers or self.forked:
+            return
+        with contextlib.suppress(IndexError):  # somebody else was the last
+            self._free(self._unfreed.pop())
 
-    async def freed_in(self, loop: asyncio.AbstractEventLoop) -> None:
-        """After close: waits until the last task has left and the handle is freed."""
-        done: "asyncio.Future[None]" = loop.create_future()
-        with self._changed:
-            if self._freed:
-                return
-            self._on_freed.append(lambda: _tell(loop, done))
-        await done
-
-
-def _tell(loop: asyncio.AbstractEventLoop, done: "asyncio.Future[None]") -> None:
-    """Whoever waited may have been cancelled, and the loop may have ended."""
-    with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(lambda: None if done.done() else done.set_result(None))
+    async def left_by(self, loop: asyncio.AbstractEventLoop) -> None:
+        """After close, in the loop: returns when none of its tasks waits here any more."""
+        while any(other is loop for other in list(self.tasks.values())):
+            await asyncio.sleep(0.001)
 
 
 class NotCopied:
@@ -182,8 +151,8 @@ class Owner(NotCopied):
 
 
 def deadline_of(timeout: Optional[float]) -> Optional[float]:
-    """The moment on the monotonic clock; None for ever."""
-    return None if timeout is None else time.monotonic() + timeout
+    """The moment on the monotonic clock; None for ever, which 292 years are too."""
+    return None if timeout is None or timeout >= threading.TIMEOUT_MAX else time.monotonic() + timeout
 
 
 def slice_ms(deadline: Optional[float], longest: int = 100) -> int:

@@ -3,6 +3,7 @@ a timeout, iterated, and iterated asynchronously; subclasses say how to take wha
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections import deque
@@ -13,6 +14,7 @@ from ._wait import Readable
 from .errors import ClosedError, TimedOutError
 
 T = TypeVar("T")
+LONGEST_TURN = 0.005  # seconds that tasks take what is there before others have a turn
 
 
 class Source(NotCopied, Generic[T]):
@@ -23,7 +25,8 @@ class Source(NotCopied, Generic[T]):
         self._handle = handle
         self._readable = readable
         self._ready: Deque[T] = deque()
-        self._turn = threading.Lock()
+        self._turn = threading.RLock()
+        self._busy_since: Optional[float] = None  # since when tasks have found something at once, on the loop's clock
 
     def _fetch(self) -> Sequence[T]:
         """What is there now, maybe nothing. ClosedError when nothing will come any more."""
@@ -37,9 +40,10 @@ class Source(NotCopied, Generic[T]):
     def _get(self, timeout: Optional[float]) -> T:
         self._handle.check()  # before any wait for a turn, since after a fork nobody would give it
         deadline = deadline_of(timeout)
-        if not self._turn.acquire(timeout=-1 if deadline is None else max(0.0, deadline - time.monotonic())):
-            raise TimedOutError()
         try:
+            left = -1 if deadline is None else max(0.0, deadline - time.monotonic())
+            if not self._turn.acquire(timeout=left):
+                raise TimedOutError()
             in_time = True
             while True:
                 thing = self._try()
@@ -49,11 +53,20 @@ class Source(NotCopied, Generic[T]):
                     raise TimedOutError()
                 in_time = self._readable.wait(deadline)
         finally:
-            self._turn.release()
+            # Asked and not remembered: a signal handler may raise between having it and noting that.
+            if self._turn._is_owned():  # type: ignore[attr-defined]
+                self._turn.release()
 
     async def _get_async(self, timeout: Optional[float]) -> T:
         deadline = deadline_of(timeout)
         in_time = True
+        loop = asyncio.get_running_loop()
+        if self._busy_since is None:
+            self._busy_since = loop.time()
+        elif loop.time() - self._busy_since > LONGEST_TURN:
+            # Who always finds something would else never let the loop's other tasks, or a cancellation, come in.
+            self._busy_since = None
+            await asyncio.sleep(0)
         while True:
             thing = self._try()
             if thing is not None:
@@ -63,6 +76,7 @@ class Source(NotCopied, Generic[T]):
             if not in_time:
                 raise TimedOutError()
             in_time = await self._readable.wait_async(deadline)
+            self._busy_since = None
 
     def __next__(self) -> T:
         try:

@@ -29,7 +29,9 @@ class Readable:
     def wait(self, deadline: Optional[float]) -> bool:
         """Whether there may be something, before the deadline. ClosedError when it is closed, before or
         meanwhile."""
-        with self._handle as raw:
+        waiting, token = self._handle.waiting, object()
+        try:
+            raw = self._handle.enter(token)
             poller = select.poll()
             poller.register(self._fd_of(raw), select.POLLIN)
             if deadline is None:
@@ -38,12 +40,16 @@ class Readable:
                 return True
             left = max(0.0, deadline - time.monotonic())
             return bool(poller.poll(min(LONGEST_MS, math.ceil(left * 1000)))) or deadline > time.monotonic()
+        finally:
+            waiting.pop(token, None)
+            self._handle.free_if_last()
 
     async def wait_async(self, deadline: Optional[float]) -> bool:
         """As wait, in the running loop. Cancelling it takes nothing away."""
         loop = asyncio.get_running_loop()
-        raw = self._handle.enter_task()
+        token = object()
         try:
+            raw = self._handle.enter_task(token)
             future: "asyncio.Future[None]" = loop.create_future()
             fd = self._fd_of(raw)
             if loop not in self._waiting:
@@ -61,7 +67,8 @@ class Readable:
                 self._leave(loop, future, fd)
             return deadline is None or deadline > time.monotonic()
         finally:
-            self._handle.leave_task()
+            self._handle.tasks.pop(token, None)
+            self._handle.free_if_last()
 
     def wake_tasks(self) -> None:
         """Lets every task of the running loop look again, as something is there that the descriptor does not

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Awaitable, Callable, Dict, Iterator, Optional, Set, Union
 
 from . import _native
-from ._handle import Handle
+from ._handle import PATIENCE, Handle
 from ._model import to_json
 from ._source import Source
 from ._wait import Readable
@@ -129,7 +129,7 @@ def settle(handle: Handle, request: Request, judge: Callable[[], Verdict]) -> No
         return
     except ClosedError:
         return
-    except Exception:
+    except BaseException:  # also what would end a thread without a word, such as sys.exit()
         log.exception("authorize failed for %s, which is denied", request.client_id)
     try:
         answer(handle, request.token, Decision(False, detail="authorize failed"))
@@ -147,9 +147,9 @@ class DecidingThread:
         self._thread.start()
 
     def finish(self) -> None:
-        """After the server has ended: waits for a decision that is being made."""
+        """After the server has ended: waits a while for a decision that is being made."""
         if threading.current_thread() is not self._thread:
-            self._thread.join()
+            self._thread.join(PATIENCE)
 
 
 def _decide_all(stream: RequestStream, handle: Handle, decide: Callable[[Request], Verdict]) -> None:
@@ -165,6 +165,7 @@ class DecidingTask:
     ) -> None:
         self._stream, self._handle, self._decide = stream, handle, decide
         self._open: Set["asyncio.Task[None]"] = set()
+        self._over = False
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def _run(self) -> None:
@@ -174,12 +175,17 @@ class DecidingTask:
                 self._open.add(one)
                 one.add_done_callback(self._open.discard)
         finally:
+            self._over = True
             for one in list(self._open):
                 one.cancel()
 
     async def _one(self, request: Request) -> None:
         try:
             verdict = await self._decide(request)
+        except asyncio.CancelledError as failure:  # by us at the end, or by somebody whom it waited for
+            if not self._over:
+                settle(self._handle, request, _raising(failure))
+            raise
         except Exception as failure:
             settle(self._handle, request, _raising(failure))
         else:
@@ -189,10 +195,13 @@ class DecidingTask:
         """Its task ends by itself, in its loop."""
 
     async def finish_async(self) -> None:
-        await asyncio.gather(self._task, *self._open, return_exceptions=True)
+        """Waits for what still decides in the running loop; other loops are their owners' to run."""
+        loop, me = asyncio.get_running_loop(), asyncio.current_task()
+        mine = [task for task in (self._task, *self._open) if task.get_loop() is loop and task is not me]
+        await asyncio.gather(*(task for task in mine if not task.done()), return_exceptions=True)
 
 
-def _raising(failure: Exception) -> Callable[[], Verdict]:
+def _raising(failure: BaseException) -> Callable[[], Verdict]:
     def judge() -> Verdict:
         raise failure
 

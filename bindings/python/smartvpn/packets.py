@@ -10,7 +10,7 @@ from . import _native
 from ._handle import Handle
 from ._source import Source
 from ._wait import Readable
-from .errors import NothingThereError
+from .errors import InvalidError, NothingThereError
 
 Buffer = Union[bytes, bytearray, memoryview]
 LARGEST = 65535
@@ -105,10 +105,13 @@ class Packets(Source[PacketBatch]):
         65535 bytes."""
         raw, done = self._handle.raw, 0
         while done < len(packets):
-            packed = self._pack(packets[done : done + self._batch])
-            if segment_sizes is not None:
-                for at, size in enumerate(segment_sizes[done : done + packed]):
-                    struct.pack_into("=I", self._out_meta, at * _native.PACKET_SIZE + SEGMENT_SIZE_AT, size)
+            try:
+                packed = self._pack(packets[done : done + self._batch])
+                if segment_sizes is not None:
+                    for at, size in enumerate(segment_sizes[done : done + packed]):
+                        struct.pack_into("=I", self._out_meta, at * _native.PACKET_SIZE + SEGMENT_SIZE_AT, size)
+            except (ValueError, struct.error) as failure:
+                raise InvalidError(f"after {done} packets: {failure}") from None
             try:
                 taken = self._native_write(raw, self._out_arena, self._out_meta, packed)
             except NothingThereError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import dataclasses
 import inspect
 import json
@@ -113,7 +114,7 @@ class Server(NotCopied):
     def config(self) -> ServerConfig:
         """What it was made of, or last reconfigured to, with the key that was made. Changing it changes
         nothing."""
-        return self._config
+        return copy.deepcopy(self._config)
 
     @property
     def public_key(self) -> str:
@@ -162,8 +163,8 @@ class Server(NotCopied):
         await asyncio.get_running_loop().run_in_executor(None, self.stop, drain, timeout)
 
     def close(self) -> None:
-        """Stops at once if that is still to be done, ends every wait, and gives everything back. Closing
-        twice is fine, and so is closing what belongs to the parent process, which only forgets it."""
+        """Stops at once if that is still to be done, ends every wait, and gives everything back; a plain
+        authorize function that is deciding gets ten seconds to end. Closing twice is fine, and so is closing what belongs to the parent process, which only forgets it."""
         self._handle.close()
         if self._decider is not None and not self._handle.forked:
             self._decider.finish()
@@ -174,7 +175,7 @@ class Server(NotCopied):
         await loop.run_in_executor(None, self.close)
         if isinstance(self._decider, DecidingTask):
             await self._decider.finish_async()
-        await self._handle.freed_in(loop)
+        await self._handle.left_by(loop)
 
     def reload_certificates(self) -> None:
         """Reads certificate and key files again. On failure the old ones stay in use."""
@@ -290,5 +291,5 @@ def _is_async(decide: Optional[Callable[[Request], Any]]) -> bool:
 
 def _as_config(config: Union[ServerConfig, Mapping[str, Any], str]) -> ServerConfig:
     if isinstance(config, ServerConfig):
-        return config
+        return copy.deepcopy(config)
     return ServerConfig.from_json(_check.text_of(config))

@@ -9,6 +9,7 @@ from typing import Dict, Iterator, List, Mapping, Optional
 from . import _native
 from ._handle import Handle, NotCopied
 from ._model import Model
+from .errors import NotFoundError
 
 
 @dataclass
@@ -56,7 +57,10 @@ class Sessions(NotCopied, Mapping[int, Session]):
         self._handle = handle
 
     def __getitem__(self, session_id: int) -> Session:
-        return Session.from_dict(json.loads(_native.session_get(self._handle.raw, session_id)))
+        try:
+            return Session.from_dict(json.loads(_native.session_get(self._handle.raw, session_id)))
+        except OverflowError:
+            raise NotFoundError(f"no session has the number {session_id}") from None
 
     def __iter__(self) -> Iterator[int]:
         return iter([session.id for session in self.list()])

@@ -211,7 +211,7 @@ class Tunnel(NotCopied):
         """As close; returns when the tasks of this loop have left their waits, too."""
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, self.close)
-        await self._handle.freed_in(loop)
+        await self._handle.left_by(loop)
 
     def __enter__(self) -> Tunnel:
         try:

@@ -166,7 +166,7 @@ def test_close_from_another_thread_ends_every_wait() -> None:
     for thread in threads:
         thread.start()
     deadline = time.monotonic() + PATIENCE
-    while len(server._handle._threads) < 2 and time.monotonic() < deadline:
+    while len(server._handle.waiting) < 2 and time.monotonic() < deadline:
         time.sleep(0.001)
     server.close()
     for thread in threads:
