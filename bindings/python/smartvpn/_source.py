@@ -39,10 +39,10 @@ class Source(NotCopied, Generic[T]):
 
     def _get(self, timeout: Optional[float]) -> T:
         self._handle.check()  # before any wait for a turn, since after a fork nobody would give it
-        deadline = deadline_of(timeout)
+        deadline, turn = deadline_of(timeout), self._turn
         try:
             left = -1 if deadline is None else max(0.0, deadline - time.monotonic())
-            if not self._turn.acquire(timeout=left):
+            if not turn.acquire(timeout=left):
                 raise TimedOutError()
             in_time = True
             while True:
@@ -53,9 +53,11 @@ class Source(NotCopied, Generic[T]):
                     raise TimedOutError()
                 in_time = self._readable.wait(deadline)
         finally:
-            # Asked and not remembered: a signal handler may raise between having it and noting that.
-            if self._turn._is_owned():  # type: ignore[attr-defined]
-                self._turn.release()
+            # The first thing done here, and not asked before whether it is held: a signal handler may raise between.
+            try:
+                turn.release()
+            except RuntimeError:
+                pass  # it never was this thread's
 
     async def _get_async(self, timeout: Optional[float]) -> T:
         deadline = deadline_of(timeout)

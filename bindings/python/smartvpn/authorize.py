@@ -166,6 +166,7 @@ class DecidingTask:
         self._stream, self._handle, self._decide = stream, handle, decide
         self._open: Set["asyncio.Task[None]"] = set()
         self._over = False
+        self._closer: Optional["asyncio.Task[Any]"] = None  # a decision that closes the server, which goes on
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def _run(self) -> None:
@@ -177,7 +178,8 @@ class DecidingTask:
         finally:
             self._over = True
             for one in list(self._open):
-                one.cancel()
+                if one is not self._closer:
+                    one.cancel()
 
     async def _one(self, request: Request) -> None:
         try:
@@ -193,6 +195,10 @@ class DecidingTask:
 
     def finish(self) -> None:
         """Its task ends by itself, in its loop."""
+
+    def spare(self, closer: Optional["asyncio.Task[Any]"]) -> None:
+        """Does not cancel the task that closes the server, if it is one of its own."""
+        self._closer = closer
 
     async def finish_async(self) -> None:
         """Waits for what still decides in the running loop; other loops are their owners' to run."""

@@ -172,6 +172,8 @@ class Server(NotCopied):
     async def aclose(self) -> None:
         """As close; returns when the tasks of this loop have left their waits, too."""
         loop = asyncio.get_running_loop()
+        if isinstance(self._decider, DecidingTask):
+            self._decider.spare(asyncio.current_task())
         await loop.run_in_executor(None, self.close)
         if isinstance(self._decider, DecidingTask):
             await self._decider.finish_async()

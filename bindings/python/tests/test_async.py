@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+import time
 from typing import Any, Callable, List
 
 import pytest
 
 import smartvpn
 from smartvpn import EventType
+from smartvpn._source import Source
 from support import PATIENCE, anext_of, expect_clean, make_server, make_tunnel, udp_packet
 
 Run = Callable[[Any], Any]
@@ -241,3 +243,53 @@ def test_asyncio_run_may_leave_streams_open() -> None:
         server = asyncio.run(main())
         assert server.state == "running"
     """)
+
+
+def test_a_flood_leaves_the_loop_to_others_and_can_be_cancelled(run: Run) -> None:
+    class Flood(Source[int]):
+        def _fetch(self) -> List[int]:
+            return [1] * 10
+
+    async def main() -> int:
+        ticks = 0
+
+        async def eat(flood: Flood) -> None:
+            until = time.monotonic() + PATIENCE
+            while time.monotonic() < until:
+                await flood.__anext__()
+
+        async def tick() -> None:
+            nonlocal ticks
+            while True:
+                await asyncio.sleep(0.001)
+                ticks += 1
+
+        async with make_server() as server:
+            ticker = asyncio.ensure_future(tick())
+            flood = Flood(server._handle, server._packets_readable)
+            begun = time.monotonic()
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(eat(flood), 0.5)
+            assert time.monotonic() - begun < PATIENCE / 2
+            ticker.cancel()
+        return ticks
+
+    assert run(main()) > 10
+
+
+def test_aclose_does_not_wait_for_the_tasks_of_another_loop(run: Run) -> None:
+    server = make_server("host")
+    server.start()
+    other = asyncio.new_event_loop()
+    waiting = other.create_task(server.packets().aread())
+    other.run_until_complete(asyncio.sleep(0.01))  # it waits, and its loop does not run
+
+    async def main() -> None:
+        await asyncio.wait_for(server.aclose(), PATIENCE)
+
+    run(main())
+    assert not server._handle.freed
+    with pytest.raises(smartvpn.ClosedError):
+        other.run_until_complete(waiting)
+    other.close()
+    assert server._handle.freed

@@ -244,3 +244,46 @@ def test_a_coroutine_function_needs_a_loop() -> None:
         server.start()
     assert server.state == "created"
     server.close()
+
+
+def test_a_coroutine_function_may_close_its_own_server(run: Run) -> None:
+    async def main() -> None:
+        server = make_server("host", security=ASKING)
+        ended: "asyncio.Future[None]" = asyncio.get_running_loop().create_future()
+
+        @server.authorize
+        async def decide(request: smartvpn.Request) -> bool:
+            try:
+                await server.aclose()
+            except BaseException as failure:
+                ended.set_exception(RuntimeError(repr(failure)))
+                raise
+            ended.set_result(None)
+            return True
+
+        await server.astart()
+        tunnel = make_tunnel(server)
+        tunnel.start()
+        await asyncio.wait_for(ended, PATIENCE)
+        await tunnel.aclose()
+        assert server._handle.freed
+
+    run(main())
+
+
+def test_aclose_in_another_loop_than_the_one_that_decides(run: Run) -> None:
+    server = make_server("host", security=ASKING)
+    deciding = asyncio.new_event_loop()
+
+    async def begin() -> None:
+        server.authorize(decide)
+        await server.astart()
+
+    async def decide(request: smartvpn.Request) -> bool:
+        return True
+
+    deciding.run_until_complete(begin())
+    run(server.aclose())
+    deciding.run_until_complete(asyncio.gather(*asyncio.all_tasks(deciding)))
+    deciding.close()
+    assert server._handle.freed

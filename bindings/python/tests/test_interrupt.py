@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from support import PATIENCE, start_python
+from support import PATIENCE, expect_clean, start_python
 
 PROGRAM = """
 import signal, sys
@@ -97,3 +97,59 @@ def test_a_signal_handler_may_close_what_its_thread_waits_in() -> None:
     finally:
         process.kill()
     assert (process.returncode, out, err) == (0, "ended\n", "")
+
+
+def test_what_a_handler_raises_anywhere_leaves_no_lock_or_count_behind() -> None:
+    out = expect_clean(
+        """
+        import signal, threading, time
+        import smartvpn
+        from support import make_server
+        class Raised(Exception):
+            pass
+        armed, raised = False, 0
+        def handler(*_):
+            global armed, raised
+            if armed:
+                armed = False
+                raised += 1
+                raise Raised
+        server = make_server()
+        server.start()
+        events = server.events("client_changed")
+        signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, 0.0003, 0.00031)
+        end, turns = time.monotonic() + 4, 0
+        while time.monotonic() < end:
+            turns += 1
+            try:
+                armed = True
+                if turns % 3 == 0:
+                    while True:
+                        events.next()
+                while True:
+                    try:
+                        events.next(0)
+                    except smartvpn.TimedOutError:
+                        pass
+            except Raised:
+                pass
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        assert raised > 1000, raised
+        server.clients.create("bob")
+        answers = []
+        other = threading.Thread(target=lambda: answers.append(events.next(10).client_id), daemon=True)
+        other.start()
+        other.join(15)
+        assert answers == ["bob"], answers
+        begun = time.monotonic()
+        closer = threading.Thread(target=events.close, daemon=True)
+        closer.start()
+        closer.join(15)
+        assert time.monotonic() - begun < 5 and events._handle.freed
+        server.close()
+        print("lives on")
+        """,
+        malloc="default",
+    )
+    assert out == "lives on\n"

@@ -1,4 +1,6 @@
 """Packets by the batch, in buffers of Python's."""
+import array
+import mmap
 import struct
 from typing import Any, Iterator
 
@@ -29,6 +31,20 @@ def test_record_has_the_format_that_is_told() -> None:
     records = list(struct.iter_unpack(native.PACKET_FORMAT, meta))
     assert [(record[1], record[3]) for record in records] == [(0, 3), (3, 5), (8, 1), (0, 0)]
     assert {record[2] for record in records} == {record[4] for record in records} == {0}
+
+
+def test_pack_lets_go_of_any_buffer_it_copies() -> None:
+    class Own(bytearray):
+        pass
+
+    arena, meta = buffers(4)
+    parts: list[Any] = [Own(b"own"), array.array("B", b"array"), mmap.mmap(-1, 2)]
+    assert native.packets_pack(parts, arena, meta) == 3
+    assert arena[:10] == b"ownarray\0\0"
+    parts[0].clear()  # BufferError while somebody holds it
+    assert native.packets_pack(parts[1:], bytearray(1), meta) == 0
+    parts[1].append(1)
+    parts[2].close()
 
 
 def test_pack_takes_what_fits() -> None:
