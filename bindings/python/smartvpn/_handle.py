@@ -38,8 +38,8 @@ class Handle:
         self._raw = raw
         self._free, self._wake, self._what = free, wake, what
         self._pid = os.getpid()
-        # Who polls, by thread, and who in which event loop. No lock guards them: a signal handler that raises, at
-        # whatever moment, would leave it locked. Each step is one operation of a dictionary or list.
+        # Who polls, by thread, and who in which event loop. No lock guards them: a signal handler that raises,
+        # at whatever moment, would leave it locked. Each step is one operation of a dictionary or list.
         self.waiting: Dict[object, int] = {}
         self.tasks: Dict[object, asyncio.AbstractEventLoop] = {}
         self._closers: Dict[object, bool] = {}
@@ -77,11 +77,12 @@ class Handle:
         return ClosedError(f"the {self._what} is closed")
 
     def enter(self, token: object) -> Any:
-        """Counts a thread's wait under the token; it leaves by `waiting.pop(token, None)` and `free_if_last()`,
-        whatever happens here."""
+        """Counts a thread's wait under the token; it leaves by `waiting.pop(token, None)` and
+        `free_if_last()`, whatever happens here."""
         if self.forked:
             raise self.why_not()
-        self.waiting[token] = threading.get_ident()  # first noted, then asked: close() does it in the other order
+        # First noted, then asked whether it is closed: close() does it in the other order.
+        self.waiting[token] = threading.get_ident()
         return self.raw
 
     def enter_task(self, token: object) -> Any:

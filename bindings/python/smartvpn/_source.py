@@ -26,7 +26,8 @@ class Source(NotCopied, Generic[T]):
         self._readable = readable
         self._ready: Deque[T] = deque()
         self._turn = threading.RLock()
-        self._busy_since: Optional[float] = None  # since when tasks have found something at once, on the loop's clock
+        # Since when tasks have found something at once, on the loop's clock.
+        self._busy_since: Optional[float] = None
 
     def _fetch(self) -> Sequence[T]:
         """What is there now, maybe nothing. ClosedError when nothing will come any more."""
@@ -53,7 +54,7 @@ class Source(NotCopied, Generic[T]):
                     raise TimedOutError()
                 in_time = self._readable.wait(deadline)
         finally:
-            # The first thing done here, and not asked before whether it is held: a signal handler may raise between.
+            # The first thing done here, and not asked before whether it is held: a handler may raise between.
             try:
                 turn.release()
             except RuntimeError:
@@ -66,7 +67,7 @@ class Source(NotCopied, Generic[T]):
         if self._busy_since is None:
             self._busy_since = loop.time()
         elif loop.time() - self._busy_since > LONGEST_TURN:
-            # Who always finds something would else never let the loop's other tasks, or a cancellation, come in.
+            # Who always finds something would else never let other tasks, or a cancellation, come in.
             self._busy_since = None
             await asyncio.sleep(0)
         while True:

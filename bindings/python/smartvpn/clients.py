@@ -4,8 +4,8 @@ them."""
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Union
+from dataclasses import dataclass
+from typing import Any, Iterator, List, Mapping, Optional, Union
 
 from . import _native
 from ._handle import Handle, NotCopied
@@ -13,6 +13,7 @@ from ._model import Model, part, to_json
 from .config import Client
 from .credentials import Credentials, take_credentials
 from .errors import SecretNotKeptError
+from .traffic import Traffic
 from .transactions import Transaction, description, patch
 
 EXPORTS = {"native": _native.EXPORT_NATIVE, "wireguard": _native.EXPORT_WIREGUARD}
@@ -48,7 +49,7 @@ class ClientPage:
 
 
 @dataclass
-class ClientStats(Model):
+class ClientStats(Traffic):
     """A client's traffic since the server started, over all its sessions. Times are milliseconds since
     1970."""
 
@@ -56,15 +57,6 @@ class ClientStats(Model):
     sessions_now: int = 0
     sessions_total: int = 0
     last_seen: Optional[int] = None
-    inner_packets_in: int = 0
-    inner_bytes_in: int = 0
-    inner_packets_out: int = 0
-    inner_bytes_out: int = 0
-    outer_messages_in: int = 0
-    outer_bytes_in: int = 0
-    outer_messages_out: int = 0
-    outer_bytes_out: int = 0
-    drops: Dict[str, int] = field(default_factory=dict)
     rtt_us: Optional[int] = None
     rtt_min_us: Optional[int] = None
     jitter_us: Optional[int] = None

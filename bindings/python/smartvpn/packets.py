@@ -109,7 +109,8 @@ class Packets(Source[PacketBatch]):
                 packed = self._pack(packets[done : done + self._batch])
                 if segment_sizes is not None:
                     for at, size in enumerate(segment_sizes[done : done + packed]):
-                        struct.pack_into("=I", self._out_meta, at * _native.PACKET_SIZE + SEGMENT_SIZE_AT, size)
+                        place = at * _native.PACKET_SIZE + SEGMENT_SIZE_AT
+                        struct.pack_into("=I", self._out_meta, place, size)
             except (ValueError, struct.error) as failure:
                 raise InvalidError(f"after {done} packets: {failure}") from None
             try:

@@ -164,7 +164,8 @@ class Server(NotCopied):
 
     def close(self) -> None:
         """Stops at once if that is still to be done, ends every wait, and gives everything back; a plain
-        authorize function that is deciding gets ten seconds to end. Closing twice is fine, and so is closing what belongs to the parent process, which only forgets it."""
+        authorize function that is deciding gets ten seconds to end. Closing twice is fine, and so is closing
+        what belongs to the parent process, which only forgets it."""
         self._handle.close()
         if self._decider is not None and not self._handle.forked:
             self._decider.finish()

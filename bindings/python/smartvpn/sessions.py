@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Dict, Iterator, List, Mapping, Optional
+from typing import Iterator, List, Mapping, Optional
 
 from . import _native
 from ._handle import Handle, NotCopied
-from ._model import Model
 from .errors import NotFoundError
+from .traffic import Connection
 
 
 @dataclass
-class Session(Model):
+class Session(Connection):
     """A live session, as it was when it was asked for. "In" is from the client to the server.
 
     remote_addr   the client's real address and port; None if unknown
     peer_addr     the socket's, which may be a proxy
     since, last_seen   milliseconds since 1970-01-01 UTC
-    rtt_us        smoothed, microseconds; 0 before the first sample, as rtt_min_us and jitter_us
-    loss_ppm      None where the carrier cannot lose
-    drops         packets dropped, by reason
     """
 
     id: int = 0
@@ -33,20 +30,6 @@ class Session(Model):
     addresses: List[str] = field(default_factory=list)
     since: int = 0
     last_seen: int = 0
-    inner_packets_in: int = 0
-    inner_bytes_in: int = 0
-    inner_packets_out: int = 0
-    inner_bytes_out: int = 0
-    outer_messages_in: int = 0
-    outer_bytes_in: int = 0
-    outer_messages_out: int = 0
-    outer_bytes_out: int = 0
-    drops: Dict[str, int] = field(default_factory=dict)
-    rtt_us: int = 0
-    rtt_min_us: int = 0
-    jitter_us: int = 0
-    loss_ppm: Optional[int] = None
-    health: str = ""
 
 
 class Sessions(NotCopied, Mapping[int, Session]):

@@ -7,11 +7,11 @@ import enum
 import json
 import warnings
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Union
+from typing import Any, Iterable, List, Mapping, Optional, Union
 
 from . import _check, _native
 from ._handle import Handle, NotCopied, deadline_of, slice_ms
-from ._model import Model, plain
+from ._model import plain
 from ._wait import Readable
 from .config import Forwarding
 from .credentials import Credentials
@@ -19,6 +19,7 @@ from .errors import TimedOutError
 from .events import EventStream, EventType, mask_of
 from .packets import Packets
 from .stats import Stats
+from .traffic import Connection
 from .tunnel_config import Reconnect, TunnelConfig, TunnelProxyProtocol, TunnelTls, TunnelTun
 
 LOOK_AGAIN = 0.02  # seconds between two looks of aconnect
@@ -39,7 +40,7 @@ STATES = {getattr(_native, f"TUNNEL_{state.name}"): state for state in TunnelSta
 
 
 @dataclass
-class TunnelInfo(Model):
+class TunnelInfo(Connection):
     """What a tunnel has and knows; addresses, dns and routes once connected. Times are milliseconds since
     1970. `next_server_public_key` is there once the server has announced one: write it into your
     configuration."""
@@ -57,20 +58,6 @@ class TunnelInfo(Model):
     attempts: int = 0
     last_reason: str = ""
     last_detail: Optional[str] = None
-    inner_packets_in: int = 0
-    inner_bytes_in: int = 0
-    inner_packets_out: int = 0
-    inner_bytes_out: int = 0
-    outer_messages_in: int = 0
-    outer_bytes_in: int = 0
-    outer_messages_out: int = 0
-    outer_bytes_out: int = 0
-    drops: Dict[str, int] = field(default_factory=dict)
-    rtt_us: int = 0
-    rtt_min_us: int = 0
-    jitter_us: int = 0
-    loss_ppm: Optional[int] = None
-    health: str = ""
 
 
 def _stop(raw: Any, timeout: Optional[float]) -> None:
