@@ -7,11 +7,11 @@ import copy
 import dataclasses
 import inspect
 import json
-import warnings
 from typing import Any, Callable, Iterable, List, Mapping, Optional, Sequence, TypeVar, Union
 
 from . import _check, _native
-from ._handle import Handle, NotCopied, deadline_of, slice_ms
+from ._handle import Handle
+from ._running import Running, stop_in_slices
 from ._wait import Readable
 from .authorize import DecidingTask, DecidingThread, Request, RequestStream, Verdict, answer
 from .clients import Clients
@@ -29,7 +29,7 @@ from .config import (
     Telemetry,
     Tun,
 )
-from .errors import BadStateError, TimedOutError
+from .errors import BadStateError
 from .events import EventStream, EventType, mask_of
 from .keys import generate_key, public_key
 from .packets import Packets
@@ -41,18 +41,10 @@ F = TypeVar("F", bound=Callable[[Request], Any])
 
 
 def _stop(raw: Any, drain: float, timeout: Optional[float]) -> None:
-    deadline = deadline_of(timeout)
-    while True:
-        wait_ms = slice_ms(deadline)
-        try:
-            _native.server_stop(raw, round(drain * 1000), wait_ms)
-            return
-        except TimedOutError:
-            if deadline is not None and slice_ms(deadline) == 0:
-                raise
+    stop_in_slices(lambda wait_ms: _native.server_stop(raw, round(drain * 1000), wait_ms), timeout)
 
 
-class Server(NotCopied):
+class Server(Running):
     """A server, of a ServerConfig, a mapping or JSON text, or of the keywords, which are ServerConfig's
     fields.
 
@@ -172,13 +164,11 @@ class Server(NotCopied):
 
     async def aclose(self) -> None:
         """As close; returns when the tasks of this loop have left their waits, too."""
-        loop = asyncio.get_running_loop()
         if isinstance(self._decider, DecidingTask):
             self._decider.spare(asyncio.current_task())
-        await loop.run_in_executor(None, self.close)
+        await super().aclose()
         if isinstance(self._decider, DecidingTask):
             await self._decider.finish_async()
-        await self._handle.left_by(loop)
 
     def reload_certificates(self) -> None:
         """Reads certificate and key files again. On failure the old ones stay in use."""
@@ -251,38 +241,14 @@ class Server(NotCopied):
         kind = DecidingTask if _is_async(self._decide) else DecidingThread
         self._decider = kind(self.requests(), self._handle, self._decide)
 
-    def __enter__(self) -> Server:
-        try:
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
+    def _enter(self) -> None:
+        self.start()
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    async def _aenter(self) -> None:
+        await self.astart()
 
-    async def __aenter__(self) -> Server:
-        try:
-            await self.astart()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
-
-    def __repr__(self) -> str:
-        return f"<smartvpn.Server {'of the parent process' if self._handle.forked else self.state}>"
-
-    def __del__(self) -> None:
-        handle = getattr(self, "_handle", None)
-        if handle is None or handle.closed:
-            return
-        if not handle.forked and self.state in (ServerState.RUNNING, ServerState.DRAINING):
-            warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self)
-        handle.close()
+    def _runs(self) -> bool:
+        return self.state in (ServerState.RUNNING, ServerState.DRAINING)
 
 
 def _is_async(decide: Optional[Callable[[Request], Any]]) -> bool:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import enum
 import json
-import warnings
 from dataclasses import dataclass, field
 from typing import Any, Iterable, List, Mapping, Optional, Union
 
 from . import _check, _native
-from ._handle import Handle, NotCopied, deadline_of, slice_ms
+from ._handle import Handle, deadline_of, slice_ms
 from ._model import plain
+from ._running import Running, stop_in_slices
 from ._wait import Readable
 from .config import Forwarding
 from .credentials import Credentials
@@ -61,18 +61,10 @@ class TunnelInfo(Connection):
 
 
 def _stop(raw: Any, timeout: Optional[float]) -> None:
-    deadline = deadline_of(timeout)
-    while True:
-        wait_ms = slice_ms(deadline)
-        try:
-            _native.tunnel_stop(raw, wait_ms)
-            return
-        except TimedOutError:
-            if deadline is not None and slice_ms(deadline) == 0:
-                raise
+    stop_in_slices(lambda wait_ms: _native.tunnel_stop(raw, wait_ms), timeout)
 
 
-class Tunnel(NotCopied):
+class Tunnel(Running):
     """A tunnel, of the Credentials that `server.clients.create` gave, a TunnelConfig, a mapping or JSON text.
     The keywords replace parts of it: Tunnel(credentials, forwarding="host").
 
@@ -194,41 +186,11 @@ class Tunnel(NotCopied):
         fine."""
         self._handle.close()
 
-    async def aclose(self) -> None:
-        """As close; returns when the tasks of this loop have left their waits, too."""
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(None, self.close)
-        await self._handle.left_by(loop)
+    def _enter(self) -> None:
+        self.connect(self._connect_timeout)
 
-    def __enter__(self) -> Tunnel:
-        try:
-            self.connect(self._connect_timeout)
-        except BaseException:
-            self.close()
-            raise
-        return self
+    async def _aenter(self) -> None:
+        await self.aconnect(self._connect_timeout)
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Tunnel:
-        try:
-            await self.aconnect(self._connect_timeout)
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
-
-    def __repr__(self) -> str:
-        return f"<smartvpn.Tunnel {'of the parent process' if self._handle.forked else self.state}>"
-
-    def __del__(self) -> None:
-        handle = getattr(self, "_handle", None)
-        if handle is None or handle.closed:
-            return
-        if not handle.forked and self.state not in (TunnelState.CREATED, TunnelState.STOPPED):
-            warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self)
-        handle.close()
+    def _runs(self) -> bool:
+        return self.state not in (TunnelState.CREATED, TunnelState.STOPPED)
