@@ -24,12 +24,13 @@ class CookieChecker {
   bool mac1_ok(ByteView message) const noexcept;
   bool mac2_ok(ByteView message, const inet::Endpoint& from, Time now) noexcept;
   // The cookie reply to `message` (whose mac1 was right) for `from`.
-  std::array<uint8_t, kCookieReplySize> reply(ByteView message, const inet::Endpoint& from, Time now, Rng& rng) noexcept;
+  std::array<uint8_t, kCookieReplySize> reply(ByteView message, const inet::Endpoint& from, Time now,
+                                              Rng& rng) noexcept;
 
  private:
   Cookie cookie_for(const inet::Endpoint& from, Time now) noexcept;
   const Identity* own_;
-  SecretKey seed_;     // the secret of a period is a keyed hash of its number
+  SecretKey seed_;  // the secret of a period is a keyed hash of its number
 };
 
 // For messages to one peer: adds both macs, and keeps the cookie that the peer has sent.

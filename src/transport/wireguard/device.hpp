@@ -1,11 +1,11 @@
-// The WireGuard carrier of one shard: its peers, its receiver indices and its sockets. Peers are the registry's clients;
-// the server tells about them, and is asked (session::Admission) before anybody becomes a session. Runs to completion
-// on its shard's thread: a batch of datagrams is opened, judged and handed to the host in one go, and what the host
-// sends is cut, sealed and sent in one go at the end of the turn, or sooner when a batch is full.
+// The WireGuard carrier of one shard: its peers, its receiver indices and its sockets. Peers are the registry's
+// clients; the server tells about them, and is asked (session::Admission) before anybody becomes a session. Runs to
+// completion on its shard's thread: a batch of datagrams is opened, judged and handed to the host in one go, and what
+// the host sends is cut, sealed and sent in one go at the end of the turn, or sooner when a batch is full.
 //
-// A peer's *session* in the server's sense begins with the first data message under new keys, and ends when no handshake
-// has been completed for `session_timeout`, when the server closes it, or when the peer is removed. Rekeys
-// in between ask Admission::on_identity with `rekey` set.
+// A peer's *session* in the server's sense begins with the first data message under new keys, and ends when no
+// handshake has been completed for `session_timeout`, when the server closes it, or when the peer is removed. Rekeys in
+// between ask Admission::on_identity with `rekey` set.
 #pragma once
 
 #include <functional>
@@ -42,9 +42,9 @@ struct DeviceOptions {
 };
 
 struct ListenerOptions {
-  uint32_t listener = 0;   // index into the configuration's `listen`
-  inet::Endpoint address;  // port 0: the kernel chooses
-  int fd = -1;             // a bound UDP socket of the host's, instead of `address`
+  uint32_t listener = 0;      // index into the configuration's `listen`
+  inet::Endpoint address;     // port 0: the kernel chooses
+  int fd = -1;                // a bound UDP socket of the host's, instead of `address`
   bool proxy_header = false;  // PROXY v2 (DGRAM) in front of every datagram, from trusted proxies only
   std::function<bool(const inet::IpAddress&)> trusts;
 };
@@ -63,7 +63,7 @@ struct PeerSettings {
 struct Stray {
   unsigned shard = 0;  // whose it is
   uint32_t listener = 0;
-  Bytes datagram;      // the WireGuard message alone
+  Bytes datagram;  // the WireGuard message alone
   inet::Endpoint from, real;
   inet::IpAddress to;
   uint32_t interface = 0;
@@ -72,9 +72,9 @@ struct Stray {
 
 struct PeerFigures {
   PublicKey key{};
-  std::optional<inet::Endpoint> endpoint;   // where packets go
-  int64_t last_handshake_ms = 0;            // wall clock; 0: never
-  uint64_t bytes_in = 0, bytes_out = 0;     // UDP payload, all of its sessions
+  std::optional<inet::Endpoint> endpoint;  // where packets go
+  int64_t last_handshake_ms = 0;           // wall clock; 0: never
+  uint64_t bytes_in = 0, bytes_out = 0;    // UDP payload, all of its sessions
   Duration persistent_keepalive{0};
   Tai64n greatest_timestamp;
   bool live = false;

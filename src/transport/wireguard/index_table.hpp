@@ -1,5 +1,5 @@
-// Receiver indices: random, unique, freed with their keys. The shard is in the low byte (index % 256 % shards == shard),
-// where a BPF program finds it. Owned by one shard.
+// Receiver indices: random, unique, freed with their keys. The shard is in the low byte (index % 256 % shards ==
+// shard), where a BPF program finds it. Owned by one shard.
 #pragma once
 
 #include <cstdint>

@@ -20,7 +20,8 @@ class OpenedInitiation {
   // Whose key it claims, not yet proven.
   const PublicKey& peer() const noexcept { return peer_; }
   uint32_t sender() const noexcept { return sender_; }
-  // Second step: proves the key. `shared`: our static key and theirs, where it is at hand; null: computed. Nothing if false.
+  // Second step: proves the key. `shared`: our static key and theirs, where it is at hand; null: computed. Nothing if
+  // false.
   std::optional<Tai64n> prove(const SecretKey* shared);
   noise::Responder& handshake() noexcept { return *handshake_; }
 

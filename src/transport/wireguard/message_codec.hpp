@@ -15,8 +15,8 @@ enum class MessageType : uint8_t { invalid = 0, initiation = 1, response = 2, co
 
 constexpr size_t kInitiationSize = 148, kResponseSize = 92, kCookieReplySize = 64;
 constexpr size_t kDataHeader = 16, kTag = 16, kMinData = kDataHeader + kTag;
-constexpr size_t kMacs = 32;      // mac1 and mac2, at the end of both handshake messages
-constexpr size_t kPadding = 16;   // inner packets are padded to a multiple of this, never beyond the MTU
+constexpr size_t kMacs = 32;     // mac1 and mac2, at the end of both handshake messages
+constexpr size_t kPadding = 16;  // inner packets are padded to a multiple of this, never beyond the MTU
 
 // By type, reserved bytes and length: whatever is not exactly a message is `invalid`.
 MessageType message_type(ByteView datagram) noexcept;

@@ -1,6 +1,6 @@
-// One peer of ours: handshakes in both roles, the previous, current and next keys, and all timers (white paper, sections
-// 5 and 6). Takes messages and times, gives messages and what is to be done. It does not seal or open data messages:
-// the data path does that in batches, with the keys it gets here, and reports back once per batch. Endpoints,
+// One peer of ours: handshakes in both roles, the previous, current and next keys, and all timers (white paper,
+// sections 5 and 6). Takes messages and times, gives messages and what is to be done. It does not seal or open data
+// messages: the data path does that in batches, with the keys it gets here, and reports back once per batch. Endpoints,
 // queues and inner packets are the owner's. One thread.
 #pragma once
 
@@ -25,10 +25,10 @@ struct PeerShared {
 
 // What its owner has to do now.
 struct Actions {
-  bool initiate = false;       // write_initiation() and send it
-  bool keepalive = false;      // send an empty data message under sending_keys()
-  bool give_up = false;        // nobody answers: drop what waits for a session
-  bool keys_wiped = false;     // 540 s without a handshake: nothing is left of the session
+  bool initiate = false;    // write_initiation() and send it
+  bool keepalive = false;   // send an empty data message under sending_keys()
+  bool give_up = false;     // nobody answers: drop what waits for a session
+  bool keys_wiped = false;  // 540 s without a handshake: nothing is left of the session
   bool any() const noexcept { return initiate || keepalive || give_up || keys_wiped; }
 };
 
@@ -48,9 +48,9 @@ class PeerMachine {
   PeerMachine& operator=(const PeerMachine&) = delete;
 
   const PublicKey& key() const noexcept;
-  void set_psk(const SecretKey* psk);                                // for handshakes that begin from now on
-  Actions set_persistent_keepalive(Duration interval, Time now);     // 0: none. Goes out at once when it is turned on
-  void set_identity(const Identity& own);                            // another key of ours: all sessions end
+  void set_psk(const SecretKey* psk);                             // for handshakes that begin from now on
+  Actions set_persistent_keepalive(Duration interval, Time now);  // 0: none. Goes out at once when it is turned on
+  void set_identity(const Identity& own);                         // another key of ours: all sessions end
   // What the store remembers; handshakes must be newer.
   void set_greatest_timestamp(const Tai64n& stamp) noexcept;
   const Tai64n& greatest_timestamp() const noexcept;
@@ -95,8 +95,8 @@ class PeerMachine {
 
   // All keys and handshakes go; what the peer sends finds nothing. The timestamp stays.
   void end_session() noexcept;
-  bool has_session(Time now) const noexcept;   // confirmed keys that may still be used
-  Time last_handshake() const noexcept;        // of the last completed (confirmed) one; Time{}: none
+  bool has_session(Time now) const noexcept;  // confirmed keys that may still be used
+  Time last_handshake() const noexcept;       // of the last completed (confirmed) one; Time{}: none
   // The last round trip that a handshake has shown; negative: none.
   Duration last_rtt() const noexcept;
 };

@@ -19,7 +19,7 @@ struct Timing {
   Duration rekey_timeout = seconds(5);   // between two tries, and between two handshakes of one peer
   Duration rekey_jitter = milliseconds(334);
   Duration keepalive_timeout = seconds(10);
-  Duration persistent_keepalive{0};        // 0: none
+  Duration persistent_keepalive{0};            // 0: none
   Duration initiation_gap = milliseconds(20);  // at most 50 initiations a second are answered, per peer
   // Keys are wiped this long after the last handshake.
   Duration forget_after() const noexcept { return 3 * reject_after; }
