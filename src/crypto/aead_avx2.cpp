@@ -195,8 +195,16 @@ struct Avx2 {
 
 }  // namespace
 
-void seal_lanes_avx2(const LaneKey& key, LaneJob* jobs, size_t count) noexcept { seal_with<Avx2>(key, jobs, count); }
-void open_lanes_avx2(const LaneKey& key, LaneJob* jobs, size_t count) noexcept { open_with<Avx2>(key, jobs, count); }
+void seal_lanes_avx2(const LaneKey& key, LaneJob* jobs, size_t count) noexcept {
+  seal_with<Avx2>(key, jobs, count);
+  _mm256_zeroall();  // keys and keystream stay in no register
+}
+
+void open_lanes_avx2(const LaneKey& key, LaneJob* jobs, size_t count) noexcept {
+  open_with<Avx2>(key, jobs, count);
+  _mm256_zeroall();
+}
+
 void mac_lanes_avx2(const LanePolyKeys& keys, const LaneJob* jobs, size_t count, LaneTags& tags) noexcept {
   mac_all<Avx2>(keys, jobs, count, tags);
 }

@@ -10,13 +10,15 @@ namespace {
 constexpr size_t kJobsSortedAtOnce = 128;
 
 // 0 for a job that is not for lanes, else 16-byte pieces of its text, plus one.
-uint32_t lane_pieces(uint64_t counter, ByteView ad, size_t size) noexcept {
-  if (counter == kReservedCounter || ad.size() > kMaxLaneAdBytes || size > kMaxLaneBytes) return 0;
+uint32_t lane_pieces(uint64_t counter, ByteView ad, size_t size, uint32_t most) noexcept {
+  if (counter == kReservedCounter || ad.size() > kMaxLaneAdBytes || size > most) return 0;
   return static_cast<uint32_t>(size / kTagSize) + 1;
 }
-uint32_t lane_pieces(const SealJob& job) noexcept { return lane_pieces(job.counter, job.ad, job.size); }
-uint32_t lane_pieces(const OpenJob& job) noexcept {
-  return job.size < kTagSize ? 0 : lane_pieces(job.counter, job.ad, job.size - kTagSize);
+uint32_t lane_pieces(const SealJob& job, uint32_t most) noexcept {
+  return lane_pieces(job.counter, job.ad, job.size, most);
+}
+uint32_t lane_pieces(const OpenJob& job, uint32_t most) noexcept {
+  return job.size < kTagSize ? 0 : lane_pieces(job.counter, job.ad, job.size - kTagSize, most);
 }
 
 size_t text_size(const SealJob& job) noexcept { return job.size; }
@@ -28,11 +30,11 @@ void store_result(OpenJob& job, bool ok) noexcept { job.ok = ok; }
 // Lanes whose packets end early do nothing for the rest of the longest, so sizes are made to fall. Batches that came
 // out of a super-packet are in this order already.
 template <class Job, class Lanes, class Singly>
-void deal(std::span<Job> jobs, Lanes in_lanes, Singly singly) noexcept {
+void deal(std::span<Job> jobs, uint32_t most, Lanes in_lanes, Singly singly) noexcept {
   std::array<uint32_t, kJobsSortedAtOnce> order;
   size_t count = 0;
   for (size_t i = 0; i < jobs.size(); ++i) {
-    const uint32_t pieces = lane_pieces(jobs[i]);
+    const uint32_t pieces = lane_pieces(jobs[i], most);
     if (pieces == 0)
       singly(jobs[i]);
     else
@@ -63,6 +65,10 @@ void deal(std::span<Job> jobs, Lanes in_lanes, Singly singly) noexcept {
   }
 }
 
+uint32_t most_bytes(VectorUnit unit) noexcept {
+  return unit == VectorUnit::avx2 ? kMaxProfitableBytesAvx2 : kMaxLaneBytes;
+}
+
 template <class Job>
 std::span<Job> taken_from(std::span<Job>& jobs) noexcept {
   const auto part = jobs.first(std::min(jobs.size(), kJobsSortedAtOnce));
@@ -82,7 +88,8 @@ void AeadEngine::seal(const AeadKey& key, std::span<SealJob> jobs) noexcept {
   LaneKey lane_key = make_lane_key(key.view().data(), 0);
   while (!jobs.empty())
     deal(
-        taken_from(jobs), [&](LaneJob* lanes, size_t count) { seal_lanes(unit_, lane_key, lanes, count); },
+        taken_from(jobs), most_bytes(unit_),
+        [&](LaneJob* lanes, size_t count) { seal_lanes(unit_, lane_key, lanes, count); },
         [&](SealJob& job) {
           seal_singly(key, {&job, 1});
         });
@@ -97,7 +104,8 @@ size_t AeadEngine::open(const AeadKey& key, std::span<OpenJob> jobs) noexcept {
     open_lanes(unit_, lane_key, lanes, count);
     for (size_t i = 0; i < count; ++i) opened += lanes[i].ok;
   };
-  while (!jobs.empty()) deal(taken_from(jobs), in_lanes, [&](OpenJob& job) { opened += open_singly(key, {&job, 1}); });
+  while (!jobs.empty())
+    deal(taken_from(jobs), most_bytes(unit_), in_lanes, [&](OpenJob& job) { opened += open_singly(key, {&job, 1}); });
   wipe_all(lane_key);
   return opened;
 }

@@ -33,6 +33,7 @@ SMARTVPN_LANE void keystream(ChaChaState& x, const LaneKey& key, V counter, V no
   x[4] = word(k[4]), x[5] = word(k[5]), x[6] = word(k[6]), x[7] = word(k[7]);
   x[8] = word(k[8]), x[9] = word(k[9]), x[10] = word(k[10]), x[11] = word(k[11]);
   x[12] = counter, x[13] = word(k[13]), x[14] = nonce_low, x[15] = nonce_high;
+#pragma GCC unroll 10
   for (int i = 0; i < 10; ++i) {
     quarter(x[0], x[4], x[8], x[12]);
     quarter(x[1], x[5], x[9], x[13]);
