@@ -104,8 +104,8 @@ class Macs512 {
       ad_size[i] = j.ad_size;
       size[i] = j.size;
     }
-    Limbs m[5];
-    four_blocks(row, reinterpret_cast<Limbs(&)[4]>(m));
+    Limbs m[4];
+    four_blocks(row, m);
     const Limbs sizes = block(_mm512_load_si512(ad_size), _mm512_load_si512(size));
     uint32_t blocks = 0;
     bool alike = true;
