@@ -46,6 +46,21 @@ void read_proxy_protocol(const Reader& in, ProxyProtocolConfig& out) {
   in.read("max_header_bytes", out.max_header_bytes);
 }
 
+// What only streams and HTTP have, and a wrong idea of a WireGuard listener would leave without effect.
+Result<void> check_wireguard_keys(const Reader& in, const std::string& pointer, const ListenConfig& listener) {
+  auto wrong = [&](const char* key, const char* text) { return make_error(Status::INVALID, text, pointer + key); };
+  if (in.has("public_url")) return wrong("/public_url", "is for WebSocket listeners; see network.wireguard_endpoint");
+  for (const char* key : {"path", "tls", "real_ip_header", "real_ip_trusted_proxies"})
+    if (in.has(key)) return wrong((std::string("/") + key).c_str(), "is for WebSocket listeners");
+  const Reader proxy = in.at("proxy_protocol");
+  for (const char* key : {"header_timeout_ms", "local", "max_header_bytes"})
+    if (proxy.has(key)) return wrong((std::string("/proxy_protocol/") + key).c_str(), "is for WebSocket listeners");
+  const auto mode = listener.proxy_protocol.mode;
+  if (mode != ProxyProtocolConfig::Mode::off && mode != ProxyProtocolConfig::Mode::v2)
+    return wrong("/proxy_protocol/mode", "must be off or v2: WireGuard's datagrams have headers of version 2 only");
+  return {};
+}
+
 Result<ListenConfig> read_listener(const Reader& in, const std::string& pointer, std::optional<int64_t> keepalive) {
   ListenConfig out;
   in.choose<Transport>(
@@ -70,6 +85,8 @@ Result<ListenConfig> read_listener(const Reader& in, const std::string& pointer,
   out.keepalive_interval_ms = keepalive      ? static_cast<uint32_t>(*keepalive)
                               : behind_proxy ? kKeepaliveBehindProxyMs
                                              : kKeepaliveMs;
+  if (out.transport == Transport::wireguard)
+    if (auto checked = check_wireguard_keys(in, pointer, out); !checked) return std::move(checked).error();
   return out;
 }
 
@@ -120,6 +137,11 @@ void read_limits(const Reader& in, LimitsConfig& out) {
   in.read("memory_bytes", out.memory_bytes);
   in.read("sessions", out.sessions);
   in.read("event_queue", out.event_queue);
+}
+
+void read_wireguard(const Reader& in, WireguardConfig& out) {
+  in.read("session_timeout_seconds", out.session_timeout_s);
+  in.read("persistent_keepalive_seconds", out.persistent_keepalive_s);
 }
 
 void read_client_security(const Reader& in, ClientSecurityConfig& out) {
@@ -189,6 +211,8 @@ Result<ServerConfig> build_server_config(const Json& json) {
                     {{"testing", Mode::testing}, {"host", Mode::host}, {"tun", Mode::tun}});
   read_tun(in.at("tun"), out.tun);
   read_security(in.at("security"), out.security);
+  read_wireguard(in.at("wireguard"), out.wireguard);
+  in.at("performance").read("aead", out.performance.aead);
   read_registry(in.at("registry"), out.registry);
   read_limits(in.at("limits"), out.limits);
   in.at("telemetry").read("client_label", out.telemetry.client_label);

@@ -70,11 +70,14 @@ Result<void> check_listeners(const ServerConfig& config) {
       const auto& other = config.listen[k];
       if (listener.fd >= 0 && listener.fd == other.fd)
         return invalid(element("/listen", i, "/fd"), "is that of " + element("/listen", k));
-      if (listener.fd < 0 && listener.address.port != 0 && listener.address == other.address)
+      const bool same_kind = (listener.transport == Transport::websocket) == (other.transport == Transport::websocket);
+      if (listener.fd < 0 && listener.address.port != 0 && same_kind && listener.address == other.address)
         return invalid(element("/listen", i, "/port"), "is taken by " + element("/listen", k));
     }
     if (listener.transport == Transport::websocket && !config.keys.noise_private_key)
       return invalid("/keys/noise_private_key", "is required by WebSocket listeners");
+    if (listener.transport == Transport::wireguard && !config.keys.wireguard_private_key)
+      return invalid("/keys/wireguard_private_key", "is required by WireGuard listeners");
   }
   const auto& keys = config.keys;
   if (keys.noise_next_private_key && keys.noise_private_key && *keys.noise_next_private_key == *keys.noise_private_key)
@@ -126,7 +129,10 @@ class ClientRules {
     if (auto [at, fresh] = ids_.emplace(client.id, index); !fresh)
       return invalid(element("/clients", index, "/id"), "is that of " + element("/clients", at->second));
     std::string key(client.noise_public_key.begin(), client.noise_public_key.end());
-    if (auto [at, fresh] = keys_.emplace(std::move(key), index); !fresh)
+    const bool has_key = client.noise_public_key != PublicKey{};
+    if (!has_key && !client.wireguard_public_key)
+      return invalid(element("/clients", index, "/noise_public_key"), "is required, or wireguard_public_key");
+    if (auto [at, fresh] = keys_.emplace(std::move(key), index); !fresh && has_key)
       return invalid(element("/clients", index, "/noise_public_key"), "is that of " + element("/clients", at->second));
     if (client.wireguard_public_key) {
       std::string wireguard(client.wireguard_public_key->begin(), client.wireguard_public_key->end());

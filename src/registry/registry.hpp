@@ -75,12 +75,16 @@ class Registry {
   // its client as long as they overlap.
   const Client* find(const std::string& id) const;
   ClientPtr share(const std::string& id) const;
-  const Client* find_by_key(const PublicKey& key, int64_t now_ms) const;
+  const Client* find_by_key(const PublicKey& key, int64_t now_ms) const;  // the native protocol's
+  const Client* find_by_wireguard_key(const PublicKey& key, int64_t now_ms) const;
 
   // The client has come with its new key: true the first time. Kept here until the entry's next write.
   bool note_new_key(const std::string& id);
   // Ends rotations whose overlap is over, here at once and in the store with the entry's next write. Ids of those.
   std::vector<std::string> expire_rotations(int64_t now_ms);
+
+  // For clients that are created or changed from now on.
+  void set_options(Options options) noexcept { options_ = options; }
 
   size_t size() const noexcept { return clients_.size(); }
   // The store's revision that this copy shows.
@@ -103,7 +107,9 @@ class Registry {
   uint64_t revision_ = 0;
   inet::PrefixClaims claims_;
   std::map<std::string, ClientPtr> clients_;
-  std::unordered_map<PublicKey, ClientPtr, KeyHash> by_key_;
+  using ByKey = std::unordered_map<PublicKey, ClientPtr, KeyHash>;
+  static void forget_key(ByKey& keys, const PublicKey& key, const std::string& id) noexcept;
+  ByKey by_key_, by_wireguard_key_;
   std::set<std::string> rotating_;
 };
 

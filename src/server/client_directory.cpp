@@ -8,7 +8,8 @@ namespace smartvpn::server {
 namespace {
 
 bool same_keys(const registry::Client& a, const registry::Client& b) {
-  return a.noise_public_key == b.noise_public_key && a.rotation == b.rotation;
+  return a.noise_public_key == b.noise_public_key && a.wireguard_public_key == b.wireguard_public_key &&
+         a.rotation == b.rotation;
 }
 
 }  // namespace
@@ -22,7 +23,9 @@ Result<ClientListsPtr> compile_client_lists(const registry::ClientSecurity& secu
 Reason judge_client(const ClientDirectory::Found& found, const PublicKey& key, uint8_t transport,
                     const std::optional<inet::IpAddress>& real_address, int64_t now_ms) {
   const registry::Client& client = *found.client;
-  if (!client.has_noise_key(key, now_ms)) return Reason::unknown_client;
+  const bool wireguard = transport == static_cast<uint8_t>(session::Transport::wireguard);
+  if (!(wireguard ? client.has_wireguard_key(key, now_ms) : client.has_noise_key(key, now_ms)))
+    return Reason::unknown_client;
   if (!client.enabled) return Reason::client_disabled;
   if (client.expired(now_ms)) return Reason::client_expired;
   if (!client.takes_transport(transport)) return Reason::transport_not_allowed;
@@ -69,6 +72,10 @@ ClientDirectory::Found ClientDirectory::find_by_key(const PublicKey& key) const 
   return found(registry_.find_by_key(key, wall_clock_ms()));
 }
 
+ClientDirectory::Found ClientDirectory::find_by_wireguard_key(const PublicKey& key) const {
+  return found(registry_.find_by_wireguard_key(key, wall_clock_ms()));
+}
+
 ClientDirectory::Found ClientDirectory::find(const std::string& id) const { return found(registry_.find(id)); }
 
 // As Registry::commit() it may be repeated: every step says what is to be there.
@@ -94,23 +101,49 @@ void ClientDirectory::commit(const registry::Draft& draft, const std::vector<Cli
 
 std::vector<std::string> ClientDirectory::expire_rotations(int64_t now_ms) {
   auto ids = registry_.expire_rotations(now_ms);
-  if (!ids.empty())
-    secrets_.retain([&](const PublicKey& key) { return registry_.find_by_key(key, now_ms) != nullptr; });
+  if (ids.empty()) return ids;
+  secrets_.retain([&](const PublicKey& key) { return registry_.find_by_key(key, now_ms) != nullptr; });
+  wireguard_secrets_.retain(
+      [&](const PublicKey& key) { return registry_.find_by_wireguard_key(key, now_ms) != nullptr; });
   return ids;
 }
 
+void ClientDirectory::set_static_keys(std::shared_ptr<const session::StaticKeys> keys) {
+  secrets_.set_own(keys);
+  noise_keys_ = std::move(keys);
+}
+
+void ClientDirectory::set_wireguard_keys(std::shared_ptr<const session::StaticKeys> keys) {
+  wireguard_secrets_.set_own(keys);
+  wireguard_keys_ = std::move(keys);
+}
+
+// One key may serve both protocols; then whose key `theirs` is decides, and a stranger gets the native decoy.
 const SecretKey* ClientDirectory::shared_secret(const PublicKey& own, const PublicKey& theirs) const {
-  return secrets_.find(own, theirs, registry_.find_by_key(theirs, wall_clock_ms()) != nullptr);
+  const int64_t now = wall_clock_ms();
+  const bool native = registry_.find_by_key(theirs, now) != nullptr;
+  const bool wireguard = registry_.find_by_wireguard_key(theirs, now) != nullptr;
+  const bool for_wireguard = wireguard_keys_ && wireguard_keys_->current.pub == own;
+  const bool for_native = noise_keys_ && noise_keys_->current.pub == own;
+  if (for_wireguard && (wireguard || !for_native)) return wireguard_secrets_.find(own, theirs, wireguard);
+  return secrets_.find(own, theirs, native);
 }
 
 void ClientDirectory::expect_secrets(const registry::Client& client) {
   secrets_.expect(client.noise_public_key);
   if (client.rotation) secrets_.expect(client.rotation->noise_public_key);
+  if (!wireguard_keys_) return;
+  if (client.wireguard_public_key) wireguard_secrets_.expect(*client.wireguard_public_key);
+  if (client.rotation && client.rotation->wireguard_public_key)
+    wireguard_secrets_.expect(*client.rotation->wireguard_public_key);
 }
 
 void ClientDirectory::forget_secrets(const registry::Client& client) noexcept {
   secrets_.forget(client.noise_public_key);
-  if (client.rotation) secrets_.forget(client.rotation->noise_public_key);
+  if (client.wireguard_public_key) wireguard_secrets_.forget(*client.wireguard_public_key);
+  if (!client.rotation) return;
+  secrets_.forget(client.rotation->noise_public_key);
+  if (client.rotation->wireguard_public_key) wireguard_secrets_.forget(*client.rotation->wireguard_public_key);
 }
 
 void ClientDirectory::add_routes(const registry::Client& client) {

@@ -35,6 +35,10 @@ class ClientDirectory {
   };
   // Null client if unknown. Valid until the next change. By key: also the one before a rotation, while they overlap.
   Found find_by_key(const PublicKey& key) const;
+  Found find_by_wireguard_key(const PublicKey& key) const;
+  Found find_by_key(const PublicKey& key, session::Transport transport) const {
+    return transport == session::Transport::wireguard ? find_by_wireguard_key(key) : find_by_key(key);
+  }
   Found find(const std::string& id) const;
 
   // See registry::Registry. `lists` are those of the draft's steps; null: as before.
@@ -46,12 +50,22 @@ class ClientDirectory {
 
   // Our static keys, from which secrets with every client's key are precomputed: a few at a time, whenever
   // prepare_secrets() is called. True: it wants to be called again.
-  void set_static_keys(std::shared_ptr<const session::StaticKeys> keys) { secrets_.set_own(std::move(keys)); }
-  bool prepare_secrets(size_t count) noexcept { return secrets_.work(count); }
-  // As session::ResponderHandler::shared_secret.
+  void set_static_keys(std::shared_ptr<const session::StaticKeys> keys);
+  // The same for WireGuard's; null, and so nothing is kept, for a server that does not speak it.
+  void set_wireguard_keys(std::shared_ptr<const session::StaticKeys> keys);
+  bool prepare_secrets(size_t count) noexcept {
+    const bool more = secrets_.work(count);
+    return wireguard_secrets_.work(count) || more;
+  }
+  // As session::ResponderHandler::shared_secret. `own` tells which protocol's key `theirs` is.
   const SecretKey* shared_secret(const PublicKey& own, const PublicKey& theirs) const;
 
   const registry::Registry& registry() const { return registry_; }
+  // Whether clients that are created from now on get what WireGuard needs.
+  void set_registry_options(registry::Registry::Options options) noexcept {
+    options_ = options;
+    registry_.set_options(options);
+  }
   size_t size() const { return registry_.size(); }
   size_t secrets() const { return secrets_.size(); }
 
@@ -72,13 +86,15 @@ class ClientDirectory {
   registry::Registry registry_;
   registry::AddressPool& pool_;
   router::RouteTable& routes_;
-  const registry::Registry::Options options_;
+  registry::Registry::Options options_;
   std::unordered_map<std::string, Entry> entries_;
-  SharedSecrets secrets_;
+  SharedSecrets secrets_, wireguard_secrets_;
+  std::shared_ptr<const session::StaticKeys> noise_keys_, wireguard_keys_;
   uint64_t next_number_ = 1;
 };
 
-// Why a client may not have a session over this connection and with this key (now); none if it may.
+// Why a client may not have a session over this connection and with this key (now); none if it may. WireGuard's
+// keys are others than the native protocol's.
 Reason judge_client(const ClientDirectory::Found& found, const PublicKey& key, uint8_t transport,
                     const std::optional<inet::IpAddress>& real_address, int64_t now_ms);
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <vector>
 
 #include "forward/engine.hpp"
@@ -31,6 +32,10 @@ class DataPath final : public forward::EngineSink {
   void release(LiveSession& session);
   // The rules have changed: what waits for the session's carrier is judged by the new ones.
   void judge_waiting(LiveSession& session) noexcept;
+  // Takes packets for registered clients that have no session, which its carrier may know how to reach. The drop, or
+  // none. May throw std::bad_alloc.
+  using Asleep = std::function<Drop(uint64_t client, Packet&& packet)>;
+  void on_asleep(Asleep callback) { asleep_ = std::move(callback); }
   bool engine_failed() const { return engine_failed_; }
 
   void on_engine_packets(std::span<Packet> batch) override;
@@ -57,11 +62,14 @@ class DataPath final : public forward::EngineSink {
   void to_everybody(const Packet& packet, const inet::InnerPacket& info);
   void send(LiveSession& session, Packet&& packet);
   void send_whole_or_cut(LiveSession& session, Packet&& packet, const inet::InnerPacket& info);
+  Drop wake(const router::RouteEntry& entry, Packet& packet);
+  bool wake_peer(const LiveSession& sender, const PacketView& packet);
   void too_big(LiveSession& session, const Packet& packet, const inet::InnerPacket& info, uint16_t mtu);
 
   static constexpr size_t kBatch = 256;
   Parts parts_;
   forward::Engine* engine_ = nullptr;
+  Asleep asleep_;
   bool engine_failed_ = false;
   inet::InnerPacket info_;         // of the client's packet at hand; an engine may answer in between
   inet::SuperInfo super_;          // likewise, if it is a super-packet

@@ -149,7 +149,7 @@ std::optional<session::IdentityVerdict> Gatekeeper::on_identity(const session::C
                                                                 const session::Identity& identity) {
   session::IdentityVerdict verdict;
   Entry& entry = entries_[connection.id];
-  auto found = parts_.clients.find_by_key(identity.static_key);
+  auto found = parts_.clients.find_by_key(identity.static_key, connection.transport);
   // A rekey may not change who somebody is. The number, because an id may be given to another key.
   if (!found.client || (identity.rekey && entry.admitted.client_number != found.number)) {
     verdict.reason = Reason::unknown_client;

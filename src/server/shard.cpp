@@ -49,6 +49,13 @@ std::shared_ptr<const session::StaticKeys> static_keys(const config::KeysConfig&
   return keys;
 }
 
+std::shared_ptr<const session::StaticKeys> wireguard_keys(const config::KeysConfig& config) {
+  auto keys = std::make_shared<session::StaticKeys>();
+  keys->current.secret = config.wireguard_private_key->clone();
+  keys->current.pub = crypto::public_key_of(keys->current.secret);
+  return keys;
+}
+
 namespace {
 
 bool has_tls(const Plan& plan) {
@@ -63,17 +70,20 @@ proxyproto::Mode proxy_mode(ProxyMode mode) {
 
 }  // namespace
 
-Result<std::unique_ptr<Shard>> Shard::create(Plan plan, telemetry::EventHub& hub) {
+Result<std::unique_ptr<Shard>> Shard::create(Plan plan, telemetry::EventHub& hub,
+                                             std::shared_ptr<HandshakeStamps> stamps) {
+  if (!stamps) stamps = std::make_shared<HandshakeStamps>();
   auto pool = registry::AddressPool::create(plan.config.network.subnets);
   if (!pool) return pool.error();
   auto loop = net::Loop::create();
   if (!loop) return loop.error();
-  std::unique_ptr<Shard> shard(new Shard(std::move(plan), hub, std::move(*loop), std::move(*pool)));
+  std::unique_ptr<Shard> shard(new Shard(std::move(plan), hub, std::move(*loop), std::move(*pool), std::move(stamps)));
   const bool wireguard = shard->plan_.config.keys.wireguard_private_key.has_value();
   auto directory = ClientDirectory::open(shard->addresses_, shard->router_.table(), {.wireguard_addresses = wireguard});
   if (!directory) return directory.error();
   shard->clients_ = std::move(*directory);
   shard->clients_->set_static_keys(shard->keys_);
+  if (shard->speaks_wireguard()) shard->clients_->set_wireguard_keys(wireguard_keys(shard->plan_.config.keys));
   if (shard->plan_.config.security.authorize) {
     auto requests = RequestQueue::create();
     if (!requests) return requests.error();
@@ -82,27 +92,34 @@ Result<std::unique_ptr<Shard>> Shard::create(Plan plan, telemetry::EventHub& hub
   shard->gatekeeper_ = std::make_unique<Gatekeeper>(Gatekeeper::Parts{shard->plan_, *shard->clients_, shard->addresses_,
                                                                       shard->sessions_, shard->reporter_,
                                                                       shard->memory_, *shard->loop_, shard->requests_});
+  shard->wireguard_ = std::make_unique<WireguardCarrier>(
+      WireguardCarrier::Parts{shard->plan_, *shard->clients_, *shard->stamps_, *shard->loop_, *shard, shard->aead_,
+                              shard->packets_, shard->next_connection_id_});
   Shard* self = shard.get();
+  shard->data_path_.on_asleep(
+      [self](uint64_t client, Packet&& packet) { return self->wake(client, std::move(packet)); });
   shard->gatekeeper_->on_session_end([self](uint64_t connection, Reason reason, const std::string& detail) {
     return self->on_session_end(connection, reason, detail);
   });
   shard->gatekeeper_->on_verdict([self](uint64_t connection, const session::IdentityVerdict& verdict) {
-    for (auto& listener : self->listeners_)
-      if (listener->deliver_verdict(connection, verdict)) return;
+    self->deliver_verdict(connection, verdict);
   });
   return shard;
 }
 
-Shard::Shard(Plan plan, telemetry::EventHub& hub, std::unique_ptr<net::Loop> loop, registry::AddressPool pool)
+Shard::Shard(Plan plan, telemetry::EventHub& hub, std::unique_ptr<net::Loop> loop, registry::AddressPool pool,
+             std::shared_ptr<HandshakeStamps> stamps)
     : plan_(std::move(plan)),
       hub_(hub),
       loop_(std::move(loop)),
       addresses_(std::move(pool)),
       memory_(plan_.config.limits.memory_bytes, has_tls(plan_), packets_),
+      aead_(crypto::AeadEngine::parse_backend(plan_.config.performance.aead).value()),
       router_(router_options(plan_.config.network), system_rng().u64()),
       reporter_(hub, plan_.listeners.size()),
       data_path_({sessions_, router_, reporter_, packets_, *loop_}),
       keys_(static_keys(plan_.config.keys)),
+      stamps_(std::move(stamps)),
       tick_(*loop_, [this] { tick(); }),
       drain_timer_(*loop_, [this] { drain_step(); }),
       secrets_timer_(*loop_, [this] { prepare_secrets(); }) {
@@ -112,6 +129,7 @@ Shard::Shard(Plan plan, telemetry::EventHub& hub, std::unique_ptr<net::Loop> loo
   router_.table().set_network(network);
   loop_->set_turn_hook([this] {
     if (engine_) engine_->flush();
+    if (wireguard_) wireguard_->flush();
     gatekeeper_->begin_turn();
   });
 }
@@ -184,12 +202,16 @@ ws::ListenerOptions Shard::listener_options(const Plan& plan, std::shared_ptr<co
 
 Result<void> Shard::open_listeners() {
   ws::Surroundings around{*loop_, *this, aead_, packets_, system_rng(), next_connection_id_};
+  listeners_.resize(plan_.listeners.size());
   for (size_t i = 0; i < plan_.listeners.size(); ++i) {
+    if (plan_.listeners[i].config.transport != config::Transport::websocket) continue;
     auto listener = ws::WsListener::create(around, listener_options(plan_, keys_, i), plan_.listeners[i].tls);
     if (!listener) return listener.error();
     endpoints_.push_back({static_cast<uint32_t>(i), session::Transport::websocket, (*listener)->local()});
-    listeners_.push_back(std::move(*listener));
+    listeners_[i] = std::move(*listener);
   }
+  if (auto ok = wireguard_->open(endpoints_); !ok) return ok;
+  std::sort(endpoints_.begin(), endpoints_.end(), [](const auto& a, const auto& b) { return a.listener < b.listener; });
   for (const auto& endpoint : endpoints_) reporter_.listening(endpoint.listener, endpoint.transport, endpoint.address);
   return {};
 }
@@ -217,6 +239,7 @@ void Shard::close_everything() {
   drain_timer_.stop();
   secrets_timer_.stop();
   listeners_.clear();
+  if (wireguard_) wireguard_->close();
   reporter_.last_words();
   data_path_.set_engine(nullptr);
   if (engine_) engine_->stop();
@@ -229,7 +252,9 @@ void Shard::begin_drain(Duration drain) {
   drain_until_ = draining_ ? std::min(drain_until_, until) : until;
   draining_ = true;
   gatekeeper_->stop_asking(drain == Duration::zero() ? Reason::server_stopping : Reason::draining);
-  for (auto& listener : listeners_) listener->begin_drain();
+  for (auto& listener : listeners_)
+    if (listener) listener->begin_drain();
+  wireguard_->begin_drain();
   drain_step();
 }
 
@@ -239,10 +264,12 @@ void Shard::drain_step() {
   if (!closing_ && (now >= drain_until_ || sessions_.size() == 0)) {
     closing_ = true;
     close_until_ = now + kCloseLimit;
-    for (auto& listener : listeners_) listener->close_all(Reason::server_stopping);
+    for (auto& listener : listeners_)
+      if (listener) listener->close_all(Reason::server_stopping);
+    wireguard_->close_all(Reason::server_stopping);
   }
-  size_t open = 0;
-  for (auto& listener : listeners_) open += listener->connections();
+  size_t open = wireguard_->connections();
+  for (auto& listener : listeners_) open += listener ? listener->connections() : 0;
   if (closing_ && (open == 0 || now >= close_until_)) loop_->stop();
 }
 
@@ -251,6 +278,7 @@ void Shard::tick() {
   Time now = loop_->now();
   gatekeeper_->tick();
   reporter_.tick(now);
+  wireguard_->tick();
   memory_.set_events(hub_.waiting());
   if (memory_.is_tight()) {
     sessions_.for_each([&](LiveSession& session) {
@@ -258,6 +286,7 @@ void Shard::tick() {
       if (session.limits) session.counters.drop(Drop::rate_limit, session.limits->held.trim(packets_.room() / 8));
     });
   }
+  sessions_.for_each([&](LiveSession& session) { tell_roamed(session); });
   expire();
 }
 

@@ -13,18 +13,23 @@
 #include "server/memory_guard.hpp"
 #include "server/registry_hub.hpp"
 #include "server/server.hpp"
+#include "server/wireguard_carrier.hpp"
 #include "transport/ws/ws_listener.hpp"
 
 namespace smartvpn::server {
 
 class Shard final : public session::Host {
  public:
-  static Result<std::unique_ptr<Shard>> create(Plan plan, telemetry::EventHub& hub);
+  // `stamps` outlives it; null: what a server that forgets needs.
+  static Result<std::unique_ptr<Shard>> create(Plan plan, telemetry::EventHub& hub,
+                                               std::shared_ptr<HandshakeStamps> stamps = nullptr);
   ~Shard() override;
 
   const config::ServerConfig& config() const { return plan_.config; }
   // What the store has, before open().
   Result<void> load_clients(std::vector<registry::Client> clients, uint64_t revision);
+  HandshakeStamps& stamps() { return *stamps_; }
+  bool speaks_wireguard() const { return server::speaks_wireguard(plan_); }
   // Opens the engine and the listeners; on failure everything is closed again.
   Result<void> open();
   // Serves until the drain is over. Closes listeners and engine before it returns.
@@ -79,7 +84,8 @@ class Shard final : public session::Host {
   void abandon_after_fork() noexcept;
 
  private:
-  Shard(Plan plan, telemetry::EventHub& hub, std::unique_ptr<net::Loop> loop, registry::AddressPool pool);
+  Shard(Plan plan, telemetry::EventHub& hub, std::unique_ptr<net::Loop> loop, registry::AddressPool pool,
+        std::shared_ptr<HandshakeStamps> stamps);
   Result<void> open_engine();
   std::vector<inet::Cidr> client_subnets() const;
   void route_client_subnets();
@@ -109,6 +115,10 @@ class Shard final : public session::Host {
   void end_session(uint64_t id, Reason reason) noexcept;
   void tick();
   void prepare_secrets();
+  bool deliver_verdict(uint64_t connection, const session::IdentityVerdict& verdict) noexcept;
+  Drop wake(uint64_t client, Packet&& packet);
+  void tell_roamed(LiveSession& session) noexcept;
+  std::string wireguard_endpoint() const;
   void close_everything();
   void drain_step();
   telemetry::SessionCounters counters_of(const LiveSession& session) const noexcept;
@@ -137,7 +147,9 @@ class Shard final : public session::Host {
   std::unique_ptr<forward::Engine> engine_;
   std::shared_ptr<forward::HostChannel> host_channel_;
   std::shared_ptr<const session::StaticKeys> keys_;
-  std::vector<std::unique_ptr<ws::WsListener>> listeners_;
+  std::vector<std::unique_ptr<ws::WsListener>> listeners_;  // as in the plan; null where another carrier's is
+  const std::shared_ptr<HandshakeStamps> stamps_;
+  std::unique_ptr<WireguardCarrier> wireguard_;
   std::vector<BoundEndpoint> endpoints_;
   net::Timer tick_;
   net::Timer drain_timer_;
@@ -148,5 +160,8 @@ class Shard final : public session::Host {
   bool draining_ = false, closing_ = false;
   bool reconfigured_ = false;  // since the start: handshakes that began before it were told the old network
 };
+
+// A wildcard is nothing one can dial; the loopback address at least works on this machine.
+inet::IpAddress dialable(const inet::IpAddress& bound);
 
 }  // namespace smartvpn::server

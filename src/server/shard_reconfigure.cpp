@@ -12,13 +12,19 @@ void Shard::reconfigure(Plan& next, const std::vector<std::pair<std::string, std
   auto routing = router_options(next.config.network);
   std::vector<ws::ListenerOptions> options;
   for (size_t i = 0; i < listeners_.size(); ++i) options.push_back(listener_options(next, keys, i));
+  auto wireguard_keys = speaks_wireguard() ? server::wireguard_keys(next.config.keys) : nullptr;
+  auto wireguard_change = wireguard_->prepare(next);
   const session::NetworkUpdate update{next.config.network.routes, next.config.network.dns};
   std::vector<uint64_t> blocked;
   blocked.reserve(sessions_.size());
   clients_->set_static_keys(keys);
+  clients_->set_wireguard_keys(std::move(wireguard_keys));
+  clients_->set_registry_options({.wireguard_addresses = next.config.keys.wireguard_private_key.has_value()});
   plan_ = std::move(next);
   keys_ = std::move(keys);
+  wireguard_->reconfigure(std::move(wireguard_change));
   for (size_t i = 0; i < listeners_.size(); ++i) {
+    if (!listeners_[i]) continue;
     listeners_[i]->set_options(std::move(options[i]));
     listeners_[i]->set_tls(plan_.listeners[i].tls);
   }

@@ -40,6 +40,7 @@ uint64_t Shard::on_confirmed(const session::Connection& connection, session::Lin
     end_session(older->id, Reason::replaced);
   const uint64_t id = live->id;
   note_key(*live);
+  data_path_.judge_waiting(*live);        // packets that have waited for it were sent to nobody yet
   if (reconfigured_) tell_network(link);  // last: without memory it ends the session
   return id;
 }
@@ -140,14 +141,6 @@ void Shard::on_rtt(uint64_t session, Duration rtt, Time now) {
   if (live->quality.take_health_change()) reporter_.health_changed(*live);
 }
 
-void Shard::on_roamed(uint64_t session, const session::Connection& connection) {
-  LiveSession* live = sessions_.find(session);
-  if (!live) return;
-  live->peer.listener = connection.listener;
-  live->peer.peer_addr = connection.peer_addr;
-  live->peer.real_addr = connection.real_addr;
-}
-
 void Shard::on_silence(uint64_t session, bool silent) {
   LiveSession* live = sessions_.find(session);
   if (!live) return;
@@ -224,7 +217,7 @@ Shard::TlsContexts Shard::tls_contexts() const {
 void Shard::set_tls_contexts(TlsContexts fresh) {
   for (size_t i = 0; i < fresh.size(); ++i) {
     plan_.listeners[i].tls = fresh[i];
-    listeners_[i]->set_tls(std::move(fresh[i]));
+    if (listeners_[i]) listeners_[i]->set_tls(std::move(fresh[i]));
   }
 }
 
