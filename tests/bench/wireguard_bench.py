@@ -23,21 +23,22 @@ TWO_WAYS = {mode: MODES[mode] for mode in ("1_up", "1_down")}
 SETTINGS = {"wireguard": ("tx-udp-segmentation", "on"), "wireguard_cut": ("tx-udp-segmentation", "off")}
 
 
+def rivals(folder):
+    """Those that are there, by name."""
+    upstream, boringtun = (os.path.join(folder, name) for name in ("wireguard-go", "bin/boringtun-cli"))
+    commands = {"wireguard_go_upstream": (upstream, "-f"), "wireguard_go_debian": ("wireguard-go", "-f"),
+                "boringtun": (boringtun, "--foreground", "--disable-drop-privileges")}
+    return {name: Stock(*command) for name, command in commands.items() if shutil.which(command[0])}
+
+
 def kinds(options):
-    """Who is measured: a pair of ends by name, server first. None: both ends are the server's kind."""
-    upstream, boringtun = (os.path.join(options.rivals, name) for name in ("wireguard-go", "bin/boringtun-cli"))
-    found = {}
-    if os.access(upstream, os.X_OK):
-        found["wireguard_go_upstream"] = Stock(upstream, "-f"), None
-    if shutil.which("wireguard-go"):
-        found["wireguard_go_debian"] = Stock("wireguard-go", "-f"), None
-    if os.access(boringtun, os.X_OK):
-        found["boringtun"] = Stock(boringtun, "--foreground", "--disable-drop-privileges"), None
-    if options.smartvpn and "wireguard_go_upstream" in found:
-        found["smartvpn_serves_upstream"] = Ours(), found["wireguard_go_upstream"][0]
-    if options.smartvpn and options.peer:
+    """Who is measured: a pair of ends by name, server first. Without a second, both ends are of the first kind."""
+    found = {name: (end,) for name, end in rivals(options.rivals).items()}
+    if "wireguard_go_upstream" in found:
+        found["smartvpn_serves_upstream"] = Ours(), *found["wireguard_go_upstream"]
+    if options.peer:
         for aead in options.aead or [None]:
-            found["smartvpn" + (f"_{aead}" if aead else "")] = Ours(options.peer, aead), None
+            found["smartvpn" + (f"_{aead}" if aead else "")] = (Ours(options.peer, aead),)
     if options.only:
         found = {name: ends for name, ends in found.items() if name in options.only.split(",")}
     return found

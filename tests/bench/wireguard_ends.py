@@ -15,11 +15,14 @@ class Stock:
     """A program that makes a device of the name it is given, and is configured over the UAPI."""
 
     def __init__(self, *command):
-        self.command = ["env", "WG_I_PREFER_BUGGY_USERSPACE_TO_POLISHED_KMOD=1", "LOG_LEVEL=error", "WG_LOG_LEVEL=error",
-                        *command]
+        self.command = command
+
+    def with_options(self, *options):
+        return Stock(*self.command, *options)
 
     def start(self, world, namespace, name, device, order):
-        program = world.start_nice([*self.command, device], namespace, name)
+        environment = ["env", "WG_I_PREFER_BUGGY_USERSPACE_TO_POLISHED_KMOD=1", "LOG_LEVEL=error", "WG_LOG_LEVEL=error"]
+        program = world.start_nice([*environment, *self.command, device], namespace, name)
         control = f"/var/run/wireguard/{device}.sock"
         wait_until(lambda: os.path.exists(control) or program.process.poll() is not None, f"{control} is there")
         uapi(control, order)
