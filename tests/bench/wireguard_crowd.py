@@ -95,9 +95,10 @@ def measure(name, world, make, count):
     done = json.loads(world.in_client(initiator("swarm", EDGE, PORT, keys["public_key"], SEED, count), timeout=300))
     cpu = cpu_seconds([pid]) - before
     emit(f"crowd/{name}/handshakes", count / cpu, "a second and core")
-    emit(f"crowd/{name}/cookies", done["cookies"], "replies")
     live = resident(pid)
+    emit(f"crowd/{name}/cookies", done["cookies"], "replies")
     emit(f"crowd/{name}/live", (live - empty) / count, "bytes a peer")
+    emit(f"crowd/{name}/session", (live - configured) / count, "bytes a peer")
 
 
 def main():
