@@ -5,7 +5,9 @@ transport messages, over Debian's python3-cryptography. As a program it works on
   wireguard_initiator.py keys SEED COUNT                    public keys, one a line; key I of SEED is always the same
   wireguard_initiator.py swarm HOST PORT SERVER_KEY SEED COUNT [WINDOW]
                                                             that many peers shake hands and confirm with a keepalive
-  wireguard_initiator.py flood HOST PORT SERVER_KEY SECONDS  initiations that are right up to mac1 and garbage within
+  wireguard_initiator.py flood HOST PORT SERVER_KEY SECONDS SOURCE
+                                                            bursts of initiations that are right up to mac1 and garbage
+                                                            within, from that address
   wireguard_initiator.py capture HOST PORT SERVER_KEY PRIVATE_KEY
                                                             one handshake; also prints its initiation, for `replay`
   wireguard_initiator.py replay HOST PORT INITIATION        sends it, and what it is answered within two seconds
@@ -30,6 +32,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 INITIATION, RESPONSE, COOKIE, DATA = 1, 2, 3, 4
 PATIENCE_S, TRIES = 1.0, 20  # of a swarm's peer
+BURST, PAUSE_S = 1024, 0.2  # of a flood: more than a server has time for, and time for the server's host
 
 
 def digest(*parts):
@@ -155,8 +158,10 @@ class Initiator:
         return unseal(self.receive_key, struct.unpack_from("<Q", message, 8)[0], message[16:], b"")
 
 
-def connected(host, port):
+def connected(host, port, source=None):
     end = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+    if source:
+        end.bind((source, 0))
     end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
     end.connect((host, int(port)))
     return end
@@ -225,21 +230,21 @@ def swarm(host, port, key, seed, count, window="32"):
             "initiations": sum(peer.tries for peer in peers)}
 
 
-def flood(host, port, key, seconds):
-    server, end = Server(base64.b64decode(key)), connected(host, port)
+def flood(host, port, key, seconds, source):
+    server, end = Server(base64.b64decode(key)), connected(host, port, source)
     sent = replies = cookies = 0
     until = time.monotonic() + float(seconds)
     while time.monotonic() < until:
-        for _ in range(64):
-            message = server.finish(struct.pack("<II", INITIATION, sent & 0xFFFFFFFF) + os.urandom(108))
+        for message in [server.finish(struct.pack("<II", INITIATION, sent + i) + os.urandom(108)) for i in range(BURST)]:
             try:
                 end.send(message)
                 sent += 1
             except OSError:  # a full queue, or an ICMP error: a flood does not mind
                 pass
-        for message in received(end, 0):
+        for message in received(end, PAUSE_S):
             replies += 1
             cookies += message[:1] == bytes([COOKIE])
+        time.sleep(PAUSE_S)
     return {"sent": sent, "replies": replies, "cookies": cookies}
 
 
