@@ -16,7 +16,7 @@ class Long(Case):
         peer = world.join(world.server())
         peer.reaches()
         world.start_iperf()
-        streams = [world.start(["iperf3", "-J", "-u", "-b", "500K", "-l", "1000", "-t", str(SECONDS), "-c", target, *way],
+        streams = [world.start(["iperf3", "-J", "-i", "0", "-u", "-b", "500K", "-l", "1000", "-t", str(SECONDS), "-c", target, *way],
                                peer.namespace, "stream") for target, way in ((FAR[4], ()), (FAR[6], ("-R",)))]
         handshakes = {peer.handshake()}
         while any(stream.process.poll() is None for stream in streams):
