@@ -2,6 +2,7 @@
 # what is absent answers SMARTVPN_UNSUPPORTED.
 option(SMARTVPN_WITH_TLS "TLS in process on stream listeners and tunnels" ON)
 option(SMARTVPN_WITH_WEBSOCKET "WebSocket transport" ON)
+option(SMARTVPN_WITH_WIREGUARD "WireGuard transport" ON)
 option(SMARTVPN_WITH_TUNNEL "The dialling end" ON)
 option(SMARTVPN_WITH_TUN "Forwarding through a kernel tun device" ON)
 option(SMARTVPN_WITH_SQLITE "The durable registry store" ON)

@@ -6,6 +6,7 @@
 #include "forward/cut.hpp"
 #include "inet/fragment.hpp"
 #include "inet/mss.hpp"
+#include "inet/same_flow.hpp"
 #include "inet/super_packet.hpp"
 
 namespace smartvpn::server {
@@ -15,7 +16,20 @@ DataPath::DataPath(const Parts& parts) : parts_(parts) {
   own_.reserve(kBatch);
 }
 
-Drop DataPath::judge(const LiveSession& session, const PacketView& packet, router::Verdict& verdict) {
+// A bulk transfer is judged once a batch: what follows in the same flow gets the same verdict.
+Drop DataPath::judge(const LiveSession& session, const PacketView& packet) {
+  const bool known = packet.segment_size == 0 && !last_.empty() && inet::is_same_flow(last_, packet.bytes, info_);
+  if (known) {
+    super_.segments = 1;
+    last_ = packet.bytes;
+    return Drop::none;
+  }
+  const Drop drop = judge_afresh(session, packet);
+  last_ = drop == Drop::none && packet.segment_size == 0 ? packet.bytes : ByteView{};
+  return drop;
+}
+
+Drop DataPath::judge_afresh(const LiveSession& session, const PacketView& packet) {
   super_.segments = 1;
   if (packet.segment_size != 0) {
     if (Drop drop = inet::inspect(packet.bytes, packet.segment_size, session.link->mtu(), super_); drop != Drop::none) {
@@ -24,8 +38,8 @@ Drop DataPath::judge(const LiveSession& session, const PacketView& packet, route
     }
   }
   if (Drop drop = inet::classify(packet.bytes, info_); drop != Drop::none) return drop;
-  verdict = parts_.router.from_client(session.id, info_, parts_.loop.now());
-  if (verdict.drop != Drop::none || !session.destinations || verdict.to_host) return verdict.drop;
+  verdict_ = parts_.router.from_client(session.id, info_, parts_.loop.now());
+  if (verdict_.drop != Drop::none || !session.destinations || verdict_.to_host) return verdict_.drop;
   if (session.destinations->allows(info_.dst, parts_.router.options().nat64_prefixes)) return Drop::none;
   parts_.router.refuse_fragments(session.id, info_, Drop::destination_blocked, parts_.loop.now());
   return Drop::destination_blocked;
@@ -46,14 +60,12 @@ void DataPath::from_session(LiveSession& session, std::span<const PacketView> ba
 }
 
 void DataPath::take_in(LiveSession& session, const PacketView& packet) {
-  router::Verdict verdict;
-  if (Drop drop = judge(session, packet, verdict); drop != Drop::none)
-    return session.counters.drop(drop, super_.segments);
+  if (Drop drop = judge(session, packet); drop != Drop::none) return session.counters.drop(drop, super_.segments);
   session.counters.inner_packets_in += super_.segments;
   session.counters.inner_bytes_in += packet.bytes.size();
-  if (verdict.to_engine) {
+  if (verdict_.to_engine) {
     to_engine(session, packet);
-  } else if (LiveSession* peer = parts_.sessions.find(verdict.session)) {
+  } else if (LiveSession* peer = parts_.sessions.find(verdict_.session)) {
     to_peer(*peer, packet);
   }
 }
@@ -100,6 +112,7 @@ void DataPath::hand_over() {
   }
   batch_.clear();  // views, of bytes that are gone soon
   own_.clear();
+  last_ = {};
 }
 
 void DataPath::on_engine_packets(std::span<Packet> batch) {

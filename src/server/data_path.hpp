@@ -46,7 +46,9 @@ class DataPath final : public forward::EngineSink {
   void hold(LiveSession& session, const PacketView& packet, Time now);
   void take_in(LiveSession& session, const PacketView& packet);
   bool may_come_from(const LiveSession& session, const inet::InnerPacket& info) const noexcept;
-  Drop judge(const LiveSession& session, const PacketView& packet, router::Verdict& verdict);
+  // Into info_, super_ and verdict_.
+  Drop judge(const LiveSession& session, const PacketView& packet);
+  Drop judge_afresh(const LiveSession& session, const PacketView& packet);
   void to_engine(const LiveSession& session, const PacketView& packet);
   void to_peer(LiveSession& peer, const PacketView& packet);
   void hand_over();
@@ -63,6 +65,8 @@ class DataPath final : public forward::EngineSink {
   bool engine_failed_ = false;
   inet::InnerPacket info_;         // of the client's packet at hand; an engine may answer in between
   inet::SuperInfo super_;          // likewise, if it is a super-packet
+  router::Verdict verdict_;        // likewise
+  ByteView last_;                  // the packet of this batch that info_ and verdict_ are about; empty: none
   std::vector<PacketView> batch_;  // for the engine
   std::vector<Packet> own_;        // what of the batch had to be copied: cut segments, clamped SYNs
 };

@@ -103,6 +103,22 @@ Reason Gatekeeper::on_real_address(const session::Connection& connection) {
   return Reason::none;
 }
 
+Reason Gatekeeper::may_send(uint32_t listener, const std::optional<inet::Endpoint>& real) {
+  if (!real && parts_.plan.listeners[listener].config.proxy_protocol.addressless == Addressless::refuse)
+    return Reason::proxy_addressless;
+  return parts_.plan.connection_policy.judge(ip_of(real));
+}
+
+Reason Gatekeeper::may_roam(const session::Connection& connection) {
+  if (Reason reason = may_send(connection.listener, connection.real_addr); reason != Reason::none) return reason;
+  auto it = entries_.find(connection.id);
+  if (it == entries_.end() || !it->second.offered) return Reason::client_removed;
+  const Admitted& admitted = it->second.admitted;
+  auto found = parts_.clients.find(admitted.client_id);
+  if (!found.client || found.number != admitted.client_number) return Reason::client_removed;
+  return judge(connection, admitted.key, found);
+}
+
 bool Gatekeeper::may_start_handshake(const session::Connection& connection) {
   if (handshakes_left_ == 0) return false;
   --handshakes_left_;

@@ -58,6 +58,8 @@ class Gatekeeper final : public session::Admission {
   }
   std::optional<session::IdentityVerdict> on_identity(const session::Connection& connection,
                                                       const session::Identity& identity) override;
+  Reason may_send(uint32_t listener, const std::optional<inet::Endpoint>& real) override;
+  Reason may_roam(const session::Connection& connection) override;
   void on_closed(const session::Connection& connection, Reason reason, const std::string& detail) noexcept override;
 
   // Key confirmation, first step: null with `*why` when the grant no longer holds.

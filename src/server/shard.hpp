@@ -71,6 +71,7 @@ class Shard final : public session::Host {
   void on_packets(uint64_t session, std::span<const PacketView> batch) override;
   void on_drop(uint64_t session, Drop drop, uint64_t packets) override;
   void on_rtt(uint64_t session, Duration rtt, Time now) override;
+  void on_roamed(uint64_t session, const session::Connection& connection) override;
   void on_silence(uint64_t session, bool silent) override;
   void on_log(int level, std::string text) override;
   bool draining() const override { return draining_; }

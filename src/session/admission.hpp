@@ -82,6 +82,13 @@ class Admission {
   // Phase 2, and the limits. A grant, or a refusal; nothing: the answer comes later, to the transport's
   // `deliver_verdict` with the same connection id.
   virtual std::optional<IdentityVerdict> on_identity(const Connection& connection, const Identity& identity) = 0;
+  // Datagram carriers. Whoever sends from there, may it say anything at all? By the lists alone: it counts nothing,
+  // has no effect and comes before any crypto, for every source that is new to the carrier. No address: an
+  // address-less PROXY header.
+  virtual Reason may_send(uint32_t listener, const std::optional<inet::Endpoint>& real) = 0;
+  // A packet of a live session's has come from elsewhere. Phase 1 and the client's lists for `connection`, whose
+  // addresses are the new ones already. No effect; before the packet is opened. None: Host::on_roamed may follow.
+  virtual Reason may_roam(const Connection& connection) = 0;
   // The connection ended, whatever stage it had reached; `reason` says why. Also after one of the calls
   // above threw std::bad_alloc.
   virtual void on_closed(const Connection& connection, Reason reason, const std::string& detail) noexcept = 0;

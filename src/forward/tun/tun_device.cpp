@@ -21,6 +21,8 @@ namespace smartvpn::forward {
 namespace {
 
 constexpr size_t kMaxVirtio = 12;
+// A batch of this many is enough for everything behind; more of them would only wait for each other.
+constexpr size_t kDeliverSegments = 128;
 
 }  // namespace
 
@@ -57,7 +59,8 @@ struct TunDevice::Impl {
   std::unique_ptr<net::FdWatcher> watcher;
   std::unique_ptr<LinkWatch> link_watch;
   Packet spare;               // where the next read goes
-  std::vector<Packet> batch;  // read in this turn
+  std::vector<Packet> batch;  // read in this turn, not yet delivered
+  size_t waiting = 0;         // segments in it
   std::array<uint64_t, kDropCount> drops{};
   bool dropped = false, failed = false;
   bool up = true;  // as far as we have told
@@ -142,6 +145,9 @@ void TunDevice::on_readable() {
   for (int i = 0; i < kReadsPerTurn && step == Impl::Step::more; ++i) {
     step = it.read_one();
     error = errno;
+    // What has been read is sealed and sent while the processor's cache still has it.
+    if (it.waiting >= kDeliverSegments) it.deliver();
+    if (it.failed) return;
   }
   it.deliver();
   if (step == Impl::Step::broken) it.fail(error);
@@ -152,6 +158,7 @@ void TunDevice::on_fd_error() { impl_->fail(ENODEV); }
 // What was read in this turn is lost; the next turn may find memory again.
 void TunDevice::on_out_of_memory() noexcept {
   impl_->batch.clear();
+  impl_->waiting = 0;
   impl_->watcher->watch(!impl_->failed, false);
 }
 
@@ -185,13 +192,16 @@ TunDevice::Impl::Step TunDevice::Impl::read_one() {
 }
 
 void TunDevice::Impl::received(Packet packet, const VirtioHeader& header) {
+  const size_t before = batch.size();
   const ReadDrop lost = take_device_read(std::move(packet), header, pool, batch);
+  for (size_t i = before; i < batch.size(); ++i) waiting += batch[i].segments;
   if (lost.why != Drop::none) drop(lost.why, lost.packets);
 }
 
 void TunDevice::Impl::deliver() {
   if (!batch.empty()) handler.on_tun_packets(batch);
   batch.clear();
+  waiting = 0;
   tell_drops();
 }
 

@@ -45,7 +45,8 @@ struct TunSettings {
 class TunHandler {
  public:
   virtual ~TunHandler() = default;
-  // What the kernel sends into the tunnel, up to kReadsPerTurn at once. Move out what you keep.
+  // What the kernel sends into the tunnel, at most kReadsPerTurn reads of it; a turn may make several calls. Move out
+  // what you keep.
   virtual void on_tun_packets(std::span<Packet> batch) = 0;
   virtual void on_tun_drop(Drop drop, uint64_t packets) = 0;
   // The device is gone or broken. Once; nothing is read afterwards, and writes are drops.
