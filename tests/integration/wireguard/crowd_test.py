@@ -26,8 +26,8 @@ class Crowd(Case):
         peer = Peer(world)
         server.add(peer.id, peer.public_key, peer.number)
         server.start()
-        flood = world.start(initiator("flood", EDGE[4], PORT, server.public_key, FLOOD_S, "198.51.100.66"), world.client,
-                            "flood")
+        attack = initiator("flood", EDGE[4], PORT, server.public_key, FLOOD_S, "198.51.100.66")
+        flood = world.start(attack, world.client, "flood")
         time.sleep(1)  # so that the first initiation comes under load
         peer.join(server)
         peer.reaches()
@@ -58,7 +58,8 @@ class Crowd(Case):
         server.start()
         peer.join(server)
         peer.reaches()
-        told = json.loads(world.in_client(initiator("swarm", EDGE[4], PORT, server.public_key, SEED, PEERS - 1), timeout=120))
+        swarm = initiator("swarm", EDGE[4], PORT, server.public_key, SEED, PEERS - 1)
+        told = json.loads(world.in_client(swarm, timeout=120))
         self.say(f"the crowd: {told}")
         self.assertEqual(self.live(server), PEERS)
         self.assertTrue(peer.ping(count=20))
@@ -79,11 +80,12 @@ class Crowd(Case):
         key = world.keygen()
         server.add("recorded", key["public_key"], 7)
         server.start()
-        told = json.loads(world.in_client(initiator("capture", EDGE[4], PORT, server.public_key, key["private_key"])))
+        capture = initiator("capture", EDGE[4], PORT, server.public_key, key["private_key"])
+        told = json.loads(world.in_client(capture))
         again = json.loads(world.in_client(initiator("replay", EDGE[4], PORT, told["initiation"])))
         self.say(f"sent again: {again}")
         self.assertEqual(again["answers"], [])
-        world.in_client(initiator("capture", EDGE[4], PORT, server.public_key, key["private_key"]))
+        world.in_client(capture)
 
     @in_a_world
     def test_a_peer_of_many_networks_is_configured_in_one_go(self, world):
@@ -92,8 +94,8 @@ class Crowd(Case):
         peer = Peer(world)
         if SERVER:
             networks = [f"{a}.{b}.0.{c}/32" for a in range(1, 31) for b in range(256) for c in (1, 2)]
-            world.write("networks.conf", f"[Peer]\nPublicKey = {peer.public_key}\nAllowedIPs = 10.8.0.2/32, fd00:8::2/128, "
-                        + ", ".join(networks) + "\n")
+            allowed = ", ".join(["10.8.0.2/32", "fd00:8::2/128", *networks])
+            world.write("networks.conf", f"[Peer]\nPublicKey = {peer.public_key}\nAllowedIPs = {allowed}\n")
             run(["wg", "addconf", server.device.name, world.path("networks.conf")])
         else:
             networks = [f"172.16.{i}.0/24" for i in range(256)]

@@ -1,5 +1,5 @@
-"""By hand, five minutes: UDP both ways through 260 seconds of a stock peer's own timers, in which it makes new keys twice,
-and nothing is lost. long_rekey.py SMARTVPN; who the peers are: wireguard_world.py."""
+"""By hand, five minutes: UDP both ways through 260 seconds of a stock peer's own timers, in which it makes new keys
+twice, and nothing is lost. long_rekey.py SMARTVPN; who the peers are: wireguard_world.py."""
 import sys
 import time
 import unittest
@@ -16,8 +16,9 @@ class Long(Case):
         peer = world.join(world.server())
         peer.reaches()
         world.start_iperf()
-        streams = [world.start(["iperf3", "-J", "-i", "0", "-u", "-b", "500K", "-l", "1000", "-t", str(SECONDS), "-c", target, *way],
-                               peer.namespace, "stream") for target, way in ((FAR[4], ()), (FAR[6], ("-R",)))]
+        iperf = ["iperf3", "-J", "-i", "0", "-u", "-b", "500K", "-l", "1000", "-t", str(SECONDS)]
+        streams = [world.start([*iperf, "-c", target, *way], peer.namespace, "stream")
+                   for target, way in ((FAR[4], ()), (FAR[6], ("-R",)))]
         handshakes = {peer.handshake()}
         while any(stream.process.poll() is None for stream in streams):
             if peer.handshake() not in handshakes:

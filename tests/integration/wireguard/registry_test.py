@@ -113,14 +113,15 @@ class Restarts(Case):
         key = world.keygen()
         server.add("recorded", key["public_key"], 7)
         server.start()
-        told = json.loads(world.in_client(initiator("capture", EDGE[4], PORT, server.public_key, key["private_key"])))
+        capture = initiator("capture", EDGE[4], PORT, server.public_key, key["private_key"])
+        told = json.loads(world.in_client(capture))
         wait_until(lambda: len(server.answer("sessions")["sessions"]) == 1, "a session")
         server.stop()
         server.start()
         again = json.loads(world.in_client(initiator("replay", EDGE[4], PORT, told["initiation"])))
         self.assertEqual(again["answers"], [])
         self.assertEqual(server.answer("sessions")["sessions"], [])
-        world.in_client(initiator("capture", EDGE[4], PORT, server.public_key, key["private_key"]))
+        world.in_client(capture)
         self.say("an old initiation is not answered, a new one is")
 
     @in_a_world
@@ -166,9 +167,9 @@ class Others(Case):
     def test_a_wireguard_and_a_websocket_client_ping_each_other(self, world):
         server = world.server(network={"client_to_client": True})
         server.config["listen"].append({"transport": "websocket", "address": "::", "port": 8443})
-        server.config["network"]["routes"] = [*server.config["network"]["routes"]]
         native = world.keygen()
-        server.config["clients"].append({"id": "carol", "noise_public_key": native["public_key"], "addresses": inner(4)})
+        server.config["clients"].append({"id": "carol", "noise_public_key": native["public_key"],
+                                         "addresses": inner(4)})
         other = world.add_namespace("other", world.edge, "192.168.78.2/24", "192.168.78.1/24")
         peer = world.join(server)
         tunnel = world.connect({"server": "ws://192.168.78.1:8443/tunnel", "keys": {
@@ -179,14 +180,16 @@ class Others(Case):
             self.assertTrue(peer.ping(target, count=10), target)
         for target in inner(2):
             self.assertTrue(peer.ping(target, count=10, namespace=other), target)
-        self.assertEqual(sorted(s["transport"] for s in server.answer("sessions")["sessions"]), ["websocket", "wireguard"])
+        transports = sorted(session["transport"] for session in server.answer("sessions")["sessions"])
+        self.assertEqual(transports, ["websocket", "wireguard"])
         self.say("pings both ways, IPv4 and IPv6, across two transports")
 
 
 class Congestion(Case):
     def heard(self, world, namespace, device, expression, act):
         """The first packet of this kind that tcpdump sees while `act` runs."""
-        capture = world.start(["timeout", "20", "tcpdump", "-lnv", "-c", "1", "-i", device, expression], namespace, "tcpdump")
+        capture = world.start(["timeout", "20", "tcpdump", "-lnv", "-c", "1", "-i", device, expression], namespace,
+                              "tcpdump")
         wait_until(lambda: "listening on" in open(world.path("tcpdump.log")).read(), "tcpdump listens")
         act()
         wait_until(lambda: capture.process.poll() is not None, f"{expression} on {device}")
