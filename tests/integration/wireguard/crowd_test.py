@@ -71,7 +71,7 @@ class Crowd(Case):
             lines = run(["wg", "show", server.device.name, "latest-handshakes"]).splitlines()
             return sum(line.split("\t")[1] != "0" for line in lines)
         # The keepalives that confirm the last few may still be on their way.
-        wait_until(lambda: len(server.answer("sessions")["sessions"]) == PEERS, f"{PEERS} sessions")
+        wait_until(lambda: len(server.sessions()) == PEERS, f"{PEERS} sessions")
         return PEERS
 
     @in_a_world

@@ -35,7 +35,7 @@ class Exports(Case):
         self.assertEqual(status, 0, said)
         for target in FAR.values():
             wait_until(lambda: answers(world, target), f"{target} answers")
-        self.assertEqual([s["client_id"] for s in server.answer("sessions")["sessions"]], ["bob"])
+        self.assertEqual([s["client_id"] for s in server.sessions()], ["bob"])
         status, said = self.quick(world, "down")
         self.assertEqual(status, 0, said)
         self.assertFalse(answers(world, FAR[4]))

@@ -26,10 +26,10 @@ class Changes(Case):
     @in_a_world
     def test_a_client_that_is_disabled_stays_out_until_it_is_enabled(self, world):
         server, peer = joined(world)
-        self.assertEqual([s["transport"] for s in server.answer("sessions")["sessions"]], ["wireguard"])
+        self.assertEqual([s["transport"] for s in server.sessions()], ["wireguard"])
         server.command("clients", "disable", "alice")
         self.stays_out(peer, "disabled")
-        self.assertEqual(server.answer("sessions")["sessions"], [])
+        self.assertEqual(server.sessions(), [])
         server.command("clients", "enable", "alice")
         peer.reaches()
         self.say("out while it was disabled, in again")
@@ -115,12 +115,12 @@ class Restarts(Case):
         server.start()
         capture = initiator("capture", EDGE[4], PORT, server.public_key, key["private_key"])
         told = json.loads(world.in_client(capture))
-        wait_until(lambda: len(server.answer("sessions")["sessions"]) == 1, "a session")
+        wait_until(lambda: len(server.sessions()) == 1, "a session")
         server.stop()
         server.start()
         again = json.loads(world.in_client(initiator("replay", EDGE[4], PORT, told["initiation"])))
         self.assertEqual(again["answers"], [])
-        self.assertEqual(server.answer("sessions")["sessions"], [])
+        self.assertEqual(server.sessions(), [])
         world.in_client(capture)
         self.say("an old initiation is not answered, a new one is")
 
@@ -180,7 +180,7 @@ class Others(Case):
             self.assertTrue(peer.ping(target, count=10), target)
         for target in inner(2):
             self.assertTrue(peer.ping(target, count=10, namespace=other), target)
-        transports = sorted(session["transport"] for session in server.answer("sessions")["sessions"])
+        transports = sorted(session["transport"] for session in server.sessions())
         self.assertEqual(transports, ["websocket", "wireguard"])
         self.say("pings both ways, IPv4 and IPv6, across two transports")
 

@@ -218,8 +218,8 @@ class OurServer:
     def command(self, *words):
         return run([self.world.smartvpn, *words, "--control", self.control])
 
-    def answer(self, *words):
-        return json.loads(self.command(*words, "--json"))
+    def sessions(self):
+        return json.loads(self.command("sessions", "--json"))
 
 
 class WireguardWorld(World):
