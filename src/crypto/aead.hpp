@@ -1,6 +1,6 @@
 // ChaCha20-Poly1305 (RFC 8439) for the data path, a batch at a time and in place. A shard owns one
 // engine with two reusable OpenSSL contexts; a session owns only 32-byte keys, so an idle session
-// costs no context. Batches of some packets go through the processor's vector unit, many packets at
+// costs no context. Packets go through the processor's vector unit where it has one, many at
 // once (`vector_aead.hpp`). One-shots for handshakes and cookies are in `aead_oneshot.hpp`.
 #pragma once
 
@@ -56,8 +56,8 @@ struct OpenJob {
 // One per shard: not thread-safe. Where libcrypto cannot give the cipher, libsodium does the work.
 class AeadEngine {
  public:
-  // The two last ones need their instructions, and leave batches of fewer than four jobs, and what is
-  // unusually large, to OpenSSL.
+  // The two last ones need their instructions, and leave what is too large or too little for them to
+  // OpenSSL (`fewest_lane_jobs`).
   enum class Backend : uint8_t { automatic, openssl, sodium, avx2, avx512 };
 
   // `automatic` is the best of what this build and this machine have, and so is one that is not available.

@@ -10,19 +10,19 @@ namespace {
 constexpr size_t kJobsSortedAtOnce = 128;
 
 // 0 for a job that is not for lanes, else 16-byte pieces of its text, plus one.
-uint32_t lane_pieces(uint64_t counter, ByteView ad, size_t size, uint32_t most) noexcept {
-  if (counter == kReservedCounter || ad.size() > kMaxLaneAdBytes || size > most) return 0;
+uint32_t lane_pieces(VectorUnit unit, uint64_t counter, ByteView ad, size_t size) noexcept {
+  if (counter == kReservedCounter || ad.size() > kMaxLaneAdBytes || fewest_lane_jobs(unit, size) > kLaneJobs) return 0;
   return static_cast<uint32_t>(size / kTagSize) + 1;
 }
-uint32_t lane_pieces(const SealJob& job, uint32_t most) noexcept {
-  return lane_pieces(job.counter, job.ad, job.size, most);
+uint32_t lane_pieces(VectorUnit unit, const SealJob& job) noexcept {
+  return lane_pieces(unit, job.counter, job.ad, job.size);
 }
-uint32_t lane_pieces(const OpenJob& job, uint32_t most) noexcept {
-  return job.size < kTagSize ? 0 : lane_pieces(job.counter, job.ad, job.size - kTagSize, most);
+uint32_t lane_pieces(VectorUnit unit, const OpenJob& job) noexcept {
+  return job.size < kTagSize ? 0 : lane_pieces(unit, job.counter, job.ad, job.size - kTagSize);
 }
 
 size_t text_size(const SealJob& job) noexcept { return job.size; }
-size_t text_size(const OpenJob& job) noexcept { return job.size - kTagSize; }
+size_t text_size(const OpenJob& job) noexcept { return job.size < kTagSize ? 0 : job.size - kTagSize; }
 
 void store_result(SealJob&, bool) noexcept {}
 void store_result(OpenJob& job, bool ok) noexcept { job.ok = ok; }
@@ -30,11 +30,11 @@ void store_result(OpenJob& job, bool ok) noexcept { job.ok = ok; }
 // Lanes whose packets end early do nothing for the rest of the longest, so sizes are made to fall. Batches that came
 // out of a super-packet are in this order already.
 template <class Job, class Lanes, class Singly>
-void deal(std::span<Job> jobs, uint32_t most, Lanes in_lanes, Singly singly) noexcept {
+void deal(std::span<Job> jobs, VectorUnit unit, Lanes in_lanes, Singly singly) noexcept {
   std::array<uint32_t, kJobsSortedAtOnce> order;
   size_t count = 0;
   for (size_t i = 0; i < jobs.size(); ++i) {
-    const uint32_t pieces = lane_pieces(jobs[i], most);
+    const uint32_t pieces = lane_pieces(unit, jobs[i]);
     if (pieces == 0)
       singly(jobs[i]);
     else
@@ -56,7 +56,7 @@ void deal(std::span<Job> jobs, uint32_t most, Lanes in_lanes, Singly singly) noe
                   static_cast<uint32_t>(text_size(from)),
                   false};
     }
-    if (some < kFewestLaneJobs) {
+    if (some < fewest_lane_jobs(unit, lanes[0].size)) {
       for (size_t i = 0; i < some; ++i) singly(job(i));
       continue;
     }
@@ -65,8 +65,10 @@ void deal(std::span<Job> jobs, uint32_t most, Lanes in_lanes, Singly singly) noe
   }
 }
 
-uint32_t most_bytes(VectorUnit unit) noexcept {
-  return unit == VectorUnit::avx2 ? kMaxProfitableBytesAvx2 : kMaxLaneBytes;
+// By the first job, which mostly is like the others; a wrong guess costs time and nothing else.
+template <class Job>
+bool worth_dealing(VectorUnit unit, std::span<Job> jobs) noexcept {
+  return unit != VectorUnit::none && !jobs.empty() && jobs.size() >= fewest_lane_jobs(unit, text_size(jobs[0]));
 }
 
 template <class Job>
@@ -84,12 +86,11 @@ void wipe_all(LaneKey& key) noexcept {
 }  // namespace
 
 void AeadEngine::seal(const AeadKey& key, std::span<SealJob> jobs) noexcept {
-  if (unit_ == VectorUnit::none || jobs.size() < kFewestLaneJobs) return seal_singly(key, jobs);
+  if (!worth_dealing(unit_, jobs)) return seal_singly(key, jobs);
   LaneKey lane_key = make_lane_key(key.view().data(), 0);
   while (!jobs.empty())
     deal(
-        taken_from(jobs), most_bytes(unit_),
-        [&](LaneJob* lanes, size_t count) { seal_lanes(unit_, lane_key, lanes, count); },
+        taken_from(jobs), unit_, [&](LaneJob* lanes, size_t count) { seal_lanes(unit_, lane_key, lanes, count); },
         [&](SealJob& job) {
           seal_singly(key, {&job, 1});
         });
@@ -97,7 +98,7 @@ void AeadEngine::seal(const AeadKey& key, std::span<SealJob> jobs) noexcept {
 }
 
 size_t AeadEngine::open(const AeadKey& key, std::span<OpenJob> jobs) noexcept {
-  if (unit_ == VectorUnit::none || jobs.size() < kFewestLaneJobs) return open_singly(key, jobs);
+  if (!worth_dealing(unit_, jobs)) return open_singly(key, jobs);
   LaneKey lane_key = make_lane_key(key.view().data(), 0);
   size_t opened = 0;
   auto in_lanes = [&](LaneJob* lanes, size_t count) {
@@ -105,7 +106,7 @@ size_t AeadEngine::open(const AeadKey& key, std::span<OpenJob> jobs) noexcept {
     for (size_t i = 0; i < count; ++i) opened += lanes[i].ok;
   };
   while (!jobs.empty())
-    deal(taken_from(jobs), most_bytes(unit_), in_lanes, [&](OpenJob& job) { opened += open_singly(key, {&job, 1}); });
+    deal(taken_from(jobs), unit_, in_lanes, [&](OpenJob& job) { opened += open_singly(key, {&job, 1}); });
   wipe_all(lane_key);
   return opened;
 }

@@ -12,8 +12,6 @@ namespace smartvpn::crypto {
 constexpr size_t kLaneJobs = 16;
 constexpr uint32_t kMaxLaneBytes = 1u << 20;  // of one job
 constexpr uint32_t kMaxLaneAdBytes = 64;
-// Measured: beyond this, OpenSSL's AVX2 is faster with one job after the other.
-constexpr uint32_t kMaxProfitableBytesAvx2 = 4096;
 
 // What one lane works on. Sealing: `size` bytes at `data` become ciphertext, the tag goes behind them. Opening: `size`
 // bytes of ciphertext with the tag behind them; `ok` says whether it was right, and without it they are zero.
@@ -49,8 +47,9 @@ enum class VectorUnit : uint8_t { none, avx2, avx512 };
 // By this build, this processor and this kernel; found out once. `none` is never available.
 bool vector_unit_available(VectorUnit unit) noexcept;
 
-// The fewest jobs of a batch for which lanes are faster than one job after the other.
-constexpr size_t kFewestLaneJobs = 4;
+// How many jobs it takes for lanes to be faster than OpenSSL with one after the other, the largest being of this many
+// bytes. More than kLaneJobs: never. As measured; a few, or one, where packets are small.
+size_t fewest_lane_jobs(VectorUnit unit, size_t size) noexcept;
 
 LaneKey make_lane_key(const uint8_t* key32, uint32_t nonce_prefix) noexcept;
 

@@ -108,31 +108,20 @@ std::vector<std::string> ClientDirectory::expire_rotations(int64_t now_ms) {
   return ids;
 }
 
-void ClientDirectory::set_static_keys(std::shared_ptr<const session::StaticKeys> keys) {
-  secrets_.set_own(keys);
-  noise_keys_ = std::move(keys);
-}
-
-void ClientDirectory::set_wireguard_keys(std::shared_ptr<const session::StaticKeys> keys) {
-  wireguard_secrets_.set_own(keys);
-  wireguard_keys_ = std::move(keys);
-}
-
 // One key may serve both protocols; then whose key `theirs` is decides, and a stranger gets the native decoy.
 const SecretKey* ClientDirectory::shared_secret(const PublicKey& own, const PublicKey& theirs) const {
   const int64_t now = wall_clock_ms();
   const bool native = registry_.find_by_key(theirs, now) != nullptr;
   const bool wireguard = registry_.find_by_wireguard_key(theirs, now) != nullptr;
-  const bool for_wireguard = wireguard_keys_ && wireguard_keys_->current.pub == own;
-  const bool for_native = noise_keys_ && noise_keys_->current.pub == own;
-  if (for_wireguard && (wireguard || !for_native)) return wireguard_secrets_.find(own, theirs, wireguard);
+  if (wireguard_secrets_.is_own(own) && (wireguard || !secrets_.is_own(own)))
+    return wireguard_secrets_.find(own, theirs, wireguard);
   return secrets_.find(own, theirs, native);
 }
 
 void ClientDirectory::expect_secrets(const registry::Client& client) {
   secrets_.expect(client.noise_public_key);
   if (client.rotation) secrets_.expect(client.rotation->noise_public_key);
-  if (!wireguard_keys_) return;
+  if (!wireguard_secrets_.has_own()) return;
   if (client.wireguard_public_key) wireguard_secrets_.expect(*client.wireguard_public_key);
   if (client.rotation && client.rotation->wireguard_public_key)
     wireguard_secrets_.expect(*client.rotation->wireguard_public_key);

@@ -50,9 +50,11 @@ class ClientDirectory {
 
   // Our static keys, from which secrets with every client's key are precomputed: a few at a time, whenever
   // prepare_secrets() is called. True: it wants to be called again.
-  void set_static_keys(std::shared_ptr<const session::StaticKeys> keys);
+  void set_static_keys(std::shared_ptr<const session::StaticKeys> keys) { secrets_.set_own(std::move(keys)); }
   // The same for WireGuard's; null, and so nothing is kept, for a server that does not speak it.
-  void set_wireguard_keys(std::shared_ptr<const session::StaticKeys> keys);
+  void set_wireguard_keys(std::shared_ptr<const session::StaticKeys> keys) {
+    wireguard_secrets_.set_own(std::move(keys));
+  }
   bool prepare_secrets(size_t count) noexcept {
     const bool more = secrets_.work(count);
     return wireguard_secrets_.work(count) || more;
@@ -89,7 +91,6 @@ class ClientDirectory {
   registry::Registry::Options options_;
   std::unordered_map<std::string, Entry> entries_;
   SharedSecrets secrets_, wireguard_secrets_;
-  std::shared_ptr<const session::StaticKeys> noise_keys_, wireguard_keys_;
   uint64_t next_number_ = 1;
 };
 

@@ -143,6 +143,15 @@ void DataPath::on_engine_packets(std::span<Packet> batch) {
   }
 }
 
+void DataPath::deliver_awaited(LiveSession& session, Packet&& packet) {
+  inet::InnerPacket info;
+  Drop drop = inet::classify(packet.bytes(), info);
+  // It was routed by a table that may have changed.
+  if (drop == Drop::none) drop = parts_.router.still_to_client(session.id, info);
+  if (drop != Drop::none) return session.counters.drop(drop, packet.segments);
+  to_session(session, std::move(packet), info);
+}
+
 // Multicast and broadcast, where the configuration lets them in.
 void DataPath::to_everybody(const Packet& packet, const inet::InnerPacket& info) {
   parts_.sessions.for_each([&](LiveSession& session) {
@@ -208,13 +217,13 @@ void DataPath::too_big(LiveSession& session, const Packet& packet, const inet::I
 // none: it waits for the client's session.
 Drop DataPath::wake(const router::RouteEntry& entry, Packet& packet) {
   const bool asleep = entry.kind == router::RouteKind::client && entry.session == 0 && entry.client != 0;
-  return asleep && asleep_ ? asleep_(entry.client, std::move(packet)) : Drop::no_route;
+  return asleep && offline_ ? offline_(entry.client, std::move(packet)) : Drop::no_route;
 }
 
 // A client's packet for another one, by the destination lists that judge() did not come to.
 bool DataPath::wake_peer(const LiveSession& sender, const PacketView& packet) {
   const router::RouteEntry& entry = parts_.router.table().lookup(info_.dst);
-  if (entry.kind != router::RouteKind::client || entry.session != 0 || !asleep_) return false;
+  if (entry.kind != router::RouteKind::client || entry.session != 0 || !offline_) return false;
   if (sender.destinations && !sender.destinations->allows(info_.dst, parts_.router.options().nat64_prefixes))
     return false;
   Packet copy = parts_.pool.copy_of(packet.bytes);

@@ -82,7 +82,7 @@ Result<std::unique_ptr<Shard>> Shard::create(Plan plan, telemetry::EventHub& hub
   auto directory = ClientDirectory::open(shard->addresses_, shard->router_.table(), {.wireguard_addresses = wireguard});
   if (!directory) return directory.error();
   shard->clients_ = std::move(*directory);
-  shard->clients_->set_static_keys(shard->keys_);
+  if (shard->plan_.config.keys.noise_private_key) shard->clients_->set_static_keys(shard->keys_);
   if (shard->speaks_wireguard()) shard->clients_->set_wireguard_keys(wireguard_keys(shard->plan_.config.keys));
   if (shard->plan_.config.security.authorize) {
     auto requests = RequestQueue::create();
@@ -96,8 +96,8 @@ Result<std::unique_ptr<Shard>> Shard::create(Plan plan, telemetry::EventHub& hub
       WireguardCarrier::Parts{shard->plan_, *shard->clients_, *shard->stamps_, *shard->loop_, *shard, shard->aead_,
                               shard->packets_, shard->next_connection_id_});
   Shard* self = shard.get();
-  shard->data_path_.on_asleep(
-      [self](uint64_t client, Packet&& packet) { return self->wake(client, std::move(packet)); });
+  shard->data_path_.on_offline(
+      [self](uint64_t client, Packet&& packet) { return self->wireguard_->wake(client, std::move(packet)); });
   shard->gatekeeper_->on_session_end([self](uint64_t connection, Reason reason, const std::string& detail) {
     return self->on_session_end(connection, reason, detail);
   });

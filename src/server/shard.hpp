@@ -76,6 +76,7 @@ class Shard final : public session::Host {
   void on_packets(uint64_t session, std::span<const PacketView> batch) override;
   void on_drop(uint64_t session, Drop drop, uint64_t packets) override;
   void on_rtt(uint64_t session, Duration rtt, Time now) override;
+  void on_awaited(uint64_t session, Packet&& packet) override;
   void on_roamed(uint64_t session, const session::Connection& connection) override;
   void on_silence(uint64_t session, bool silent) override;
   void on_log(int level, std::string text) override;
@@ -116,7 +117,7 @@ class Shard final : public session::Host {
   void tick();
   void prepare_secrets();
   bool deliver_verdict(uint64_t connection, const session::IdentityVerdict& verdict) noexcept;
-  Drop wake(uint64_t client, Packet&& packet);
+  // shard_wireguard.cpp
   void tell_roamed(LiveSession& session) noexcept;
   std::string wireguard_endpoint() const;
   void close_everything();

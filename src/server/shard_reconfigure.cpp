@@ -17,7 +17,7 @@ void Shard::reconfigure(Plan& next, const std::vector<std::pair<std::string, std
   const session::NetworkUpdate update{next.config.network.routes, next.config.network.dns};
   std::vector<uint64_t> blocked;
   blocked.reserve(sessions_.size());
-  clients_->set_static_keys(keys);
+  clients_->set_static_keys(next.config.keys.noise_private_key ? keys : nullptr);
   clients_->set_wireguard_keys(std::move(wireguard_keys));
   clients_->set_registry_options({.wireguard_addresses = next.config.keys.wireguard_private_key.has_value()});
   plan_ = std::move(next);

@@ -40,7 +40,6 @@ uint64_t Shard::on_confirmed(const session::Connection& connection, session::Lin
     end_session(older->id, Reason::replaced);
   const uint64_t id = live->id;
   note_key(*live);
-  data_path_.judge_waiting(*live);        // packets that have waited for it were sent to nobody yet
   if (reconfigured_) tell_network(link);  // last: without memory it ends the session
   return id;
 }

@@ -1,6 +1,5 @@
 // What a shard does for WireGuard beyond what every carrier needs: sessions that move, clients that are asleep, and
 // where clients find it.
-#include "forward/cut.hpp"
 #include "server/shard.hpp"
 
 namespace smartvpn::server {
@@ -43,17 +42,8 @@ bool Shard::deliver_verdict(uint64_t connection, const session::IdentityVerdict&
   return wireguard_->deliver_verdict(connection, verdict);
 }
 
-// What does not fit is not worth an answer: the sender comes again, when there is a session.
-Drop Shard::wake(uint64_t client, Packet&& packet) {
-  const uint16_t mtu = plan_.config.network.mtu;
-  if (packet.segment_size == 0)
-    return packet.size() > mtu ? Drop::too_big : wireguard_->wake(client, std::move(packet));
-  Drop result = Drop::none;
-  const bool whole = forward::send_whole_or_cut(
-      std::move(packet), true, mtu, packets_,
-      [&](Packet&& piece) { result = wireguard_->wake(client, std::move(piece)); },
-      [&](Drop drop, uint64_t) { result = drop; });
-  return whole ? result : Drop::too_big;
+void Shard::on_awaited(uint64_t session, Packet&& packet) {
+  if (LiveSession* live = sessions_.find(session)) data_path_.deliver_awaited(*live, std::move(packet));
 }
 
 }  // namespace smartvpn::server

@@ -65,12 +65,11 @@ struct ClientStats {
 };
 
 // What of WireGuard's datagrams belongs to no session. X(name, help); the drops are a label of one metric.
-#define SMARTVPN_WIREGUARD_MESSAGE_LIST(X)                                                 \
-  X(handshakes_in, "Handshake initiations received")                                       \
-  X(responses_out, "Handshake responses sent")                                             \
-  X(cookie_replies_out, "Cookie replies sent, under load")                                 \
-  X(initiations_out, "Handshake initiations sent, to reach a client or to renew its keys") \
-  X(under_load_turns, "Turns of the loop in which handshakes needed cookies")
+#define SMARTVPN_WIREGUARD_MESSAGE_LIST(X)                 \
+  X(handshakes_in, "Handshake initiations received")       \
+  X(responses_out, "Handshake responses sent")             \
+  X(cookie_replies_out, "Cookie replies sent, under load") \
+  X(initiations_out, "Handshake initiations sent, to reach a client or to renew its keys")
 #define SMARTVPN_WIREGUARD_DROP_LIST(X)                            \
   X(malformed, "no message of WireGuard's")                        \
   X(bad_mac1, "not for our key")                                   \

@@ -5,6 +5,7 @@ import platform
 import re
 import subprocess
 
+import wireguard_report as wireguard
 from bindings import table as bindings
 
 ROADS = (("plain veth", "veth"), ("smartvpn, `ws`", "smartvpn_ws"), ("smartvpn, `wss`", "smartvpn_wss"),
@@ -26,8 +27,7 @@ def facts(tools):
                 "libsodium": "libsodium23", "libuv": "libuv1"}
     versions = [first_line("openssl", "version"), first_line("iperf3", "--version"), first_line("go", "version")]
     versions += [f"{name} {first_line('dpkg-query', '-Wf', '${Version}', package)}" for name, package in packages.items()]
-    upstream = os.environ.get("BENCH_WIREGUARD_GO_VERSION")
-    versions += [f"upstream wireguard-go {upstream}"] if upstream else []
+    versions += wireguard.rivals()
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"),
         "machine": f"{cpu.group(1) if cpu else platform.machine()}, {os.cpu_count()} processors, Linux "
@@ -118,6 +118,7 @@ def goals(w):
     for what, bound, ratio in bindings.goals(w):
         rows.append(row(what, f"{bound} x", "–" if ratio is None else f"{ratio:.3g} x",
                         None if ratio is None else ratio >= bound))
+    rows += [row(*goal) for goal in wireguard.goals(w)]
     w.say("## Goals")
     w.say()
     w.table(["", "goal", "measured", "met"], rows)
@@ -221,12 +222,12 @@ def document(figures, about):
     w.say("<!-- Written by scripts/bench.sh; edit tests/bench/report.py instead. -->")
     w.say()
     w.say("Figures of one run on one machine. Only ratios within a run mean something elsewhere; `scripts/bench.sh` makes "
-          "this page anew, `scripts/bench.sh primitives|server|memory|tunnel|counts|bindings` prints a part.")
+          "this page anew, `scripts/bench.sh primitives|server|memory|tunnel|wireguard|counts|bindings` prints a part.")
     w.say()
     for name in ("date", "machine", "measured with", "versions", "commit"):
         if name in about:
             w.say(f"- {name}: {about[name]}")
     w.say()
-    for part in (goals, tunnels, handshakes, small_ones, memory_and_counts, bindings.section):
+    for part in (goals, tunnels, wireguard.section, handshakes, small_ones, memory_and_counts, bindings.section):
         part(w)
     return "\n".join(w.lines).rstrip() + "\n"
