@@ -139,11 +139,6 @@ void read_limits(const Reader& in, LimitsConfig& out) {
   in.read("event_queue", out.event_queue);
 }
 
-void read_wireguard(const Reader& in, WireguardConfig& out) {
-  in.read("session_timeout_seconds", out.session_timeout_s);
-  in.read("persistent_keepalive_seconds", out.persistent_keepalive_s);
-}
-
 void read_client_security(const Reader& in, ClientSecurityConfig& out) {
   in.read("ip_allow_list", out.ip_allow_list);
   in.read("ip_block_list", out.ip_block_list);
@@ -211,7 +206,8 @@ Result<ServerConfig> build_server_config(const Json& json) {
                     {{"testing", Mode::testing}, {"host", Mode::host}, {"tun", Mode::tun}});
   read_tun(in.at("tun"), out.tun);
   read_security(in.at("security"), out.security);
-  read_wireguard(in.at("wireguard"), out.wireguard);
+  in.at("wireguard").read("session_timeout_s", out.wireguard.session_timeout_s);
+  in.at("wireguard").read("persistent_keepalive_s", out.wireguard.persistent_keepalive_s);
   in.at("performance").read("aead", out.performance.aead);
   read_registry(in.at("registry"), out.registry);
   read_limits(in.at("limits"), out.limits);

@@ -77,6 +77,15 @@ struct NetworkConfig {
 // The server's own inner address in a subnet: its first host address.
 inet::IpAddress gateway_of(const inet::Cidr& subnet) noexcept;
 
+struct WireguardConfig {
+  uint32_t session_timeout_s = 180;      // 180..86400
+  uint32_t persistent_keepalive_s = 25;  // in clients' configurations; 0: none
+};
+
+struct PerformanceConfig {
+  std::string aead = "automatic";  // a name that crypto::AeadEngine::parse_backend knows
+};
+
 struct ForwardingConfig {
   enum class Mode : uint8_t { testing, host, tun };
   Mode mode = Mode::tun;
@@ -97,15 +106,6 @@ struct SecurityConfig {
   uint32_t upgrade_timeout_ms = 10000;  // upgrade plus handshake
   bool authorize = false;               // the host is asked before a session begins
   uint32_t authorize_timeout_ms = 5000;
-};
-
-struct WireguardConfig {
-  uint32_t session_timeout_s = 180;      // 180..86400
-  uint16_t persistent_keepalive_s = 25;  // of exported configurations; 0: none
-};
-
-struct PerformanceConfig {
-  std::string aead = "automatic";  // a name that crypto::AeadEngine::parse_backend knows
 };
 
 struct RegistryConfig {
@@ -168,10 +168,10 @@ struct ServerConfig {
   std::vector<ListenConfig> listen;  // never empty
   KeysConfig keys;
   NetworkConfig network;
+  WireguardConfig wireguard;
   ForwardingConfig forwarding;
   TunConfig tun;
   SecurityConfig security;
-  WireguardConfig wireguard;
   PerformanceConfig performance;
   RegistryConfig registry;
   LimitsConfig limits;

@@ -70,14 +70,15 @@ Result<void> check_listeners(const ServerConfig& config) {
       const auto& other = config.listen[k];
       if (listener.fd >= 0 && listener.fd == other.fd)
         return invalid(element("/listen", i, "/fd"), "is that of " + element("/listen", k));
-      const bool same_kind = (listener.transport == Transport::websocket) == (other.transport == Transport::websocket);
-      if (listener.fd < 0 && listener.address.port != 0 && same_kind && listener.address == other.address)
+      const bool same_socket =
+          (listener.transport == Transport::websocket) == (other.transport == Transport::websocket);
+      if (listener.fd < 0 && listener.address.port != 0 && listener.address == other.address && same_socket)
         return invalid(element("/listen", i, "/port"), "is taken by " + element("/listen", k));
     }
-    if (listener.transport == Transport::websocket && !config.keys.noise_private_key)
-      return invalid("/keys/noise_private_key", "is required by WebSocket listeners");
     if (listener.transport == Transport::wireguard && !config.keys.wireguard_private_key)
       return invalid("/keys/wireguard_private_key", "is required by WireGuard listeners");
+    if (listener.transport == Transport::websocket && !config.keys.noise_private_key)
+      return invalid("/keys/noise_private_key", "is required by WebSocket listeners");
   }
   const auto& keys = config.keys;
   if (keys.noise_next_private_key && keys.noise_private_key && *keys.noise_next_private_key == *keys.noise_private_key)

@@ -46,11 +46,7 @@ size_t KeyHash::operator()(const PublicKey& key) const noexcept {
 }
 
 Registry::Registry(AddressPool& pool, uint64_t seed, Options options)
-    : pool_(&pool),
-      options_(options),
-      claims_(pool.subnets()),
-      by_key_(0, KeyHash{seed}),
-      by_wireguard_key_(0, KeyHash{seed}) {}
+    : pool_(&pool), options_(options), claims_(pool.subnets()), by_key_(0, KeyHash{seed}) {}
 
 Result<Registry> Registry::open(std::vector<Client> clients, uint64_t revision, AddressPool& pool, Rng& rng,
                                 Options options) {
@@ -228,11 +224,6 @@ const Client* Registry::find_by_key(const PublicKey& key, int64_t now_ms) const 
   return it != by_key_.end() && it->second->has_noise_key(key, now_ms) ? it->second.get() : nullptr;
 }
 
-const Client* Registry::find_by_wireguard_key(const PublicKey& key, int64_t now_ms) const {
-  auto it = by_wireguard_key_.find(key);
-  return it != by_wireguard_key_.end() && it->second->has_wireguard_key(key, now_ms) ? it->second.get() : nullptr;
-}
-
 bool Registry::note_new_key(const std::string& id) {
   const Client* client = find(id);
   if (!client || !client->rotation || client->rotation->seen) return false;
@@ -257,8 +248,6 @@ std::vector<std::string> Registry::expire_rotations(int64_t now_ms) {
       break;
     }
     by_key_.erase(old->rotation->noise_public_key);
-    const auto& wireguard = old->rotation->wireguard_public_key;
-    if (wireguard && wireguard != old->wireguard_public_key) by_wireguard_key_.erase(*wireguard);
     rotating_.erase(out[i]);
   }
   return out;
@@ -267,28 +256,21 @@ std::vector<std::string> Registry::expire_rotations(int64_t now_ms) {
 void Registry::index(const ClientPtr& client) {
   const std::string& id = client->id;
   by_key_[client->noise_public_key] = client;
-  if (client->wireguard_public_key) by_wireguard_key_[*client->wireguard_public_key] = client;
   if (client->rotation) {
     by_key_[client->rotation->noise_public_key] = client;
-    if (const auto& key = client->rotation->wireguard_public_key) by_wireguard_key_[*key] = client;
     rotating_.insert(id);
   }
   clients_[id] = client;
 }
 
-void Registry::forget_key(ByKey& keys, const PublicKey& key, const std::string& id) noexcept {
-  auto it = keys.find(key);
-  if (it != keys.end() && it->second->id == id) keys.erase(it);
-}
-
 void Registry::unindex(const Client& client) {
+  auto forget = [&](const PublicKey& key) {
+    auto it = by_key_.find(key);
+    if (it != by_key_.end() && it->second->id == client.id) by_key_.erase(it);
+  };
   const std::string id = client.id;  // the entry may go with the maps' hold on it
-  forget_key(by_key_, client.noise_public_key, id);
-  if (client.wireguard_public_key) forget_key(by_wireguard_key_, *client.wireguard_public_key, id);
-  if (client.rotation) {
-    forget_key(by_key_, client.rotation->noise_public_key, id);
-    if (const auto& key = client.rotation->wireguard_public_key) forget_key(by_wireguard_key_, *key, id);
-  }
+  forget(client.noise_public_key);
+  if (client.rotation) forget(client.rotation->noise_public_key);
   rotating_.erase(id);
   clients_.erase(id);
 }

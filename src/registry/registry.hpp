@@ -75,8 +75,7 @@ class Registry {
   // its client as long as they overlap.
   const Client* find(const std::string& id) const;
   ClientPtr share(const std::string& id) const;
-  const Client* find_by_key(const PublicKey& key, int64_t now_ms) const;  // the native protocol's
-  const Client* find_by_wireguard_key(const PublicKey& key, int64_t now_ms) const;
+  const Client* find_by_key(const PublicKey& key, int64_t now_ms) const;
 
   // The client has come with its new key: true the first time. Kept here until the entry's next write.
   bool note_new_key(const std::string& id);
@@ -107,9 +106,7 @@ class Registry {
   uint64_t revision_ = 0;
   inet::PrefixClaims claims_;
   std::map<std::string, ClientPtr> clients_;
-  using ByKey = std::unordered_map<PublicKey, ClientPtr, KeyHash>;
-  static void forget_key(ByKey& keys, const PublicKey& key, const std::string& id) noexcept;
-  ByKey by_key_, by_wireguard_key_;
+  std::unordered_map<PublicKey, ClientPtr, KeyHash> by_key_;
   std::set<std::string> rotating_;
 };
 

@@ -2,6 +2,7 @@
 
 #include "base/clock.hpp"
 #include "server/plan.hpp"
+#include "session/admission.hpp"
 
 namespace smartvpn::server {
 
@@ -24,8 +25,8 @@ Reason judge_client(const ClientDirectory::Found& found, const PublicKey& key, u
                     const std::optional<inet::IpAddress>& real_address, int64_t now_ms) {
   const registry::Client& client = *found.client;
   const bool wireguard = transport == static_cast<uint8_t>(session::Transport::wireguard);
-  if (!(wireguard ? client.has_wireguard_key(key, now_ms) : client.has_noise_key(key, now_ms)))
-    return Reason::unknown_client;
+  const bool known = wireguard ? client.has_wireguard_key(key, now_ms) : client.has_noise_key(key, now_ms);
+  if (!known) return Reason::unknown_client;
   if (!client.enabled) return Reason::client_disabled;
   if (client.expired(now_ms)) return Reason::client_expired;
   if (!client.takes_transport(transport)) return Reason::transport_not_allowed;
@@ -55,6 +56,7 @@ Result<void> ClientDirectory::load(std::vector<registry::Client> clients, uint64
   registry_ = std::move(*registry);
   for (const auto& client : registry_.list()) {
     add_routes(*client);
+    learn_wireguard_keys(*client);
     expect_secrets(*client);
   }
   return {};
@@ -73,7 +75,10 @@ ClientDirectory::Found ClientDirectory::find_by_key(const PublicKey& key) const 
 }
 
 ClientDirectory::Found ClientDirectory::find_by_wireguard_key(const PublicKey& key) const {
-  return found(registry_.find_by_wireguard_key(key, wall_clock_ms()));
+  auto it = wireguard_keys_.find(key);
+  if (it == wireguard_keys_.end()) return {};
+  const registry::Client* client = registry_.find(it->second);
+  return found(client && client->has_wireguard_key(key, wall_clock_ms()) ? client : nullptr);
 }
 
 ClientDirectory::Found ClientDirectory::find(const std::string& id) const { return found(registry_.find(id)); }
@@ -85,7 +90,10 @@ void ClientDirectory::commit(const registry::Draft& draft, const std::vector<Cli
     const auto& step = draft.steps[i];
     if (step.before) {
       remove_routes(*step.before);
-      if (!step.after || !same_keys(*step.before, *step.after)) forget_secrets(*step.before);
+      if (!step.after || !same_keys(*step.before, *step.after)) {
+        forget_secrets(*step.before);
+        forget_wireguard_keys(*step.before);
+      }
     }
     if (!step.after) {
       entries_.erase(step.before->id);
@@ -95,44 +103,59 @@ void ClientDirectory::commit(const registry::Draft& draft, const std::vector<Cli
     if (entry.number == 0) entry.number = next_number_++;
     if (lists[i]) entry.lists = lists[i];
     add_routes(*step.after);
+    learn_wireguard_keys(*step.after);
     expect_secrets(*step.after);
   }
 }
 
 std::vector<std::string> ClientDirectory::expire_rotations(int64_t now_ms) {
   auto ids = registry_.expire_rotations(now_ms);
-  if (ids.empty()) return ids;
-  secrets_.retain([&](const PublicKey& key) { return registry_.find_by_key(key, now_ms) != nullptr; });
-  wireguard_secrets_.retain(
-      [&](const PublicKey& key) { return registry_.find_by_wireguard_key(key, now_ms) != nullptr; });
+  if (!ids.empty())
+    secrets_.retain([&](const PublicKey& key) { return registry_.find_by_key(key, now_ms) != nullptr; });
+  if (!ids.empty()) {
+    std::erase_if(wireguard_keys_, [&](const auto& entry) { return !find_by_wireguard_key(entry.first).client; });
+    wireguard_secrets_.retain([&](const PublicKey& key) { return wireguard_keys_.contains(key); });
+  }
   return ids;
 }
 
-// One key may serve both protocols; then whose key `theirs` is decides, and a stranger gets the native decoy.
 const SecretKey* ClientDirectory::shared_secret(const PublicKey& own, const PublicKey& theirs) const {
-  const int64_t now = wall_clock_ms();
-  const bool native = registry_.find_by_key(theirs, now) != nullptr;
-  const bool wireguard = registry_.find_by_wireguard_key(theirs, now) != nullptr;
+  // One key may serve both protocols; then whose key `theirs` is decides, and a stranger gets the native decoy.
+  const bool wireguard = wireguard_keys_.contains(theirs);
   if (wireguard_secrets_.is_own(own) && (wireguard || !secrets_.is_own(own)))
     return wireguard_secrets_.find(own, theirs, wireguard);
-  return secrets_.find(own, theirs, native);
+  return secrets_.find(own, theirs, registry_.find_by_key(theirs, wall_clock_ms()) != nullptr);
+}
+
+void ClientDirectory::learn_wireguard_keys(const registry::Client& client) {
+  if (client.wireguard_public_key) wireguard_keys_[*client.wireguard_public_key] = client.id;
+  if (client.rotation && client.rotation->wireguard_public_key)
+    wireguard_keys_[*client.rotation->wireguard_public_key] = client.id;
+}
+
+void ClientDirectory::forget_wireguard_keys(const registry::Client& client) noexcept {
+  auto forget = [&](const std::optional<PublicKey>& key) {
+    if (!key) return;
+    wireguard_secrets_.forget(*key);
+    wireguard_keys_.erase(*key);
+  };
+  forget(client.wireguard_public_key);
+  if (client.rotation) forget(client.rotation->wireguard_public_key);
 }
 
 void ClientDirectory::expect_secrets(const registry::Client& client) {
+  if (wireguard_secrets_.has_own()) {
+    if (client.wireguard_public_key) wireguard_secrets_.expect(*client.wireguard_public_key);
+    if (client.rotation && client.rotation->wireguard_public_key)
+      wireguard_secrets_.expect(*client.rotation->wireguard_public_key);
+  }
   secrets_.expect(client.noise_public_key);
   if (client.rotation) secrets_.expect(client.rotation->noise_public_key);
-  if (!wireguard_secrets_.has_own()) return;
-  if (client.wireguard_public_key) wireguard_secrets_.expect(*client.wireguard_public_key);
-  if (client.rotation && client.rotation->wireguard_public_key)
-    wireguard_secrets_.expect(*client.rotation->wireguard_public_key);
 }
 
 void ClientDirectory::forget_secrets(const registry::Client& client) noexcept {
   secrets_.forget(client.noise_public_key);
-  if (client.wireguard_public_key) wireguard_secrets_.forget(*client.wireguard_public_key);
-  if (!client.rotation) return;
-  secrets_.forget(client.rotation->noise_public_key);
-  if (client.rotation->wireguard_public_key) wireguard_secrets_.forget(*client.rotation->wireguard_public_key);
+  if (client.rotation) secrets_.forget(client.rotation->noise_public_key);
 }
 
 void ClientDirectory::add_routes(const registry::Client& client) {

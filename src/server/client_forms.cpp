@@ -5,6 +5,8 @@
 #include "export/wireguard_conf.hpp"
 
 namespace smartvpn::server {
+namespace {}  // namespace
+
 config::ClientConfig to_config(const registry::Client& client) {
   config::ClientConfig out;
   out.id = client.id;

@@ -61,7 +61,7 @@ void DataPath::from_session(LiveSession& session, std::span<const PacketView> ba
 
 void DataPath::take_in(LiveSession& session, const PacketView& packet) {
   if (Drop drop = judge(session, packet); drop != Drop::none) {
-    if (drop == Drop::no_route && wake_peer(session, packet)) return;
+    if (drop == Drop::no_route && wakes(session, packet)) return;
     return session.counters.drop(drop, super_.segments);
   }
   session.counters.inner_packets_in += super_.segments;
@@ -71,6 +71,18 @@ void DataPath::take_in(LiveSession& session, const PacketView& packet) {
   } else if (LiveSession* peer = parts_.sessions.find(verdict_.session)) {
     to_peer(*peer, packet);
   }
+}
+
+// From one client to another that has no session at the moment, by the destination lists that judge() did not come to.
+bool DataPath::wakes(const LiveSession& sender, const PacketView& packet) {
+  if (verdict_.client == 0 || !offline_) return false;
+  if (sender.destinations && !sender.destinations->allows(info_.dst, parts_.router.options().nat64_prefixes))
+    return false;
+  Packet copy = parts_.pool.copy_of(packet.bytes);
+  if (!copy) return false;
+  copy.segment_size = packet.segment_size;
+  copy.segments = super_.segments;
+  return offline_(verdict_.client, std::move(copy)) == Drop::none;
 }
 
 // From one client to another.
@@ -132,11 +144,14 @@ void DataPath::on_engine_packets(std::span<Packet> batch) {
       continue;
     }
     LiveSession* session = drop == Drop::none ? parts_.sessions.find(verdict.session) : nullptr;
+    if (drop == Drop::no_route && verdict.client != 0 && offline_) {
+      const uint16_t segments = packet.segments;
+      drop = offline_(verdict.client, std::move(packet));
+      if (drop != Drop::none) parts_.reporter.unowned().drop(drop, segments);
+      continue;
+    }
     if (!session) {
-      const uint64_t segments = packet.segments;
-      if (drop == Drop::none) drop = Drop::no_route;
-      if (drop == Drop::no_route) drop = wake(parts_.router.table().lookup(info.dst), packet);
-      parts_.reporter.unowned().drop(drop, segments);
+      parts_.reporter.unowned().drop(drop == Drop::none ? Drop::no_route : drop, packet.segments);
       continue;
     }
     to_session(*session, std::move(packet), info);
@@ -212,25 +227,6 @@ void DataPath::too_big(LiveSession& session, const Packet& packet, const inet::I
   LiveSession* sender = parts_.sessions.find(parts_.router.table().lookup(info.src).session);
   if (!sender) return engine_->write({&view, 1});
   if (Packet copy = parts_.pool.copy_of(view.bytes)) send(*sender, std::move(copy));
-}
-
-// none: it waits for the client's session.
-Drop DataPath::wake(const router::RouteEntry& entry, Packet& packet) {
-  const bool asleep = entry.kind == router::RouteKind::client && entry.session == 0 && entry.client != 0;
-  return asleep && offline_ ? offline_(entry.client, std::move(packet)) : Drop::no_route;
-}
-
-// A client's packet for another one, by the destination lists that judge() did not come to.
-bool DataPath::wake_peer(const LiveSession& sender, const PacketView& packet) {
-  const router::RouteEntry& entry = parts_.router.table().lookup(info_.dst);
-  if (entry.kind != router::RouteKind::client || entry.session != 0 || !offline_) return false;
-  if (sender.destinations && !sender.destinations->allows(info_.dst, parts_.router.options().nat64_prefixes))
-    return false;
-  Packet copy = parts_.pool.copy_of(packet.bytes);
-  if (!copy) return false;
-  copy.segment_size = packet.segment_size;
-  copy.segments = super_.segments;
-  return wake(entry, copy) == Drop::none;
 }
 
 void DataPath::on_engine_drop(Drop drop, uint64_t packets) { parts_.reporter.unowned().drop(drop, packets); }

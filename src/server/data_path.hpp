@@ -56,6 +56,7 @@ class DataPath final : public forward::EngineSink {
   Drop judge(const LiveSession& session, const PacketView& packet);
   Drop judge_afresh(const LiveSession& session, const PacketView& packet);
   void to_engine(const LiveSession& session, const PacketView& packet);
+  bool wakes(const LiveSession& sender, const PacketView& packet);
   void to_peer(LiveSession& peer, const PacketView& packet);
   void hand_over();
   // `info` describes the packet.
@@ -63,8 +64,6 @@ class DataPath final : public forward::EngineSink {
   void to_everybody(const Packet& packet, const inet::InnerPacket& info);
   void send(LiveSession& session, Packet&& packet);
   void send_whole_or_cut(LiveSession& session, Packet&& packet, const inet::InnerPacket& info);
-  Drop wake(const router::RouteEntry& entry, Packet& packet);
-  bool wake_peer(const LiveSession& sender, const PacketView& packet);
   void too_big(LiveSession& session, const Packet& packet, const inet::InnerPacket& info, uint16_t mtu);
 
   static constexpr size_t kBatch = 256;

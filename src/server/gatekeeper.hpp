@@ -52,11 +52,7 @@ class Gatekeeper final : public session::Admission {
   Reason on_http_proxy(const session::Connection& connection) override;
   Reason on_real_address(const session::Connection& connection) override;
   bool may_start_handshake(const session::Connection& connection) override;
-  // Of either protocol: who comes over the wrong one is found out when it has proven its key.
-  bool knows_key(const PublicKey& key) override {
-    return parts_.clients.find_by_key(key).client != nullptr ||
-           parts_.clients.find_by_wireguard_key(key).client != nullptr;
-  }
+  bool knows_key(const PublicKey& key) override { return parts_.clients.find_by_key(key).client != nullptr; }
   const SecretKey* shared_secret(const PublicKey& own, const PublicKey& theirs) override {
     return parts_.clients.shared_secret(own, theirs);
   }

@@ -33,7 +33,7 @@ wireguard::Tai64n HandshakeStamps::greatest(const PublicKey& key) const {
   return it == known_.end() ? wireguard::Tai64n{} : it->second.label;
 }
 
-void HandshakeStamps::note(std::span<const std::pair<PublicKey, wireguard::Tai64n>> grown, int64_t now_ms) {
+void HandshakeStamps::note(const Grown& grown, int64_t now_ms) {
   MutexLock lock(mutex_);
   for (const auto& [key, label] : grown) {
     Noted& noted = known_[key];

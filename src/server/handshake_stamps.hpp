@@ -6,7 +6,6 @@
 
 #include <functional>
 #include <memory>
-#include <span>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -37,7 +36,8 @@ class HandshakeStamps {
   // Zero: none is known.
   wireguard::Tai64n greatest(const PublicKey& key) const;
   // May throw std::bad_alloc with some of them noted.
-  void note(std::span<const std::pair<PublicKey, wireguard::Tai64n>> grown, int64_t now_ms);
+  using Grown = std::vector<std::pair<PublicKey, wireguard::Tai64n>>;
+  void note(const Grown& grown, int64_t now_ms);
 
   // Begins to write, every few seconds when something has grown. `log` may be called on that thread.
   Result<void> start(Save save, Log log, Duration interval = kWriteInterval);

@@ -49,7 +49,8 @@ std::shared_ptr<const session::StaticKeys> static_keys(const config::KeysConfig&
   return keys;
 }
 
-std::shared_ptr<const session::StaticKeys> wireguard_keys(const config::KeysConfig& config) {
+std::shared_ptr<const session::StaticKeys> wireguard_key(const config::KeysConfig& config) {
+  if (!config.wireguard_private_key) return nullptr;
   auto keys = std::make_shared<session::StaticKeys>();
   keys->current.secret = config.wireguard_private_key->clone();
   keys->current.pub = crypto::public_key_of(keys->current.secret);
@@ -83,7 +84,8 @@ Result<std::unique_ptr<Shard>> Shard::create(Plan plan, telemetry::EventHub& hub
   if (!directory) return directory.error();
   shard->clients_ = std::move(*directory);
   if (shard->plan_.config.keys.noise_private_key) shard->clients_->set_static_keys(shard->keys_);
-  if (shard->speaks_wireguard()) shard->clients_->set_wireguard_keys(wireguard_keys(shard->plan_.config.keys));
+  if (auto key = wireguard_key(shard->plan_.config.keys); key && shard->speaks_wireguard())
+    shard->clients_->set_wireguard_key(std::move(key));
   if (shard->plan_.config.security.authorize) {
     auto requests = RequestQueue::create();
     if (!requests) return requests.error();
@@ -92,17 +94,14 @@ Result<std::unique_ptr<Shard>> Shard::create(Plan plan, telemetry::EventHub& hub
   shard->gatekeeper_ = std::make_unique<Gatekeeper>(Gatekeeper::Parts{shard->plan_, *shard->clients_, shard->addresses_,
                                                                       shard->sessions_, shard->reporter_,
                                                                       shard->memory_, *shard->loop_, shard->requests_});
-  shard->wireguard_ = std::make_unique<WireguardCarrier>(
-      WireguardCarrier::Parts{shard->plan_, *shard->clients_, *shard->stamps_, *shard->loop_, *shard, shard->aead_,
-                              shard->packets_, shard->next_connection_id_});
   Shard* self = shard.get();
-  shard->data_path_.on_offline(
-      [self](uint64_t client, Packet&& packet) { return self->wireguard_->wake(client, std::move(packet)); });
   shard->gatekeeper_->on_session_end([self](uint64_t connection, Reason reason, const std::string& detail) {
     return self->on_session_end(connection, reason, detail);
   });
   shard->gatekeeper_->on_verdict([self](uint64_t connection, const session::IdentityVerdict& verdict) {
-    self->deliver_verdict(connection, verdict);
+    for (auto& listener : self->listeners_)
+      if (listener && listener->deliver_verdict(connection, verdict)) return;
+    if (self->wireguard_) self->wireguard_->deliver_verdict(connection, verdict);
   });
   return shard;
 }
@@ -202,16 +201,17 @@ ws::ListenerOptions Shard::listener_options(const Plan& plan, std::shared_ptr<co
 
 Result<void> Shard::open_listeners() {
   ws::Surroundings around{*loop_, *this, aead_, packets_, system_rng(), next_connection_id_};
-  listeners_.resize(plan_.listeners.size());
   for (size_t i = 0; i < plan_.listeners.size(); ++i) {
-    if (plan_.listeners[i].config.transport != config::Transport::websocket) continue;
+    listeners_.emplace_back();
+    if (plan_.listeners[i].config.transport == config::Transport::wireguard) {
+      if (auto ok = open_wireguard(i); !ok) return ok;
+      continue;
+    }
     auto listener = ws::WsListener::create(around, listener_options(plan_, keys_, i), plan_.listeners[i].tls);
     if (!listener) return listener.error();
     endpoints_.push_back({static_cast<uint32_t>(i), session::Transport::websocket, (*listener)->local()});
-    listeners_[i] = std::move(*listener);
+    listeners_.back() = std::move(*listener);
   }
-  if (auto ok = wireguard_->open(endpoints_); !ok) return ok;
-  std::sort(endpoints_.begin(), endpoints_.end(), [](const auto& a, const auto& b) { return a.listener < b.listener; });
   for (const auto& endpoint : endpoints_) reporter_.listening(endpoint.listener, endpoint.transport, endpoint.address);
   return {};
 }
@@ -239,7 +239,9 @@ void Shard::close_everything() {
   drain_timer_.stop();
   secrets_timer_.stop();
   listeners_.clear();
-  if (wireguard_) wireguard_->close();
+  note_wireguard_stamps();
+  wireguard_.reset();
+  data_path_.on_offline(nullptr);
   reporter_.last_words();
   data_path_.set_engine(nullptr);
   if (engine_) engine_->stop();
@@ -254,7 +256,7 @@ void Shard::begin_drain(Duration drain) {
   gatekeeper_->stop_asking(drain == Duration::zero() ? Reason::server_stopping : Reason::draining);
   for (auto& listener : listeners_)
     if (listener) listener->begin_drain();
-  wireguard_->begin_drain();
+  if (wireguard_) wireguard_->begin_drain();
   drain_step();
 }
 
@@ -266,10 +268,12 @@ void Shard::drain_step() {
     close_until_ = now + kCloseLimit;
     for (auto& listener : listeners_)
       if (listener) listener->close_all(Reason::server_stopping);
-    wireguard_->close_all(Reason::server_stopping);
+    if (wireguard_) wireguard_->close_all(Reason::server_stopping);
   }
-  size_t open = wireguard_->connections();
-  for (auto& listener : listeners_) open += listener ? listener->connections() : 0;
+  size_t open = 0;
+  for (auto& listener : listeners_)
+    if (listener) open += listener->connections();
+  if (wireguard_) open += wireguard_->connections();
   if (closing_ && (open == 0 || now >= close_until_)) loop_->stop();
 }
 
@@ -278,7 +282,8 @@ void Shard::tick() {
   Time now = loop_->now();
   gatekeeper_->tick();
   reporter_.tick(now);
-  wireguard_->tick();
+  note_wireguard_stamps();
+  sessions_.for_each([&](LiveSession& session) { tell_roamed(session); });
   memory_.set_events(hub_.waiting());
   if (memory_.is_tight()) {
     sessions_.for_each([&](LiveSession& session) {
@@ -286,7 +291,6 @@ void Shard::tick() {
       if (session.limits) session.counters.drop(Drop::rate_limit, session.limits->held.trim(packets_.room() / 8));
     });
   }
-  sessions_.for_each([&](LiveSession& session) { tell_roamed(session); });
   expire();
 }
 

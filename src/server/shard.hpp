@@ -10,17 +10,18 @@
 #include "server/client_account.hpp"
 #include "server/data_path.hpp"
 #include "server/gatekeeper.hpp"
+#include "server/handshake_stamps.hpp"
 #include "server/memory_guard.hpp"
 #include "server/registry_hub.hpp"
 #include "server/server.hpp"
-#include "server/wireguard_carrier.hpp"
+#include "transport/wireguard/device.hpp"
 #include "transport/ws/ws_listener.hpp"
 
 namespace smartvpn::server {
 
 class Shard final : public session::Host {
  public:
-  // `stamps` outlives it; null: what a server that forgets needs.
+  // `stamps`: what WireGuard's keys have shown before; null: a book of its own.
   static Result<std::unique_ptr<Shard>> create(Plan plan, telemetry::EventHub& hub,
                                                std::shared_ptr<HandshakeStamps> stamps = nullptr);
   ~Shard() override;
@@ -29,7 +30,7 @@ class Shard final : public session::Host {
   // What the store has, before open().
   Result<void> load_clients(std::vector<registry::Client> clients, uint64_t revision);
   HandshakeStamps& stamps() { return *stamps_; }
-  bool speaks_wireguard() const { return server::speaks_wireguard(plan_); }
+  bool speaks_wireguard() const;
   // Opens the engine and the listeners; on failure everything is closed again.
   Result<void> open();
   // Serves until the drain is over. Closes listeners and engine before it returns.
@@ -95,6 +96,14 @@ class Shard final : public session::Host {
   ws::ListenerOptions listener_options(const Plan& plan, std::shared_ptr<const session::StaticKeys> keys,
                                        size_t index) const;
   std::unique_ptr<forward::Engine> make_engine();
+  // shard_wireguard.cpp
+  Result<void> open_wireguard(size_t index);
+  void set_wireguard_peer(const PublicKey& key, const registry::Client& client);
+  void update_wireguard_peers(const registry::Draft& draft);
+  void drop_stale_wireguard_peers();
+  void note_wireguard_stamps() noexcept;
+  std::optional<telemetry::WireguardStats> wireguard_stats() const;
+  void tell_roamed(LiveSession& session) noexcept;
   bool on_session_end(uint64_t connection, Reason reason, const std::string& detail) noexcept;
   LiveSession* adopt(std::unique_ptr<LiveSession> session, const registry::Client& client);
   // What of the client's entry holds for a live session: at its start and after every change.
@@ -116,10 +125,6 @@ class Shard final : public session::Host {
   void end_session(uint64_t id, Reason reason) noexcept;
   void tick();
   void prepare_secrets();
-  bool deliver_verdict(uint64_t connection, const session::IdentityVerdict& verdict) noexcept;
-  // shard_wireguard.cpp
-  void tell_roamed(LiveSession& session) noexcept;
-  std::string wireguard_endpoint() const;
   void close_everything();
   void drain_step();
   telemetry::SessionCounters counters_of(const LiveSession& session) const noexcept;
@@ -148,9 +153,10 @@ class Shard final : public session::Host {
   std::unique_ptr<forward::Engine> engine_;
   std::shared_ptr<forward::HostChannel> host_channel_;
   std::shared_ptr<const session::StaticKeys> keys_;
-  std::vector<std::unique_ptr<ws::WsListener>> listeners_;  // as in the plan; null where another carrier's is
+  std::vector<std::unique_ptr<ws::WsListener>> listeners_;  // by index; null where it is another transport's
+  std::unique_ptr<wireguard::Device> wireguard_;            // null without a listener of its
   const std::shared_ptr<HandshakeStamps> stamps_;
-  std::unique_ptr<WireguardCarrier> wireguard_;
+  HandshakeStamps::Grown grown_stamps_;
   std::vector<BoundEndpoint> endpoints_;
   net::Timer tick_;
   net::Timer drain_timer_;
@@ -161,8 +167,5 @@ class Shard final : public session::Host {
   bool draining_ = false, closing_ = false;
   bool reconfigured_ = false;  // since the start: handshakes that began before it were told the old network
 };
-
-// A wildcard is nothing one can dial; the loopback address at least works on this machine.
-inet::IpAddress dialable(const inet::IpAddress& bound);
 
 }  // namespace smartvpn::server

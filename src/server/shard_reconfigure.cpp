@@ -6,28 +6,35 @@
 
 namespace smartvpn::server {
 
+using ProxyMode = config::ProxyProtocolConfig::Mode;
+
 void Shard::reconfigure(Plan& next, const std::vector<std::pair<std::string, std::string>>& told) {
   // What needs memory first: a server that has none stays what it was.
   auto keys = static_keys(next.config.keys);
   auto routing = router_options(next.config.network);
   std::vector<ws::ListenerOptions> options;
   for (size_t i = 0; i < listeners_.size(); ++i) options.push_back(listener_options(next, keys, i));
-  auto wireguard_keys = speaks_wireguard() ? server::wireguard_keys(next.config.keys) : nullptr;
-  auto wireguard_change = wireguard_->prepare(next);
   const session::NetworkUpdate update{next.config.network.routes, next.config.network.dns};
   std::vector<uint64_t> blocked;
   blocked.reserve(sessions_.size());
+  std::shared_ptr<const wireguard::Identity> identity;
+  if (wireguard_ && !(*plan_.config.keys.wireguard_private_key == *next.config.keys.wireguard_private_key))
+    identity = std::make_shared<const wireguard::Identity>(next.config.keys.wireguard_private_key->clone());
+  auto wireguard_secrets_key = wireguard_ ? wireguard_key(next.config.keys) : nullptr;
   clients_->set_static_keys(next.config.keys.noise_private_key ? keys : nullptr);
-  clients_->set_wireguard_keys(std::move(wireguard_keys));
+  clients_->set_wireguard_key(std::move(wireguard_secrets_key));
   clients_->set_registry_options({.wireguard_addresses = next.config.keys.wireguard_private_key.has_value()});
   plan_ = std::move(next);
   keys_ = std::move(keys);
-  wireguard_->reconfigure(std::move(wireguard_change));
   for (size_t i = 0; i < listeners_.size(); ++i) {
     if (!listeners_[i]) continue;
     listeners_[i]->set_options(std::move(options[i]));
     listeners_[i]->set_tls(plan_.listeners[i].tls);
   }
+  for (size_t i = 0; wireguard_ && i < plan_.listeners.size(); ++i)
+    wireguard_->set_proxy_header(static_cast<uint32_t>(i),
+                                 plan_.listeners[i].config.proxy_protocol.mode != ProxyMode::off);
+  if (identity) wireguard_->set_identity(std::move(identity));
   router_.set_options(std::move(routing));
   reconfigured_ = true;
   gatekeeper_->reconfigured();

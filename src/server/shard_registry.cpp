@@ -14,11 +14,19 @@ bool contains(const std::vector<T>& list, const T& item) {
   return std::find(list.begin(), list.end(), item) != list.end();
 }
 
+// A wildcard is nothing one can dial; the loopback address at least works on this machine.
+inet::IpAddress dialled_ip(const inet::IpAddress& bound) {
+  if (!bound.is_unspecified()) return bound;
+  return *inet::IpAddress::parse(bound.is_v4() ? "127.0.0.1" : "::1");
+}
+
+std::string dialled(const inet::Endpoint& bound) { return inet::Endpoint{dialled_ip(bound.ip), bound.port}.text(); }
+
 std::string url_of(const config::ListenConfig& config, const inet::Endpoint& bound) {
   if (!config.public_url.empty()) return config.public_url;
   config::ServerUrl url;
   url.tls = config.tls.has_value();
-  url.host = dialable(bound.ip).text();
+  url.host = dialled_ip(bound.ip).text();
   url.port = bound.port;
   url.path = config.path;
   return url.text();
@@ -37,14 +45,15 @@ Result<void> Shard::load_clients(std::vector<registry::Client> clients, uint64_t
 
 ServerFacts Shard::facts() const {
   ServerFacts out;
-  const auto dialled = std::find_if(endpoints_.begin(), endpoints_.end(), [](const BoundEndpoint& endpoint) {
-    return endpoint.transport == session::Transport::websocket;
-  });
-  if (dialled != endpoints_.end()) out.url = url_of(plan_.listeners[dialled->listener].config, dialled->address);
-  if (plan_.config.keys.noise_private_key) out.noise_public_key = keys_->current.pub;
+  for (const auto& endpoint : endpoints_) {
+    const bool wireguard = endpoint.transport == session::Transport::wireguard;
+    if (!wireguard && out.url.empty()) out.url = url_of(plan_.listeners[endpoint.listener].config, endpoint.address);
+    if (wireguard && out.wireguard_endpoint.empty()) out.wireguard_endpoint = dialled(endpoint.address);
+  }
+  out.noise_public_key = keys_->current.pub;
   if (const auto& key = plan_.config.keys.wireguard_private_key) out.wireguard_public_key = crypto::public_key_of(*key);
   const config::NetworkConfig& network = plan_.config.network;
-  out.wireguard_endpoint = wireguard_endpoint();
+  if (!network.wireguard_endpoint.empty()) out.wireguard_endpoint = network.wireguard_endpoint;
   out.wireguard_keepalive_s = plan_.config.wireguard.persistent_keepalive_s;
   out.routes = network.routes;
   out.dns = network.dns;
@@ -68,7 +77,7 @@ void Shard::commit(RegistryChange& change) {
     enforce(step.after ? step.after->id : step.before->id);
     if (!step.after) accounts_.remove(step.before->id);
   }
-  wireguard_->apply(change.draft);
+  update_wireguard_peers(change.draft);
 }
 
 // Prefixes behind clients, as the kernel shall route them here. Not default routes: they are for what clients
@@ -164,7 +173,7 @@ void Shard::expire() {
   for (const std::string& id : clients_->expire_rotations(now)) {
     reporter_.client_changed(id, "rotation_expired", clients_->registry().revision());
     enforce(id);
-    wireguard_->end_rotation(id);
+    drop_stale_wireguard_peers();
   }
 }
 

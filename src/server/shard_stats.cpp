@@ -69,22 +69,24 @@ telemetry::StatsSnapshot Shard::stats() {
     ++scope.sessions_now;
     ++out.sessions_by_health[static_cast<size_t>(session.quality.health())];
   });
-  // Of each transport that a listener speaks, in their order; total is their sum.
-  auto of_transport = [&](session::Transport transport) -> telemetry::ScopeStats& {
-    const char* name = session::transport_name(transport);
-    for (auto& known : out.transports)
-      if (known.transport == name) return known.stats;
-    return out.transports.emplace_back(telemetry::TransportStats{name, {}}).stats;
-  };
+  telemetry::TransportStats by_transport[] = {{session::transport_name(session::Transport::websocket), {}},
+                                              {session::transport_name(session::Transport::wireguard), {}}};
   for (const auto& endpoint : endpoints_) {
     out.listeners.push_back({endpoint.listener, session::transport_name(endpoint.transport), endpoint.address.text(),
                              scopes[endpoint.listener]});
-    of_transport(endpoint.transport).add(scopes[endpoint.listener]);
+    const bool wireguard = endpoint.transport == session::Transport::wireguard;
+    by_transport[wireguard ? 1 : 0].stats.add(scopes[endpoint.listener]);
     out.total.add(scopes[endpoint.listener]);
   }
-  out.wireguard = wireguard_->stats();
   out.total.handshakes_in_progress = gatekeeper_->handshakes_in_progress();
   out.total.traffic.add(reporter_.unowned());
+  for (auto& transport : by_transport) {
+    const bool there = std::any_of(endpoints_.begin(), endpoints_.end(), [&](const BoundEndpoint& endpoint) {
+      return transport.transport == session::transport_name(endpoint.transport);
+    });
+    if (there) out.transports.push_back(std::move(transport));
+  }
+  out.wireguard = wireguard_stats();
   if (plan_.config.telemetry.client_label) out.by_client = stats_by_client();
   return out;
 }
