@@ -47,6 +47,7 @@ struct ListenerOptions {
   int fd = -1;                // a bound UDP socket of the host's, instead of `address`
   bool proxy_header = false;  // PROXY v2 (DGRAM) in front of every datagram, from trusted proxies only
   std::function<bool(const inet::IpAddress&)> trusts;
+  bool send_offload = true, receive_offload = true;  // UDP_SEGMENT and UDP_GRO, where the kernel has them
 };
 
 // What the registry says about one client. `psk` is shared with the entry.
@@ -85,6 +86,8 @@ struct DeviceCounters {  // what belongs to no peer
   uint64_t bad_mac1 = 0, unknown_peer = 0, unknown_index = 0, malformed = 0, limited = 0, not_newer = 0;
   uint64_t blocked_source = 0, untrusted_proxy = 0, bad_proxy_header = 0, under_load_turns = 0;
 };
+
+class DeviceCore;
 
 class Device {
  public:
@@ -133,8 +136,7 @@ class Device {
   const DeviceCounters& counters() const noexcept;
 
  private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
+  std::unique_ptr<DeviceCore> core_;
 };
 
 // The shard that owns a peer, by its key. `shards` as in DeviceOptions.
