@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <vector>
 
 #include "forward/engine.hpp"
@@ -31,6 +32,11 @@ class DataPath final : public forward::EngineSink {
   void release(LiveSession& session);
   // The rules have changed: what waits for the session's carrier is judged by the new ones.
   void judge_waiting(LiveSession& session) noexcept;
+  // Asked before a packet for a client without a session is dropped; takes it, or says why not. Must not throw.
+  using Offline = std::function<Drop(uint64_t client_number, Packet&& packet)>;
+  void on_offline(Offline callback) { offline_ = std::move(callback); }
+  // A packet that has waited for this session to begin.
+  void deliver_awaited(LiveSession& session, Packet&& packet);
   bool engine_failed() const { return engine_failed_; }
 
   void on_engine_packets(std::span<Packet> batch) override;
@@ -62,6 +68,7 @@ class DataPath final : public forward::EngineSink {
   static constexpr size_t kBatch = 256;
   Parts parts_;
   forward::Engine* engine_ = nullptr;
+  Offline offline_;
   bool engine_failed_ = false;
   inet::InnerPacket info_;         // of the client's packet at hand; an engine may answer in between
   inet::SuperInfo super_;          // likewise, if it is a super-packet

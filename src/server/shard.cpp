@@ -49,6 +49,14 @@ std::shared_ptr<const session::StaticKeys> static_keys(const config::KeysConfig&
   return keys;
 }
 
+std::shared_ptr<const session::StaticKeys> wireguard_key(const config::KeysConfig& config) {
+  if (!config.wireguard_private_key) return nullptr;
+  auto keys = std::make_shared<session::StaticKeys>();
+  keys->current.secret = config.wireguard_private_key->clone();
+  keys->current.pub = crypto::public_key_of(keys->current.secret);
+  return keys;
+}
+
 namespace {
 
 bool has_tls(const Plan& plan) {
@@ -74,6 +82,7 @@ Result<std::unique_ptr<Shard>> Shard::create(Plan plan, telemetry::EventHub& hub
   if (!directory) return directory.error();
   shard->clients_ = std::move(*directory);
   shard->clients_->set_static_keys(shard->keys_);
+  if (auto key = wireguard_key(shard->plan_.config.keys)) shard->clients_->set_wireguard_key(std::move(key));
   if (shard->plan_.config.security.authorize) {
     auto requests = RequestQueue::create();
     if (!requests) return requests.error();
@@ -88,7 +97,8 @@ Result<std::unique_ptr<Shard>> Shard::create(Plan plan, telemetry::EventHub& hub
   });
   shard->gatekeeper_->on_verdict([self](uint64_t connection, const session::IdentityVerdict& verdict) {
     for (auto& listener : self->listeners_)
-      if (listener->deliver_verdict(connection, verdict)) return;
+      if (listener && listener->deliver_verdict(connection, verdict)) return;
+    if (self->wireguard_) self->wireguard_->deliver_verdict(connection, verdict);
   });
   return shard;
 }
@@ -112,6 +122,7 @@ Shard::Shard(Plan plan, telemetry::EventHub& hub, std::unique_ptr<net::Loop> loo
   router_.table().set_network(network);
   loop_->set_turn_hook([this] {
     if (engine_) engine_->flush();
+    if (wireguard_) wireguard_->flush();
     gatekeeper_->begin_turn();
   });
 }
@@ -185,10 +196,15 @@ ws::ListenerOptions Shard::listener_options(const Plan& plan, std::shared_ptr<co
 Result<void> Shard::open_listeners() {
   ws::Surroundings around{*loop_, *this, aead_, packets_, system_rng(), next_connection_id_};
   for (size_t i = 0; i < plan_.listeners.size(); ++i) {
+    listeners_.emplace_back();
+    if (plan_.listeners[i].config.transport == config::Transport::wireguard) {
+      if (auto ok = open_wireguard(i); !ok) return ok;
+      continue;
+    }
     auto listener = ws::WsListener::create(around, listener_options(plan_, keys_, i), plan_.listeners[i].tls);
     if (!listener) return listener.error();
     endpoints_.push_back({static_cast<uint32_t>(i), session::Transport::websocket, (*listener)->local()});
-    listeners_.push_back(std::move(*listener));
+    listeners_.back() = std::move(*listener);
   }
   for (const auto& endpoint : endpoints_) reporter_.listening(endpoint.listener, endpoint.transport, endpoint.address);
   return {};
@@ -217,6 +233,8 @@ void Shard::close_everything() {
   drain_timer_.stop();
   secrets_timer_.stop();
   listeners_.clear();
+  wireguard_.reset();
+  data_path_.on_offline(nullptr);
   reporter_.last_words();
   data_path_.set_engine(nullptr);
   if (engine_) engine_->stop();
@@ -229,7 +247,9 @@ void Shard::begin_drain(Duration drain) {
   drain_until_ = draining_ ? std::min(drain_until_, until) : until;
   draining_ = true;
   gatekeeper_->stop_asking(drain == Duration::zero() ? Reason::server_stopping : Reason::draining);
-  for (auto& listener : listeners_) listener->begin_drain();
+  for (auto& listener : listeners_)
+    if (listener) listener->begin_drain();
+  if (wireguard_) wireguard_->begin_drain();
   drain_step();
 }
 
@@ -239,10 +259,14 @@ void Shard::drain_step() {
   if (!closing_ && (now >= drain_until_ || sessions_.size() == 0)) {
     closing_ = true;
     close_until_ = now + kCloseLimit;
-    for (auto& listener : listeners_) listener->close_all(Reason::server_stopping);
+    for (auto& listener : listeners_)
+      if (listener) listener->close_all(Reason::server_stopping);
+    if (wireguard_) wireguard_->close_all(Reason::server_stopping);
   }
   size_t open = 0;
-  for (auto& listener : listeners_) open += listener->connections();
+  for (auto& listener : listeners_)
+    if (listener) open += listener->connections();
+  if (wireguard_) open += wireguard_->connections();
   if (closing_ && (open == 0 || now >= close_until_)) loop_->stop();
 }
 

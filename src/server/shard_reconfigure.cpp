@@ -19,6 +19,7 @@ void Shard::reconfigure(Plan& next, const std::vector<std::pair<std::string, std
   plan_ = std::move(next);
   keys_ = std::move(keys);
   for (size_t i = 0; i < listeners_.size(); ++i) {
+    if (!listeners_[i]) continue;
     listeners_[i]->set_options(std::move(options[i]));
     listeners_[i]->set_tls(plan_.listeners[i].tls);
   }

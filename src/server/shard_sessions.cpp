@@ -224,7 +224,7 @@ Shard::TlsContexts Shard::tls_contexts() const {
 void Shard::set_tls_contexts(TlsContexts fresh) {
   for (size_t i = 0; i < fresh.size(); ++i) {
     plan_.listeners[i].tls = fresh[i];
-    listeners_[i]->set_tls(std::move(fresh[i]));
+    if (listeners_[i]) listeners_[i]->set_tls(std::move(fresh[i]));
   }
 }
 

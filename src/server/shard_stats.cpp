@@ -69,16 +69,23 @@ telemetry::StatsSnapshot Shard::stats() {
     ++scope.sessions_now;
     ++out.sessions_by_health[static_cast<size_t>(session.quality.health())];
   });
-  telemetry::TransportStats websocket{session::transport_name(session::Transport::websocket), {}};
+  telemetry::TransportStats by_transport[] = {{session::transport_name(session::Transport::websocket), {}},
+                                              {session::transport_name(session::Transport::wireguard), {}}};
   for (const auto& endpoint : endpoints_) {
     out.listeners.push_back({endpoint.listener, session::transport_name(endpoint.transport), endpoint.address.text(),
                              scopes[endpoint.listener]});
-    websocket.stats.add(scopes[endpoint.listener]);
+    const bool wireguard = endpoint.transport == session::Transport::wireguard;
+    by_transport[wireguard ? 1 : 0].stats.add(scopes[endpoint.listener]);
+    out.total.add(scopes[endpoint.listener]);
   }
-  out.total = websocket.stats;
   out.total.handshakes_in_progress = gatekeeper_->handshakes_in_progress();
   out.total.traffic.add(reporter_.unowned());
-  out.transports.push_back(std::move(websocket));
+  for (auto& transport : by_transport) {
+    const bool there = std::any_of(endpoints_.begin(), endpoints_.end(), [&](const BoundEndpoint& endpoint) {
+      return transport.transport == session::transport_name(endpoint.transport);
+    });
+    if (there) out.transports.push_back(std::move(transport));
+  }
   if (plan_.config.telemetry.client_label) out.by_client = stats_by_client();
   return out;
 }

@@ -37,7 +37,7 @@ void PeerMachine::end_session() noexcept {
   forget_outgoing();
   incoming_.reset();
   for (auto* keys : {&previous_, &current_, &next_}) release(*keys);
-  retry_at_ = answer_at_ = keepalive_at_ = persistent_at_ = forget_at_ = kNever;
+  retry_at_ = answer_at_ = keepalive_at_ = forget_at_ = kNever;
   last_minute_ = false;
   tries_ = 0;
 }
@@ -52,6 +52,8 @@ Accepted PeerMachine::accept(OpenedInitiation opened, const Tai64n& stamp, Time 
   incoming_ = std::move(incoming);
   return Accepted::ok;
 }
+
+void PeerMachine::forget_initiation() noexcept { incoming_.reset(); }
 
 std::unique_ptr<Keypair> PeerMachine::make_keys(noise::Handshake& handshake, uint32_t local, uint32_t remote,
                                                 Time now) {

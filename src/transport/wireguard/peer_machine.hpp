@@ -65,7 +65,7 @@ class PeerMachine {
   // initiation takes this one's place.
   Accepted accept(OpenedInitiation opened, const Tai64n& stamp, Time now);
   bool owes_response() const noexcept { return incoming_ != nullptr; }
-  void forget_initiation() noexcept { incoming_.reset(); }
+  void forget_initiation() noexcept;
   // Message 2, macs included; the next keys are there afterwards. Nothing on failure.
   std::optional<std::array<uint8_t, kResponseSize>> respond(Time now);
 

@@ -116,9 +116,7 @@ Actions PeerMachine::on_time(Time now) noexcept {
     persistent_at_ = now + timing_.persistent_keepalive;
   }
   if (now >= forget_at_) {
-    const Time persistent = persistent_at_;
     end_session();
-    persistent_at_ = persistent;
     actions.keys_wiped = true;
   }
   return actions;
