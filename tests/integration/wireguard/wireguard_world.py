@@ -38,9 +38,9 @@ def cannot(program):
     return set()
 
 
-def can(what):
-    """Whether those who take part can; says so if not."""
-    unable = [program for program in (CLIENT, SERVER) if what in cannot(program)]
+def can(what, programs=(CLIENT, SERVER)):
+    """Whether these can; says so if not."""
+    unable = [program for program in programs if what in cannot(program)]
     if unable:
         print(f"  left out: {unable[0]} does not {what}", flush=True)
     return not unable
