@@ -74,6 +74,11 @@ Result<inet::Endpoint> Device::listen(ListenerOptions options) {
   return impl_->listeners.back()->socket->local();
 }
 
+void Device::set_proxy_header(uint32_t listener, bool on) noexcept {
+  for (auto& known : impl_->listeners)
+    if (known->options.listener == listener) known->options.proxy_header = on;
+}
+
 void Device::set_peer(const PeerSettings& settings) {
   if (Peer* known = impl_->peer(settings.key)) {
     impl_->by_number[settings.client_number] = known;

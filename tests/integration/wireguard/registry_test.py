@@ -2,6 +2,7 @@
 connected, restarts, other clients, the congestion bits, the `wg` tool. registry_test.py SMARTVPN"""
 import json
 import os
+import pathlib
 import re
 import sys
 import unittest
@@ -190,7 +191,7 @@ class Congestion(Case):
         """The first packet of this kind that tcpdump sees while `act` runs."""
         capture = world.start(["timeout", "20", "tcpdump", "-lnv", "-c", "1", "-i", device, expression], namespace,
                               "tcpdump")
-        wait_until(lambda: "listening on" in open(world.path("tcpdump.log")).read(), "tcpdump listens")
+        wait_until(lambda: b"listening on" in pathlib.Path(world.path("tcpdump.log")).read_bytes(), "tcpdump listens")
         act()
         wait_until(lambda: capture.process.poll() is not None, f"{expression} on {device}")
         return b"\n".join(capture.lines()).decode()
