@@ -255,6 +255,28 @@ TEST(UdpSending, OneDestinationsMisfortuneDoesNotDisturbTheOthers) {
   EXPECT_TRUE(pair.a.socket->has_gso());
 }
 
+thread_local sockaddr_in6 last_name{};
+
+int keep_name(int, mmsghdr* messages, unsigned count, int) {
+  std::memcpy(&last_name, messages[count - 1].msg_hdr.msg_name, sizeof last_name);
+  return static_cast<int>(count);
+}
+
+TEST(UdpSending, OnlyLinkLocalDestinationsNameTheirInterface) {
+  UdpOptions from = offloads("::", true, true);
+  from.send_call = &keep_name;
+  auto loop = make_loop();
+  UdpEnd a;
+  a.open(*loop, from);
+  for (const auto& [to, scope] : {std::pair{"fe80::1", 7u}, std::pair{"2001:db8::1", 0u}, std::pair{"192.0.2.1", 0u}}) {
+    UdpText one("x", {*inet::IpAddress::parse(to), 51820});
+    one.message.interface = 7;
+    EXPECT_EQ(one.send_by(*a.socket), 1u);
+    EXPECT_EQ(last_name.sin6_scope_id, scope) << to;
+    EXPECT_EQ(ntohs(last_name.sin6_port), 51820);
+  }
+}
+
 TEST(UdpSending, ClosedPortsAnswerDisturbsNobody) {
   Pair pair("127.0.0.1", offloads("127.0.0.1", true, true), offloads("127.0.0.1", true, false));
   inet::Endpoint closed;

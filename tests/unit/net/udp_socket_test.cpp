@@ -2,11 +2,16 @@
 #include "net/udp_socket.hpp"
 
 #include <fcntl.h>
+#include <linux/ipv6.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <cstring>
 
 #include "net/sockaddr.hpp"
+#include "support/network_namespace.hpp"
 #include "support/udp_end.hpp"
 
 namespace smartvpn::net {
@@ -116,6 +121,48 @@ TEST(UdpSocket, SourceThatIsGoneIsToldAndTheDatagramSentAllTheSame) {
       EXPECT_EQ(testing::texts_of(b), sent);
       EXPECT_EQ(a.counters().failed, 0u);
     }
+}
+
+// In a namespace of the caller's: the loopback device up, with fe80::1.
+void make_link_local_loopback() {
+  Fd v4(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)), v6(socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ifreq lo{};
+  std::strncpy(lo.ifr_name, "lo", sizeof lo.ifr_name - 1);
+  lo.ifr_flags = IFF_UP | IFF_LOOPBACK;
+  ASSERT_EQ(ioctl(v4.get(), SIOCSIFFLAGS, &lo), 0);
+  in6_ifreq address{};
+  address.ifr6_addr.s6_addr[0] = 0xfe;
+  address.ifr6_addr.s6_addr[1] = 0x80;
+  address.ifr6_addr.s6_addr[15] = 1;
+  address.ifr6_prefixlen = 64;
+  address.ifr6_ifindex = static_cast<int>(if_nametoindex("lo"));
+  ASSERT_EQ(ioctl(v6.get(), SIOCSIFADDR, &address), 0);
+}
+
+TEST(UdpSocket, LinkLocalPeerIsAnsweredThroughItsInterface) {
+  auto body = [] {
+    make_link_local_loopback();
+    if (::testing::Test::HasFatalFailure()) return;
+    auto loop = make_loop();
+    UdpEnd a, b;
+    a.open(*loop, "::");
+    b.open(*loop, "::");
+    UdpText ask("ask", b.at("fe80::1")), answer("answer", {});
+    ask.message.interface = if_nametoindex("lo");
+    ask.send_by(*a.socket);
+    ASSERT_TRUE(run_until(*loop, [&] { return b.got.size() == 1; }));
+    EXPECT_EQ(b.got[0].to.text(), "fe80::1");
+    EXPECT_EQ(b.got[0].interface, if_nametoindex("lo"));
+    answer.message.to = b.got[0].from;
+    answer.message.from = b.got[0].to;
+    answer.message.interface = b.got[0].interface;
+    answer.send_by(*b.socket);
+    ASSERT_TRUE(run_until(*loop, [&] { return a.got.size() == 1; }));
+    EXPECT_EQ(a.got[0].from.text(), b.at("fe80::1").text());
+    EXPECT_FALSE(answer.message.source_gone);
+  };
+  if (int refused = testing::in_new_namespace(body); refused != 0)
+    GTEST_SKIP() << "no network namespace permitted here: " << strerror(refused);
 }
 
 TEST(UdpSocket, EcnBitsTravelBothWaysInBothFamilies) {
