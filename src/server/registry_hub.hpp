@@ -43,6 +43,10 @@ class RegistryHub {
   // are missing. Paths of errors begin with "/clients/<index>".
   Result<void> start(std::unique_ptr<registry::Store> store, Shard& shard,
                      const std::vector<config::ClientConfig>& clients) REQUIRES(mutex_);
+  // Keys for new clients are made by these rules from now on.
+  void set_rules(registry::KeyRules rules);
+  // Waits for a change that is being written, and for the disk. BAD_STATE without a store.
+  Result<void> save_stamps(const std::vector<registry::HandshakeStamp>& stamps);
   // Gives the store up; afterwards every change is BAD_STATE.
   void stop();
 
@@ -69,8 +73,8 @@ class RegistryHub {
   static Result<void> insist(const OnShard& on_shard, const Command& command);
 
   const OnShard on_shard_;
-  const registry::KeyRules rules_;
   Mutex mutex_;  // one change at a time, the store's write included
+  registry::KeyRules rules_ GUARDED_BY(mutex_);
   std::unique_ptr<registry::Store> store_ GUARDED_BY(mutex_);
 };
 

@@ -32,7 +32,8 @@ Result<void> Server::Impl::start() {
 Result<void> Server::Impl::prepare() {
   if (auto ok = start_dispatcher(); !ok) return ok;
   if (auto ok = open_registry(); !ok) return ok;
-  return shard_->open();
+  if (auto ok = shard_->open(); !ok) return ok;
+  return start_stamps();
 }
 
 Result<void> Server::Impl::launch() {
@@ -44,6 +45,7 @@ Result<void> Server::Impl::launch() {
     auto thread = net::Thread::start("svpn-shard0", [this] {
       shard_->run();
       on_thread_end();
+      stamps_->stop();   // its last write
       registry_.stop();  // after the shard's end: a change on its way has its answer then
       on_store_closed();
     });
@@ -66,6 +68,7 @@ void Server::Impl::fail_start() {
     serving_ = true;    // stop() is over when the store is closed
     become_stopped();
   }
+  stamps_->stop();
   registry_.stop();
   on_store_closed();
 }
@@ -93,20 +96,31 @@ Result<void> Server::Impl::start_dispatcher() {
   if (!duties.events && !duties.requests) return {};
   duties.on_exception = [this](const char* callback) {
     ++callback_exceptions_;
-    const int64_t now = wall_clock_ms();
-    try {
-      telemetry::Event event(telemetry::EventType::log, now);
-      event.set("level", "error").set("message", "an exception left the " + std::string(callback) + " callback");
-      hub_.publish(std::move(event));
-    } catch (const std::bad_alloc&) {
-      hub_.note_lost(telemetry::EventType::log, now);
-    }
+    publish_log("error", std::string("an exception left the ") + callback + " callback");
   };
   auto dispatcher = Dispatcher::start(std::move(duties));
   if (!dispatcher) return dispatcher.error();
   MutexLock lock(mutex_);
   dispatcher_ = std::move(*dispatcher);
   return {};
+}
+
+// From other threads than the shard's.
+void Server::Impl::publish_log(const char* level, const std::string& message) noexcept {
+  const int64_t now = wall_clock_ms();
+  try {
+    telemetry::Event event(telemetry::EventType::log, now);
+    event.set("level", level).set("message", message);
+    hub_.publish(std::move(event));
+  } catch (const std::bad_alloc&) {
+    hub_.note_lost(telemetry::EventType::log, now);
+  }
+}
+
+Result<void> Server::Impl::start_stamps() {
+  if (!shard_->speaks_wireguard()) return {};
+  return stamps_->start([this](const std::vector<registry::HandshakeStamp>& due) { return registry_.save_stamps(due); },
+                        [this](const std::string& text) { publish_log("warning", text); });
 }
 
 void Server::Impl::close_queues() {
@@ -180,7 +194,7 @@ Result<std::unique_ptr<Server>> Server::create(config::ServerConfig config, Open
   auto plan = make_plan(std::move(config));
   if (!plan) return plan.error();
   auto impl = std::make_unique<Impl>(plan->config, open_store ? std::move(open_store) : server::open_store);
-  auto shard = Shard::create(std::move(*plan), impl->hub_);
+  auto shard = Shard::create(std::move(*plan), impl->hub_, impl->stamps_);
   if (!shard) return shard.error();
   impl->shard_ = std::move(*shard);
   impl->requests_ = impl->shard_->requests();
@@ -244,6 +258,8 @@ Result<void> Server::reconfigure(config::ServerConfig next,
                                  const std::vector<std::pair<std::string, std::string>>& told) {
   auto plan = make_plan(std::move(next));
   if (!plan) return plan.error();
+  impl_->registry_.set_rules(
+      {plan->config.keys.wireguard_private_key.has_value(), plan->config.registry.keep_private_keys});
   return impl_->registry_.declare(plan->config.clients, [&plan, &told](Shard& shard) -> Result<void> {
     shard.reconfigure(*plan, told);
     return {};
@@ -328,6 +344,7 @@ NO_THREAD_SAFETY_ANALYSIS void Server::abandon_after_fork() noexcept {
   if (impl->requests_) impl->requests_->abandon_after_fork();
   if (impl->shard_) impl->shard_->abandon_after_fork();
   if (impl->thread_) impl->thread_->abandon_after_fork();
+  impl->stamps_->abandon_after_fork();
   if (impl->dispatcher_) impl->dispatcher_->abandon_after_fork();
 }
 

@@ -34,6 +34,8 @@ struct LiveSession {
   int64_t expires_at_ms = 0;                        // of the client's entry; 0: never
   Time authorized_until = kNever;                   // the host's allow was for so long
   std::optional<registry::RateLimit> granted_rate;  // the host's, beside the client's own: the narrower holds
+  bool roamed = false;                              // since it was told
+  Time roaming_told{};                              // a session_roamed
   Reason ending = Reason::none;                     // set once its end was asked for
   Reason ended = Reason::none;                      // why, once it is over
   int64_t ended_ms = 0;                             // wall clock

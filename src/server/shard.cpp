@@ -71,18 +71,21 @@ proxyproto::Mode proxy_mode(ProxyMode mode) {
 
 }  // namespace
 
-Result<std::unique_ptr<Shard>> Shard::create(Plan plan, telemetry::EventHub& hub) {
+Result<std::unique_ptr<Shard>> Shard::create(Plan plan, telemetry::EventHub& hub,
+                                             std::shared_ptr<HandshakeStamps> stamps) {
+  if (!stamps) stamps = std::make_shared<HandshakeStamps>();
   auto pool = registry::AddressPool::create(plan.config.network.subnets);
   if (!pool) return pool.error();
   auto loop = net::Loop::create();
   if (!loop) return loop.error();
-  std::unique_ptr<Shard> shard(new Shard(std::move(plan), hub, std::move(*loop), std::move(*pool)));
+  std::unique_ptr<Shard> shard(new Shard(std::move(plan), hub, std::move(*loop), std::move(*pool), std::move(stamps)));
   const bool wireguard = shard->plan_.config.keys.wireguard_private_key.has_value();
   auto directory = ClientDirectory::open(shard->addresses_, shard->router_.table(), {.wireguard_addresses = wireguard});
   if (!directory) return directory.error();
   shard->clients_ = std::move(*directory);
-  shard->clients_->set_static_keys(shard->keys_);
-  if (auto key = wireguard_key(shard->plan_.config.keys)) shard->clients_->set_wireguard_key(std::move(key));
+  if (shard->plan_.config.keys.noise_private_key) shard->clients_->set_static_keys(shard->keys_);
+  if (auto key = wireguard_key(shard->plan_.config.keys); key && shard->speaks_wireguard())
+    shard->clients_->set_wireguard_key(std::move(key));
   if (shard->plan_.config.security.authorize) {
     auto requests = RequestQueue::create();
     if (!requests) return requests.error();
@@ -103,16 +106,19 @@ Result<std::unique_ptr<Shard>> Shard::create(Plan plan, telemetry::EventHub& hub
   return shard;
 }
 
-Shard::Shard(Plan plan, telemetry::EventHub& hub, std::unique_ptr<net::Loop> loop, registry::AddressPool pool)
+Shard::Shard(Plan plan, telemetry::EventHub& hub, std::unique_ptr<net::Loop> loop, registry::AddressPool pool,
+             std::shared_ptr<HandshakeStamps> stamps)
     : plan_(std::move(plan)),
       hub_(hub),
       loop_(std::move(loop)),
       addresses_(std::move(pool)),
       memory_(plan_.config.limits.memory_bytes, has_tls(plan_), packets_),
+      aead_(crypto::AeadEngine::parse_backend(plan_.config.performance.aead).value()),
       router_(router_options(plan_.config.network), system_rng().u64()),
       reporter_(hub, plan_.listeners.size()),
       data_path_({sessions_, router_, reporter_, packets_, *loop_}),
       keys_(static_keys(plan_.config.keys)),
+      stamps_(std::move(stamps)),
       tick_(*loop_, [this] { tick(); }),
       drain_timer_(*loop_, [this] { drain_step(); }),
       secrets_timer_(*loop_, [this] { prepare_secrets(); }) {
@@ -233,6 +239,7 @@ void Shard::close_everything() {
   drain_timer_.stop();
   secrets_timer_.stop();
   listeners_.clear();
+  note_wireguard_stamps();
   wireguard_.reset();
   data_path_.on_offline(nullptr);
   reporter_.last_words();
@@ -275,6 +282,8 @@ void Shard::tick() {
   Time now = loop_->now();
   gatekeeper_->tick();
   reporter_.tick(now);
+  note_wireguard_stamps();
+  sessions_.for_each([&](LiveSession& session) { tell_roamed(session); });
   memory_.set_events(hub_.waiting());
   if (memory_.is_tight()) {
     sessions_.for_each([&](LiveSession& session) {

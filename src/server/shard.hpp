@@ -10,6 +10,7 @@
 #include "server/client_account.hpp"
 #include "server/data_path.hpp"
 #include "server/gatekeeper.hpp"
+#include "server/handshake_stamps.hpp"
 #include "server/memory_guard.hpp"
 #include "server/registry_hub.hpp"
 #include "server/server.hpp"
@@ -20,12 +21,16 @@ namespace smartvpn::server {
 
 class Shard final : public session::Host {
  public:
-  static Result<std::unique_ptr<Shard>> create(Plan plan, telemetry::EventHub& hub);
+  // `stamps`: what WireGuard's keys have shown before; null: a book of its own.
+  static Result<std::unique_ptr<Shard>> create(Plan plan, telemetry::EventHub& hub,
+                                               std::shared_ptr<HandshakeStamps> stamps = nullptr);
   ~Shard() override;
 
   const config::ServerConfig& config() const { return plan_.config; }
   // What the store has, before open().
   Result<void> load_clients(std::vector<registry::Client> clients, uint64_t revision);
+  HandshakeStamps& stamps() { return *stamps_; }
+  bool speaks_wireguard() const;
   // Opens the engine and the listeners; on failure everything is closed again.
   Result<void> open();
   // Serves until the drain is over. Closes listeners and engine before it returns.
@@ -81,7 +86,8 @@ class Shard final : public session::Host {
   void abandon_after_fork() noexcept;
 
  private:
-  Shard(Plan plan, telemetry::EventHub& hub, std::unique_ptr<net::Loop> loop, registry::AddressPool pool);
+  Shard(Plan plan, telemetry::EventHub& hub, std::unique_ptr<net::Loop> loop, registry::AddressPool pool,
+        std::shared_ptr<HandshakeStamps> stamps);
   Result<void> open_engine();
   std::vector<inet::Cidr> client_subnets() const;
   void route_client_subnets();
@@ -95,6 +101,9 @@ class Shard final : public session::Host {
   void set_wireguard_peer(const PublicKey& key, const registry::Client& client);
   void update_wireguard_peers(const registry::Draft& draft);
   void drop_stale_wireguard_peers();
+  void note_wireguard_stamps() noexcept;
+  std::optional<telemetry::WireguardStats> wireguard_stats() const;
+  void tell_roamed(LiveSession& session) noexcept;
   bool on_session_end(uint64_t connection, Reason reason, const std::string& detail) noexcept;
   LiveSession* adopt(std::unique_ptr<LiveSession> session, const registry::Client& client);
   // What of the client's entry holds for a live session: at its start and after every change.
@@ -146,9 +155,8 @@ class Shard final : public session::Host {
   std::shared_ptr<const session::StaticKeys> keys_;
   std::vector<std::unique_ptr<ws::WsListener>> listeners_;  // by index; null where it is another transport's
   std::unique_ptr<wireguard::Device> wireguard_;            // null without a listener of its
-  // Of the store, by key; taken by the peers.
-  std::unordered_map<PublicKey, wireguard::Tai64n, registry::KeyHash> wireguard_stamps_{
-      0, registry::KeyHash{system_rng().u64()}};
+  const std::shared_ptr<HandshakeStamps> stamps_;
+  HandshakeStamps::Grown grown_stamps_;
   std::vector<BoundEndpoint> endpoints_;
   net::Timer tick_;
   net::Timer drain_timer_;

@@ -6,6 +6,8 @@
 
 namespace smartvpn::server {
 
+using ProxyMode = config::ProxyProtocolConfig::Mode;
+
 void Shard::reconfigure(Plan& next, const std::vector<std::pair<std::string, std::string>>& told) {
   // What needs memory first: a server that has none stays what it was.
   auto keys = static_keys(next.config.keys);
@@ -15,7 +17,13 @@ void Shard::reconfigure(Plan& next, const std::vector<std::pair<std::string, std
   const session::NetworkUpdate update{next.config.network.routes, next.config.network.dns};
   std::vector<uint64_t> blocked;
   blocked.reserve(sessions_.size());
-  clients_->set_static_keys(keys);
+  std::shared_ptr<const wireguard::Identity> identity;
+  if (wireguard_ && !(*plan_.config.keys.wireguard_private_key == *next.config.keys.wireguard_private_key))
+    identity = std::make_shared<const wireguard::Identity>(next.config.keys.wireguard_private_key->clone());
+  auto wireguard_secrets_key = wireguard_ ? wireguard_key(next.config.keys) : nullptr;
+  clients_->set_static_keys(next.config.keys.noise_private_key ? keys : nullptr);
+  clients_->set_wireguard_key(std::move(wireguard_secrets_key));
+  clients_->set_registry_options({.wireguard_addresses = next.config.keys.wireguard_private_key.has_value()});
   plan_ = std::move(next);
   keys_ = std::move(keys);
   for (size_t i = 0; i < listeners_.size(); ++i) {
@@ -23,6 +31,10 @@ void Shard::reconfigure(Plan& next, const std::vector<std::pair<std::string, std
     listeners_[i]->set_options(std::move(options[i]));
     listeners_[i]->set_tls(plan_.listeners[i].tls);
   }
+  for (size_t i = 0; wireguard_ && i < plan_.listeners.size(); ++i)
+    wireguard_->set_proxy_header(static_cast<uint32_t>(i),
+                                 plan_.listeners[i].config.proxy_protocol.mode != ProxyMode::off);
+  if (identity) wireguard_->set_identity(std::move(identity));
   router_.set_options(std::move(routing));
   reconfigured_ = true;
   gatekeeper_->reconfigured();

@@ -86,6 +86,7 @@ telemetry::StatsSnapshot Shard::stats() {
     });
     if (there) out.transports.push_back(std::move(transport));
   }
+  out.wireguard = wireguard_stats();
   if (plan_.config.telemetry.client_label) out.by_client = stats_by_client();
   return out;
 }

@@ -68,6 +68,11 @@ Result<inet::Endpoint> Device::listen(ListenerOptions options) {
   return impl_->listeners.back()->socket->local();
 }
 
+void Device::set_proxy_header(uint32_t listener, bool on) noexcept {
+  for (auto& known : impl_->listeners)
+    if (known->options.listener == listener) known->options.proxy_header = on;
+}
+
 void Device::set_peer(const PeerSettings& settings) {
   if (Peer* known = impl_->peer(settings.key)) {
     auto at = impl_->by_number.find(known->client_number());

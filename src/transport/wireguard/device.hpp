@@ -98,6 +98,8 @@ class Device {
 
   // Binds a socket; errors carry "/listen/<index>". All listeners serve all peers.
   Result<inet::Endpoint> listen(ListenerOptions options);
+  // From the next datagram on. Without effect on an index that listens not here.
+  void set_proxy_header(uint32_t listener, bool on) noexcept;
 
   // Adds or changes a peer. A changed key is another peer. Throws std::bad_alloc with nothing changed.
   void set_peer(const PeerSettings& settings);
