@@ -29,7 +29,7 @@ struct Device::Impl {
     Impl& device_;
 
    public:
-    const ListenerOptions options;
+    ListenerOptions options;
     std::unique_ptr<net::UdpSocket> socket;
     bool blocked = false;
   };
