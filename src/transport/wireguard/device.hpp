@@ -48,6 +48,7 @@ struct ListenerOptions {
   int fd = -1;                // a bound UDP socket of the host's, instead of `address`
   bool proxy_header = false;  // PROXY v2 (DGRAM) in front of every datagram, from trusted proxies only
   std::function<bool(const inet::IpAddress&)> trusts;
+  bool send_offload = true, receive_offload = true;  // UDP_SEGMENT and UDP_GRO, where the kernel has them
 };
 
 // What the registry says about one client. `psk` is shared with the entry.
