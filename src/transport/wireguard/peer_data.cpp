@@ -145,6 +145,7 @@ Drop Peer::wake(Packet&& packet) noexcept {
     return Drop::queue_full;
   }
   act(want_session(now()));
+  arm();  // also where a handshake of a moment ago has to be waited for
   return Drop::none;
 }
 
