@@ -1,4 +1,6 @@
 // The lifecycle of a server, and its commands; those of the registry are in server_registry.cpp.
+#include <algorithm>
+
 #include "server/server_impl.hpp"
 #include "server/store_factory.hpp"
 
@@ -7,7 +9,7 @@ namespace smartvpn::server {
 Result<void> Server::Impl::open_registry() {
   auto store = open_store_(registry_config_);
   if (!store) return store.error();
-  return registry_.start(std::move(*store), *shard_, shard_->config().clients);
+  return registry_.start(std::move(*store), *shards_[0], shards_[0]->config().clients);
 }
 
 Result<void> Server::Impl::start() {
@@ -32,17 +34,37 @@ Result<void> Server::Impl::start() {
 Result<void> Server::Impl::prepare() {
   if (auto ok = start_dispatcher(); !ok) return ok;
   if (auto ok = open_registry(); !ok) return ok;
-  return shard_->open();
+  for (auto& shard : shards_)
+    if (auto ok = shard->open(shard == shards_[0] ? nullptr : shards_[0].get()); !ok) return ok;
+  return start_helpers();
+}
+
+// Before the first shard's: if one cannot be started, the others have served nobody whom anybody knows of.
+Result<void> Server::Impl::start_helpers() {
+  for (size_t i = 1; i < shards_.size(); ++i) {
+    auto thread = net::Thread::start("svpn-shard" + std::to_string(i), [shard = shards_[i].get()] { shard->run(); });
+    if (!thread) return thread.error();
+    helpers_.push_back(std::move(*thread));
+  }
+  return {};
+}
+
+// Loops that have not been stopped are, so that it ends whatever has come before.
+void Server::Impl::stop_helpers() noexcept {
+  for (size_t i = 1; i < shards_.size(); ++i) shards_[i]->loop().stop();
+  helpers_.clear();  // joins
 }
 
 Result<void> Server::Impl::launch() {
   std::optional<Duration> stop;
   {
     MutexLock lock(mutex_);
-    endpoints_ = shard_->endpoints();
-    host_channel_ = shard_->host_channel();
+    endpoints_ = shards_[0]->endpoints();
+    host_channel_ = shards_[0]->host_channel();
     auto thread = net::Thread::start("svpn-shard0", [this] {
-      shard_->run();
+      shards_[0]->run();
+      stop_helpers();
+      for (auto& shard : shards_) shard->close_everything();
       on_thread_end();
       registry_.stop();  // after the shard's end: a change on its way has its answer then
       on_store_closed();
@@ -60,6 +82,7 @@ Result<void> Server::Impl::launch() {
 }
 
 void Server::Impl::fail_start() {
+  stop_helpers();
   {
     MutexLock lock(mutex_);
     starting_ = false;  // first: a change that waits for it in command() holds the registry's lock
@@ -73,9 +96,32 @@ void Server::Impl::fail_start() {
 void Server::Impl::become_stopped() {
   state_ = State::stopped;
   host_channel_.reset();
-  shard_.reset();
+  destroy_shards();
   close_queues();
   changed_.notify_all();
+}
+
+// What one shard still tells another ends before any of them goes.
+void Server::Impl::destroy_shards() noexcept {
+  for (auto& shard : shards_) shard->close_everything();
+  shards_.clear();
+  crossing_.reset();
+  control_.reset();
+}
+
+Result<void> Server::Impl::build(std::shared_ptr<const Plan> plan) {
+  shard_count_ = plan->config.limits.threads;
+  auto control = Control::create(*plan, shard_count_);
+  if (!control) return control.error();
+  control_ = std::move(*control);
+  requests_ = control_->requests;
+  if (shard_count_ > 1) crossing_ = std::make_unique<Crossing>(*control_);
+  for (size_t i = 0; i < shard_count_; ++i) {
+    auto shard = Shard::create(plan, {hub_, *control_, crossing_.get(), i});
+    if (!shard) return shard.error();
+    shards_.push_back(std::move(*shard));
+  }
+  return {};
 }
 
 Result<void> Server::Impl::start_dispatcher() {
@@ -124,20 +170,27 @@ void Server::Impl::request_stop(Duration drain) {
     state_ = State::draining;
     // The queue of commands may be full of waiting ones; it empties at the loop's pace.
     try {
-      while (!shard_->loop().post([this, drain] { shard_->begin_drain(drain); })) {
-        if (shard_->loop().stopped()) break;
+      for (auto& each : shards_) {
+        Shard* shard = each.get();
+        while (!shard->loop().post([shard, drain] { shard->begin_drain(drain); })) {
+          if (shard->loop().stopped()) break;
+        }
       }
     } catch (const std::bad_alloc&) {
-      shard_->loop().stop();  // without a goodbye, but it ends
+      shards_[0]->loop().stop();  // without a goodbye, but it ends, and its thread ends the others
     }
   }
 }
 
 void Server::Impl::on_thread_end() {
-  std::unique_ptr<Shard> shard;
+  std::unique_ptr<Control> control;
+  std::unique_ptr<Crossing> crossing;
+  std::vector<std::unique_ptr<Shard>> shards;  // goes first
   MutexLock lock(mutex_);
   state_ = State::stopped;
-  shard = std::move(shard_);
+  shards.swap(shards_);
+  crossing = std::move(crossing_);
+  control = std::move(control_);
   close_queues();
   changed_.notify_all();
 }
@@ -180,10 +233,7 @@ Result<std::unique_ptr<Server>> Server::create(config::ServerConfig config, Open
   auto plan = make_plan(std::move(config));
   if (!plan) return plan.error();
   auto impl = std::make_unique<Impl>(plan->config, open_store ? std::move(open_store) : server::open_store);
-  auto shard = Shard::create(std::move(*plan), impl->hub_);
-  if (!shard) return shard.error();
-  impl->shard_ = std::move(*shard);
-  impl->requests_ = impl->shard_->requests();
+  if (auto built = impl->build(std::make_shared<const Plan>(std::move(*plan))); !built) return built.error();
   impl->callback_queue_ = callback_queue;
   return std::unique_ptr<Server>(new Server(std::move(impl)));
 }
@@ -222,36 +272,52 @@ bool Server::in_callback() const {
 }
 
 Result<std::vector<SessionInfo>> Server::sessions() {
-  return impl_->command([this]() -> Result<std::vector<SessionInfo>> { return impl_->shard_->sessions(); });
+  std::vector<SessionInfo> all;
+  auto done = impl_->command_everywhere([&all](Shard& shard) -> Result<void> {
+    shard.add_sessions(all);
+    return {};
+  });
+  if (!done) return done.error();
+  std::sort(all.begin(), all.end(), [](const SessionInfo& a, const SessionInfo& b) { return a.id < b.id; });
+  return all;
 }
 Result<SessionInfo> Server::session(uint64_t id) {
-  return impl_->command([this, id] { return impl_->shard_->session(id); });
+  return impl_->command_on(impl_->owner_of(id), [id](Shard& shard) { return shard.session(id); });
 }
 Result<void> Server::disconnect(uint64_t session_id, Reason reason) {
-  return impl_->command([this, session_id, reason] { return impl_->shard_->disconnect(session_id, reason); });
+  return impl_->command_on(impl_->owner_of(session_id),
+                           [session_id, reason](Shard& shard) { return shard.disconnect(session_id, reason); });
 }
 Result<telemetry::StatsSnapshot> Server::stats() {
-  return impl_->command([this]() -> Result<telemetry::StatsSnapshot> {
-    telemetry::StatsSnapshot out = impl_->shard_->stats();
-    out.callback_exceptions = impl_->callback_exceptions_;
-    return out;
+  telemetry::StatsSnapshot out;
+  auto done = impl_->command_everywhere([&out](Shard& shard) -> Result<void> {
+    shard.add_stats(out);
+    return {};
   });
+  if (!done) return done.error();
+  out.callback_exceptions = impl_->callback_exceptions_;
+  return out;
 }
 Result<telemetry::ClientStats> Server::client_stats(const std::string& id) {
-  return impl_->command([this, id] { return impl_->shard_->client_stats(id); });
+  telemetry::ClientStats out;
+  auto done = impl_->command_everywhere([&out, &id](Shard& shard) { return shard.add_client_stats(id, out); });
+  if (!done) return done.error();
+  return out;
 }
 Result<void> Server::reconfigure(config::ServerConfig next,
                                  const std::vector<std::pair<std::string, std::string>>& told) {
-  auto plan = make_plan(std::move(next));
-  if (!plan) return plan.error();
-  return impl_->registry_.declare(plan->config.clients, [&plan, &told](Shard& shard) -> Result<void> {
-    shard.reconfigure(*plan, told);
+  auto made = make_plan(std::move(next));
+  if (!made) return made.error();
+  auto plan = std::make_shared<const Plan>(std::move(*made));
+  return impl_->registry_.declare(plan->config.clients, [&](Shard& shard) -> Result<void> {
+    shard.reconfigure(plan);
+    if (shard.index() + 1 == impl_->shard_count_) shard.tell_reconfigured(told);
     return {};
   });
 }
 Result<void> Server::reload_certificates() {
   // Files are read here: the shard never waits for the disk.
-  auto contexts = impl_->command([this]() -> Result<Shard::TlsContexts> { return impl_->shard_->tls_contexts(); });
+  auto contexts = impl_->command([](Shard& shard) -> Result<Shard::TlsContexts> { return shard.tls_contexts(); });
   if (!contexts) return contexts.error();
   for (auto& context : *contexts) {
     if (!context) continue;
@@ -259,8 +325,8 @@ Result<void> Server::reload_certificates() {
     if (!fresh) return fresh.error();
     context = std::move(*fresh);
   }
-  return impl_->command([this, &contexts]() -> Result<void> {
-    impl_->shard_->set_tls_contexts(std::move(*contexts));
+  return impl_->command_everywhere([&contexts](Shard& shard) -> Result<void> {
+    shard.set_tls_contexts(*contexts);
     return {};
   });
 }
@@ -283,7 +349,7 @@ Result<int> Server::authorize_fd() const {
 
 Result<void> Server::authorize_answer(uint64_t token, const Authorizer::Answer& answer) {
   if (!impl_->requests_) return nobody_is_asked();
-  auto answered = impl_->command([this, token, answer] { return impl_->shard_->authorize_answer(token, answer); });
+  auto answered = impl_->command([token, answer](Shard& shard) { return shard.authorize_answer(token, answer); });
   if (!answered && answered.error().status == Status::BAD_STATE)
     return make_error(Status::NOT_FOUND, "the server is not running, so nothing is open");
   return answered;
@@ -326,7 +392,8 @@ NO_THREAD_SAFETY_ANALYSIS void Server::abandon_after_fork() noexcept {
   Impl* impl = impl_.release();  // leaked: its threads do not exist here
   impl->hub_.abandon_after_fork();
   if (impl->requests_) impl->requests_->abandon_after_fork();
-  if (impl->shard_) impl->shard_->abandon_after_fork();
+  for (auto& shard : impl->shards_) shard->abandon_after_fork();
+  for (auto& helper : impl->helpers_) helper->abandon_after_fork();
   if (impl->thread_) impl->thread_->abandon_after_fork();
   if (impl->dispatcher_) impl->dispatcher_->abandon_after_fork();
 }
