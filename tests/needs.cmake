@@ -10,6 +10,7 @@ set(needs_websocket "unit/transport/ws/.*"
   "unit/config/(compare|document|key_table|server_config|store_config)_test"
   "abi/test_(callbacks|errors|events|handles|reconfigure|transactions)"
   "fuzz/fuzz_control_stream")
+set(needs_wireguard "unit/server/wireguard_.*_test" "unit/transport/wireguard/device.*_test")
 set(needs_tunnel "unit/server/(authorize|authorize_callback|change_under_traffic|client_policy|client_stats)_test"
   "unit/server/(destination|identity_narrowing|identity_posing|lifecycle|limits|memory|rate_limit)_test"
   "unit/server/(reconfigure|registry|scarcity|server|slow_peers|stranger_handshake|tls_listener|upgrade_refusal)_test"
@@ -27,7 +28,7 @@ list(APPEND needs_websocket ${needs_tunnel}) # the only transport to dial
 
 # What runs the command, or hosts of many servers, is for builds that have everything.
 set(SMARTVPN_COMPLETE ON)
-foreach(feature TLS WEBSOCKET TUNNEL TUN SQLITE QR)
+foreach(feature TLS WEBSOCKET WIREGUARD TUNNEL TUN SQLITE QR)
   if(NOT SMARTVPN_WITH_${feature})
     set(SMARTVPN_COMPLETE OFF)
   endif()
@@ -36,7 +37,7 @@ endforeach()
 # Takes from the list of that name what this build cannot run.
 function(smartvpn_buildable name)
   set(left ${${name}})
-  foreach(feature tls websocket tunnel tun sqlite qr)
+  foreach(feature tls websocket wireguard tunnel tun sqlite qr)
     string(TOUPPER ${feature} switch)
     if(NOT SMARTVPN_WITH_${switch})
       foreach(entry IN LISTS needs_${feature})

@@ -33,7 +33,7 @@ constexpr Feature kFeatures[] = {
     {"transactions", true},
     {"export", true},
     {"quic", false},
-    {"wireguard", false},
+    {"wireguard", SMARTVPN_WITH_WIREGUARD},
     {"nat", false},
     {"bridge", false},
     {"relay", false},

@@ -183,6 +183,8 @@ Result<ServerConfig> build_server_config(const Json& json) {
   in.at("keys").read("noise_next_private_key", out.keys.noise_next_private_key);
   in.at("keys").read("wireguard_private_key", out.keys.wireguard_private_key);
   read_network(in.at("network"), out.network);
+  in.at("wireguard").read("session_timeout_s", out.wireguard.session_timeout_s);
+  in.at("wireguard").read("persistent_keepalive_s", out.wireguard.persistent_keepalive_s);
   using Mode = ForwardingConfig::Mode;
   in.at("forwarding")
       .choose<Mode>("mode", out.forwarding.mode,

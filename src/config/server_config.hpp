@@ -77,6 +77,11 @@ struct NetworkConfig {
 // The server's own inner address in a subnet: its first host address.
 inet::IpAddress gateway_of(const inet::Cidr& subnet) noexcept;
 
+struct WireguardConfig {
+  uint32_t session_timeout_s = 180;      // 180..86400
+  uint32_t persistent_keepalive_s = 25;  // in clients' configurations; 0: none
+};
+
 struct ForwardingConfig {
   enum class Mode : uint8_t { testing, host, tun };
   Mode mode = Mode::tun;
@@ -159,6 +164,7 @@ struct ServerConfig {
   std::vector<ListenConfig> listen;  // never empty
   KeysConfig keys;
   NetworkConfig network;
+  WireguardConfig wireguard;
   ForwardingConfig forwarding;
   TunConfig tun;
   SecurityConfig security;

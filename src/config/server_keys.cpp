@@ -10,8 +10,12 @@ constexpr int64_t kMaxExact = int64_t{1} << 53;  // what every JSON reader keeps
 constexpr int64_t kMaxEntries = 1000000;         // of a list of addresses
 constexpr int64_t kMaxPath = 4096;
 
-#if SMARTVPN_WITH_WEBSOCKET
+#if SMARTVPN_WITH_WEBSOCKET && SMARTVPN_WITH_WIREGUARD
+constexpr std::string_view kTransportsNotBuilt = "quic";
+#elif SMARTVPN_WITH_WEBSOCKET
 constexpr std::string_view kTransportsNotBuilt = "quic|wireguard";
+#elif SMARTVPN_WITH_WIREGUARD
+constexpr std::string_view kTransportsNotBuilt = "websocket|quic";
 #else
 constexpr std::string_view kTransportsNotBuilt = "websocket|quic|wireguard";
 #endif
@@ -74,6 +78,10 @@ constexpr KeySpec kServerKeys[] = {
   {.path = "/network/host_services/*", .type = Type::choice, .doc = "A service.", .values = "dns|icmp_echo", .effect = Effect::applied},
   {.path = "/network/multicast", .type = Type::boolean, .fallback = "false", .doc = "Whether multicast and broadcast packets pass.", .effect = Effect::applied},
   {.path = "/network/wireguard_endpoint", .type = Type::text, .min = 1, .max = 256, .doc = "`host:port` that WireGuard clients dial; written into their configurations.", .effect = Effect::applied},
+
+  {.path = "/wireguard", .type = Type::object, .doc = "WireGuard listeners, and the configurations of WireGuard clients."},
+  {.path = "/wireguard/session_timeout_s", .type = Type::integer, .min = 180, .max = 86400, .fallback = "180", .doc = "A client is disconnected after so many seconds without a completed handshake."},
+  {.path = "/wireguard/persistent_keepalive_s", .type = Type::integer, .min = 0, .max = 65535, .fallback = "25", .doc = "`PersistentKeepalive` of clients' configurations, seconds; 0 leaves it out.", .effect = Effect::applied},
 
   {.path = "/forwarding", .type = Type::object, .doc = "What stands behind the tunnels."},
   {.path = "/forwarding/mode", .type = Type::choice, .fallback = "\"tun\"", .doc = "`tun`: a kernel device; `host`: packets to the embedding program; `testing`: nothing but answers to ping.", .values = "testing|host|tun|nat|bridge", .unsupported = kEnginesNotBuilt},

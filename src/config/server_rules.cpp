@@ -62,6 +62,18 @@ Result<void> check_listener(const ListenConfig& listener, const std::string& pat
   return {};
 }
 
+// A WireGuard listener has neither HTTP nor TLS, and a header of version 2 in every datagram or none.
+Result<void> check_wireguard(const ListenConfig& listener, const std::string& path) {
+  if (listener.tls) return invalid(path + "/tls", "is set, but WireGuard has its own encryption");
+  if (listener.real_ip_header != "off") return invalid(path + "/real_ip_header", "is set, but WireGuard has no HTTP");
+  if (!listener.public_url.empty())
+    return invalid(path + "/public_url", "is set, but WireGuard clients dial network.wireguard_endpoint");
+  const auto mode = listener.proxy_protocol.mode;
+  if (mode == ProxyProtocolConfig::Mode::v1 || mode == ProxyProtocolConfig::Mode::any)
+    return invalid(path + "/proxy_protocol/mode", "must be off or v2: version 1 knows no datagrams");
+  return {};
+}
+
 Result<void> check_listeners(const ServerConfig& config) {
   for (size_t i = 0; i < config.listen.size(); ++i) {
     const auto& listener = config.listen[i];
@@ -70,8 +82,14 @@ Result<void> check_listeners(const ServerConfig& config) {
       const auto& other = config.listen[k];
       if (listener.fd >= 0 && listener.fd == other.fd)
         return invalid(element("/listen", i, "/fd"), "is that of " + element("/listen", k));
-      if (listener.fd < 0 && listener.address.port != 0 && listener.address == other.address)
+      const bool same_socket = (listener.transport == Transport::websocket) == (other.transport == Transport::websocket);
+      if (listener.fd < 0 && listener.address.port != 0 && listener.address == other.address && same_socket)
         return invalid(element("/listen", i, "/port"), "is taken by " + element("/listen", k));
+    }
+    if (listener.transport == Transport::wireguard) {
+      if (auto checked = check_wireguard(listener, element("/listen", i)); !checked) return checked;
+      if (!config.keys.wireguard_private_key)
+        return invalid("/keys/wireguard_private_key", "is required by WireGuard listeners");
     }
     if (listener.transport == Transport::websocket && !config.keys.noise_private_key)
       return invalid("/keys/noise_private_key", "is required by WebSocket listeners");

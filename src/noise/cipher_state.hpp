@@ -15,6 +15,14 @@ class CipherState {
 
   void initialize_key(SecretKey key) noexcept;
   void clear() noexcept;
+  // A second state that goes its own way from here.
+  CipherState clone() const noexcept {
+    CipherState out;
+    out.key_ = key_.clone();
+    out.nonce_ = nonce_;
+    out.has_key_ = has_key_;
+    return out;
+  }
   bool has_key() const noexcept { return has_key_; }
   uint64_t nonce() const noexcept { return nonce_; }
   void set_nonce(uint64_t nonce) noexcept { nonce_ = nonce; }

@@ -11,6 +11,19 @@ const char* protocol_name(Pattern pattern) noexcept {
 Handshake::Handshake(Rng& rng, const crypto::KeyPair& own, Pattern pattern, bool initiator) noexcept
     : rng_(&rng), own_(&own), symmetric_(protocol_name(pattern)), pattern_(pattern), initiator_(initiator) {}
 
+Handshake::Handshake(const Handshake& other) noexcept
+    : rng_(other.rng_),
+      own_(other.own_),
+      symmetric_(other.symmetric_.clone()),
+      ephemeral_{other.ephemeral_.secret.clone(), other.ephemeral_.pub},
+      their_ephemeral_(other.their_ephemeral_),
+      their_static_(other.their_static_),
+      pattern_(other.pattern_),
+      initiator_(other.initiator_),
+      stage_(other.stage_) {
+  if (other.psk_) psk_ = other.psk_->clone();
+}
+
 void Handshake::mix_hash(ByteView bytes) noexcept {
   if (stage_ == Stage::message1 || stage_ == Stage::message2) symmetric_.mix_hash(bytes);
 }

@@ -50,6 +50,7 @@ class Handshake {
  protected:
   enum class Stage : uint8_t { message1, payload1, message2, finished, split, failed };
   Handshake(Rng& rng, const crypto::KeyPair& own, Pattern pattern, bool initiator) noexcept;
+  Handshake(const Handshake& other) noexcept;  // for clone() alone
   ~Handshake() = default;
 
   bool mix_dh(const SecretKey& secret, const PublicKey& theirs) noexcept;
@@ -80,6 +81,14 @@ class Initiator : public Handshake {
   [[nodiscard]] bool write_message(ByteView payload, Bytes& out);
   // Message 2; `payload` is replaced, and empty on failure. Then finished().
   [[nodiscard]] bool read_message(ByteView message, Bytes& payload);
+  // Datagram carriers try a message 2 on a copy: one that somebody has forged must not end the handshake.
+  Initiator clone() const noexcept { return *this; }
+
+ private:
+  Initiator(const Initiator&) noexcept = default;
+
+ public:
+  Initiator(Initiator&&) noexcept = default;
 };
 
 class Responder : public Handshake {

@@ -25,8 +25,16 @@ class SymmetricState {
   void split(SecretKey& first, SecretKey& second) noexcept;
   // Forgets the keys; the hash stays.
   void wipe() noexcept;
+  SymmetricState clone() const noexcept {
+    SymmetricState out;
+    out.chaining_key_ = chaining_key_.clone();
+    out.hash_ = hash_;
+    out.cipher_ = cipher_.clone();
+    return out;
+  }
 
  private:
+  SymmetricState() noexcept = default;
   SecretKey chaining_key_;
   std::array<uint8_t, 32> hash_{};
   CipherState cipher_;

@@ -107,6 +107,9 @@ struct Client : ClientSettings {
   bool has_noise_key(const PublicKey& key, int64_t now_ms) const noexcept {
     return key == noise_public_key || (rotating(now_ms) && key == rotation->noise_public_key);
   }
+  bool has_wireguard_key(const PublicKey& key, int64_t now_ms) const noexcept {
+    return key == wireguard_public_key || (rotating(now_ms) && key == rotation->wireguard_public_key);
+  }
   bool takes_transport(uint8_t number) const noexcept { return transports == 0 || (transports >> number & 1) != 0; }
   friend bool operator==(const Client& a, const Client& b) {
     return static_cast<const ClientSettings&>(a) == b && a.id == b.id && a.noise_public_key == b.noise_public_key &&

@@ -142,10 +142,13 @@ bool Router::is_group(const inet::InnerPacket& packet, const RouteEntry& dst, Dr
 }
 
 Verdict Router::to_client(uint64_t session, const RouteEntry& dst) const noexcept {
-  if (dst.session == 0 || dst.session == session) return dropped(Drop::no_route);
   Verdict verdict;
-  verdict.session = dst.session;
   verdict.client = dst.client;
+  if (dst.session == 0 || dst.session == session) {
+    verdict.drop = Drop::no_route;
+    return verdict;
+  }
+  verdict.session = dst.session;
   return verdict;
 }
 

@@ -37,7 +37,7 @@ struct RouterOptions {
 struct Verdict {
   Drop drop = Drop::none;
   uint64_t session = 0;
-  uint64_t client = 0;  // of `session`
+  uint64_t client = 0;  // of `session`; with no_route, perhaps: the client that has none
   bool to_engine = false;
   bool to_host = false;
   bool to_all = false;  // from the engine, to a group that is enabled: a copy for every session

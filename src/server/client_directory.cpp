@@ -2,13 +2,15 @@
 
 #include "base/clock.hpp"
 #include "server/plan.hpp"
+#include "session/admission.hpp"
 
 namespace smartvpn::server {
 
 namespace {
 
 bool same_keys(const registry::Client& a, const registry::Client& b) {
-  return a.noise_public_key == b.noise_public_key && a.rotation == b.rotation;
+  return a.noise_public_key == b.noise_public_key && a.wireguard_public_key == b.wireguard_public_key &&
+         a.rotation == b.rotation;
 }
 
 }  // namespace
@@ -22,7 +24,9 @@ Result<ClientListsPtr> compile_client_lists(const registry::ClientSecurity& secu
 Reason judge_client(const ClientDirectory::Found& found, const PublicKey& key, uint8_t transport,
                     const std::optional<inet::IpAddress>& real_address, int64_t now_ms) {
   const registry::Client& client = *found.client;
-  if (!client.has_noise_key(key, now_ms)) return Reason::unknown_client;
+  const bool wireguard = transport == static_cast<uint8_t>(session::Transport::wireguard);
+  const bool known = wireguard ? client.has_wireguard_key(key, now_ms) : client.has_noise_key(key, now_ms);
+  if (!known) return Reason::unknown_client;
   if (!client.enabled) return Reason::client_disabled;
   if (client.expired(now_ms)) return Reason::client_expired;
   if (!client.takes_transport(transport)) return Reason::transport_not_allowed;
@@ -52,6 +56,7 @@ Result<void> ClientDirectory::load(std::vector<registry::Client> clients, uint64
   registry_ = std::move(*registry);
   for (const auto& client : registry_.list()) {
     add_routes(*client);
+    learn_wireguard_keys(*client);
     expect_secrets(*client);
   }
   return {};
@@ -69,6 +74,13 @@ ClientDirectory::Found ClientDirectory::find_by_key(const PublicKey& key) const 
   return found(registry_.find_by_key(key, wall_clock_ms()));
 }
 
+ClientDirectory::Found ClientDirectory::find_by_wireguard_key(const PublicKey& key) const {
+  auto it = wireguard_keys_.find(key);
+  if (it == wireguard_keys_.end()) return {};
+  const registry::Client* client = registry_.find(it->second);
+  return found(client && client->has_wireguard_key(key, wall_clock_ms()) ? client : nullptr);
+}
+
 ClientDirectory::Found ClientDirectory::find(const std::string& id) const { return found(registry_.find(id)); }
 
 // As Registry::commit() it may be repeated: every step says what is to be there.
@@ -78,7 +90,10 @@ void ClientDirectory::commit(const registry::Draft& draft, const std::vector<Cli
     const auto& step = draft.steps[i];
     if (step.before) {
       remove_routes(*step.before);
-      if (!step.after || !same_keys(*step.before, *step.after)) forget_secrets(*step.before);
+      if (!step.after || !same_keys(*step.before, *step.after)) {
+        forget_secrets(*step.before);
+        forget_wireguard_keys(*step.before);
+      }
     }
     if (!step.after) {
       entries_.erase(step.before->id);
@@ -88,6 +103,7 @@ void ClientDirectory::commit(const registry::Draft& draft, const std::vector<Cli
     if (entry.number == 0) entry.number = next_number_++;
     if (lists[i]) entry.lists = lists[i];
     add_routes(*step.after);
+    learn_wireguard_keys(*step.after);
     expect_secrets(*step.after);
   }
 }
@@ -96,14 +112,40 @@ std::vector<std::string> ClientDirectory::expire_rotations(int64_t now_ms) {
   auto ids = registry_.expire_rotations(now_ms);
   if (!ids.empty())
     secrets_.retain([&](const PublicKey& key) { return registry_.find_by_key(key, now_ms) != nullptr; });
+  if (!ids.empty()) {
+    std::erase_if(wireguard_keys_, [&](const auto& entry) { return !find_by_wireguard_key(entry.first).client; });
+    wireguard_secrets_.retain([&](const PublicKey& key) { return wireguard_keys_.contains(key); });
+  }
   return ids;
 }
 
 const SecretKey* ClientDirectory::shared_secret(const PublicKey& own, const PublicKey& theirs) const {
+  if (wireguard_secrets_.is_own(own)) return wireguard_secrets_.find(own, theirs, wireguard_keys_.contains(theirs));
   return secrets_.find(own, theirs, registry_.find_by_key(theirs, wall_clock_ms()) != nullptr);
 }
 
+void ClientDirectory::learn_wireguard_keys(const registry::Client& client) {
+  if (client.wireguard_public_key) wireguard_keys_[*client.wireguard_public_key] = client.id;
+  if (client.rotation && client.rotation->wireguard_public_key)
+    wireguard_keys_[*client.rotation->wireguard_public_key] = client.id;
+}
+
+void ClientDirectory::forget_wireguard_keys(const registry::Client& client) noexcept {
+  auto forget = [&](const std::optional<PublicKey>& key) {
+    if (!key) return;
+    wireguard_secrets_.forget(*key);
+    wireguard_keys_.erase(*key);
+  };
+  forget(client.wireguard_public_key);
+  if (client.rotation) forget(client.rotation->wireguard_public_key);
+}
+
 void ClientDirectory::expect_secrets(const registry::Client& client) {
+  if (wireguard_secrets_.has_own()) {
+    if (client.wireguard_public_key) wireguard_secrets_.expect(*client.wireguard_public_key);
+    if (client.rotation && client.rotation->wireguard_public_key)
+      wireguard_secrets_.expect(*client.rotation->wireguard_public_key);
+  }
   secrets_.expect(client.noise_public_key);
   if (client.rotation) secrets_.expect(client.rotation->noise_public_key);
 }

@@ -35,7 +35,14 @@ class ClientDirectory {
   };
   // Null client if unknown. Valid until the next change. By key: also the one before a rotation, while they overlap.
   Found find_by_key(const PublicKey& key) const;
+  Found find_by_wireguard_key(const PublicKey& key) const;
   Found find(const std::string& id) const;
+  // Every WireGuard key that is somebody's, those before a rotation too while they overlap: `fn(key, client)`.
+  template <class Fn>
+  void for_each_wireguard_key(Fn&& fn) const {
+    for (const auto& [key, id] : wireguard_keys_)
+      if (const registry::Client* client = registry_.find(id)) fn(key, *client);
+  }
 
   // See registry::Registry. `lists` are those of the draft's steps; null: as before.
   Result<void> prepare(registry::Draft& draft) { return registry_.prepare(draft); }
@@ -47,7 +54,11 @@ class ClientDirectory {
   // Our static keys, from which secrets with every client's key are precomputed: a few at a time, whenever
   // prepare_secrets() is called. True: it wants to be called again.
   void set_static_keys(std::shared_ptr<const session::StaticKeys> keys) { secrets_.set_own(std::move(keys)); }
-  bool prepare_secrets(size_t count) noexcept { return secrets_.work(count); }
+  void set_wireguard_key(std::shared_ptr<const session::StaticKeys> key) { wireguard_secrets_.set_own(std::move(key)); }
+  bool prepare_secrets(size_t count) noexcept {
+    const bool more = secrets_.work(count);
+    return wireguard_secrets_.work(count) || more;
+  }
   // As session::ResponderHandler::shared_secret.
   const SecretKey* shared_secret(const PublicKey& own, const PublicKey& theirs) const;
 
@@ -65,6 +76,8 @@ class ClientDirectory {
       : registry_(std::move(registry)), pool_(pool), routes_(routes), options_(options) {}
   void expect_secrets(const registry::Client& client);
   void forget_secrets(const registry::Client& client) noexcept;
+  void learn_wireguard_keys(const registry::Client& client);
+  void forget_wireguard_keys(const registry::Client& client) noexcept;
   void add_routes(const registry::Client& client);
   void remove_routes(const registry::Client& client);
   void tell_routes(RouteChange::Kind kind, const registry::Client& client, uint64_t number);
@@ -75,7 +88,8 @@ class ClientDirectory {
   RouteLog& routes_;
   const registry::Registry::Options options_;
   std::unordered_map<std::string, Entry> entries_;
-  SharedSecrets secrets_;
+  std::unordered_map<PublicKey, std::string, registry::KeyHash> wireguard_keys_{0, registry::KeyHash{system_rng().u64()}};
+  SharedSecrets secrets_, wireguard_secrets_;
   uint64_t next_number_ = 1;
 };
 

@@ -7,7 +7,6 @@
 namespace smartvpn::server {
 namespace {
 
-constexpr uint32_t kWireguardKeepaliveS = 25;  // most clients are behind a NAT
 
 }  // namespace
 
@@ -61,7 +60,7 @@ std::string wireguard_config(const ServerFacts& facts, const registry::Client& c
   conf.preshared_key = client.wireguard_preshared_key.get();
   conf.endpoint = facts.wireguard_endpoint;
   conf.allowed_ips = facts.routes;
-  conf.persistent_keepalive_s = kWireguardKeepaliveS;
+  conf.persistent_keepalive_s = facts.wireguard_keepalive_s;
   return exports::make_wireguard_conf(conf);
 }
 

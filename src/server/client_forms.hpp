@@ -19,6 +19,7 @@ struct ServerFacts {
   PublicKey noise_public_key{};
   std::optional<PublicKey> wireguard_public_key;
   std::string wireguard_endpoint;  // "": not known
+  uint32_t wireguard_keepalive_s = 0;
   std::vector<inet::Cidr> routes;
   std::vector<inet::IpAddress> dns;
   uint16_t mtu = 0;

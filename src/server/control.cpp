@@ -41,6 +41,7 @@ Control::Control(const Plan& plan, size_t count, registry::AddressPool pool, std
       requests(std::move(queue)),
       memory(count),
       ports_(count) {
+  system_rng().fill(cookie_seed.span());
   if (!requests) return;
   auto deliver = [this](uint64_t connection, const Authorizer::Outcome& outcome) { settle(connection, outcome); };
   authorizer.emplace(requests, std::move(deliver), system_rng().u32());

@@ -25,6 +25,8 @@
 
 namespace smartvpn::server {
 
+class Shard;
+
 // It outlives the shards.
 struct Control {
   // As Server::create; `shards` is 1 to kMaxShards.
@@ -45,11 +47,17 @@ struct Control {
   std::optional<Authorizer> authorizer GUARDED_BY(mutex);
   const std::shared_ptr<RequestQueue> requests;  // where the host is asked; null: it is not
   MemoryBook memory;
+  std::atomic<uint64_t> rotations_over{0};  // how often some have run out
+  SecretKey cookie_seed;                    // of all WireGuard carriers. Constant
 
   MemoryBook* memory_book() noexcept { return shards > 1 ? &memory : nullptr; }
 
-  // Each shard's own, from before its thread runs until no shard's thread runs any more.
-  void set_wake(size_t shard, net::Wake* wake) noexcept { ports_[shard].wake = wake; }
+  // Each shard and how it is woken, from before its thread runs until no shard's thread runs any more.
+  void set_port(size_t shard, Shard* owner, net::Wake* wake) noexcept {
+    ports_[shard].shard = owner;
+    ports_[shard].wake = wake;
+  }
+  Shard* shard(size_t shard) const noexcept { return shard < shards ? ports_[shard].shard : nullptr; }
   // Any thread. Has the shard look at its rings and at the log of routes.
   void wake(size_t shard) noexcept {
     if (ports_[shard].wake) ports_[shard].wake->wake();
@@ -68,6 +76,7 @@ struct Control {
 
  private:
   struct Port {
+    Shard* shard = nullptr;
     net::Wake* wake = nullptr;
     std::atomic<bool> mail{false};
   };

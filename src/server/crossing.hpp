@@ -16,6 +16,7 @@ class Crossing {
   // In place of a session.
   static constexpr uint64_t kToEngine = 0;
   static constexpr uint64_t kToEverybody = UINT64_MAX;
+  static constexpr uint64_t kToOffline = UINT64_MAX - 1;  // a client without a session; `from` is its number
 
   // For the shards of `control`, which must outlive it.
   explicit Crossing(Control& control);

@@ -138,6 +138,12 @@ void DataPath::on_engine_packets(std::span<Packet> batch) {
       continue;
     }
     LiveSession* session = drop == Drop::none ? parts_.sessions.find(verdict.session) : nullptr;
+    if (drop == Drop::no_route && verdict.client != 0 && offline_) {
+      const uint16_t segments = packet.segments;
+      drop = offline_(verdict.client, std::move(packet));
+      if (drop != Drop::none) parts_.reporter.unowned().drop(drop, segments);
+      continue;
+    }
     if (!session) {
       const PacketView view{packet.bytes(), packet.segment_size, 0};
       if (drop == Drop::none && to_other_shard(view, packet.segments, verdict.session)) continue;
@@ -147,6 +153,15 @@ void DataPath::on_engine_packets(std::span<Packet> batch) {
     to_session(*session, std::move(packet), info);
   }
   if (parts_.crossing) parts_.crossing->publish();
+}
+
+void DataPath::deliver_awaited(LiveSession& session, Packet&& packet) {
+  inet::InnerPacket info;
+  Drop drop = inet::classify(packet.bytes(), info);
+  // It was routed by a table that may have changed.
+  if (drop == Drop::none) drop = parts_.router.still_to_client(session.id, info);
+  if (drop != Drop::none) return session.counters.drop(drop, packet.segments);
+  to_session(session, std::move(packet), info);
 }
 
 // Multicast and broadcast, where the configuration lets them in.

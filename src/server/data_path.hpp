@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <vector>
 
 #include "forward/engine.hpp"
@@ -35,6 +36,13 @@ class DataPath final : public forward::EngineSink {
   void release(LiveSession& session);
   // The rules have changed: what waits for the session's carrier is judged by the new ones.
   void judge_waiting(LiveSession& session) noexcept;
+  // Asked before a packet for a client without a session is dropped; takes it, or says why not. Must not throw.
+  using Offline = std::function<Drop(uint64_t client_number, Packet&& packet)>;
+  void on_offline(Offline callback) { offline_ = std::move(callback); }
+  // The same for a client whose carrier is on another shard: none when it is on its way there.
+  Drop to_offline_elsewhere(size_t shard, uint64_t client_number, const Packet& packet) noexcept;
+  // A packet that has waited for this session to begin.
+  void deliver_awaited(LiveSession& session, Packet&& packet);
   bool engine_failed() const { return engine_failed_; }
   // Takes what other shards have sent here, up to `limit` packets of each. True: more is waiting.
   bool from_other_shards(size_t limit);
@@ -72,11 +80,13 @@ class DataPath final : public forward::EngineSink {
   bool to_other_shard(const PacketView& packet, uint16_t segments, uint64_t to) noexcept;
   void to_everybody_elsewhere(const Packet& packet) noexcept;
   void take_over(const ShardRing::Record& record, ByteView bytes);
+  void take_over_for_offline(const ShardRing::Record& record, ByteView bytes);
   void take_over_for_engine(const ShardRing::Record& record, ByteView bytes);
   void cut_for_engine(const PacketView& packet, const inet::SuperInfo& info);
 
   Parts parts_;
   forward::Engine* engine_ = nullptr;
+  Offline offline_;
   bool engine_failed_ = false;
   inet::InnerPacket info_;         // of the client's packet at hand; an engine may answer in between
   inet::SuperInfo super_;          // likewise, if it is a super-packet

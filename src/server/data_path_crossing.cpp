@@ -36,6 +36,12 @@ void DataPath::to_everybody_elsewhere(const Packet& packet) noexcept {
   }
 }
 
+Drop DataPath::to_offline_elsewhere(size_t shard, uint64_t client_number, const Packet& packet) noexcept {
+  const ShardRing::Record record{static_cast<uint32_t>(packet.size()), packet.segment_size, packet.segments,
+                                 Crossing::kToOffline, client_number};
+  return parts_.crossing->push(shard, record, packet.bytes()) ? Drop::none : Drop::queue_full;
+}
+
 bool DataPath::from_other_shards(size_t limit) {
   if (!parts_.crossing) return false;
   keep_up();
@@ -51,6 +57,7 @@ bool DataPath::from_other_shards(size_t limit) {
 
 void DataPath::take_over(const ShardRing::Record& record, ByteView bytes) {
   if (record.to == Crossing::kToEngine) return take_over_for_engine(record, bytes);
+  if (record.to == Crossing::kToOffline) return take_over_for_offline(record, bytes);
   LiveSession* session = parts_.sessions.find(record.to);
   telemetry::SessionCounters& counters = session ? session->counters : parts_.reporter.unowned();
   inet::InnerPacket info;
@@ -66,6 +73,15 @@ void DataPath::take_over(const ShardRing::Record& record, ByteView bytes) {
     to_session(*session, std::move(copy), info);
   else
     to_everybody(copy, info);
+}
+
+void DataPath::take_over_for_offline(const ShardRing::Record& record, ByteView bytes) {
+  Packet copy = parts_.pool.copy_of(bytes);
+  if (!copy) return parts_.reporter.unowned().drop(Drop::queue_full, record.segments);
+  copy.segment_size = record.segment_size;
+  copy.segments = record.segments;
+  const Drop drop = offline_ ? offline_(record.from, std::move(copy)) : Drop::no_route;
+  if (drop != Drop::none) parts_.reporter.unowned().drop(drop, record.segments);
 }
 
 void DataPath::take_over_for_engine(const ShardRing::Record& record, ByteView bytes) {

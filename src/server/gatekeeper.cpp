@@ -151,8 +151,10 @@ std::optional<session::IdentityVerdict> Gatekeeper::on_identity(const session::C
                                                                 const session::Identity& identity) {
   session::IdentityVerdict verdict;
   Entry& entry = entries_[connection.id];
+  const bool wireguard = connection.transport == session::Transport::wireguard;
   MutexLock lock(control_.mutex);
-  auto found = control_.clients->find_by_key(identity.static_key);
+  auto found = wireguard ? control_.clients->find_by_wireguard_key(identity.static_key)
+                         : control_.clients->find_by_key(identity.static_key);
   // A rekey may not change who somebody is. The number, because an id may be given to another key.
   if (!found.client || (identity.rekey && entry.admitted.client_number != found.number)) {
     verdict.reason = Reason::unknown_client;

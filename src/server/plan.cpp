@@ -12,6 +12,8 @@ Result<void> check_build(const config::ServerConfig& config) {
     std::string path = "/listen/" + std::to_string(i);
     if (!SMARTVPN_WITH_WEBSOCKET && config.listen[i].transport == config::Transport::websocket)
       return make_error(Status::UNSUPPORTED, "this build has no WebSocket transport", path + "/transport");
+    if (!SMARTVPN_WITH_WIREGUARD && config.listen[i].transport == config::Transport::wireguard)
+      return make_error(Status::UNSUPPORTED, "this build has no WireGuard transport", path + "/transport");
     if (!SMARTVPN_WITH_TLS && config.listen[i].tls)
       return make_error(Status::UNSUPPORTED, "this build has no TLS", path + "/tls");
   }

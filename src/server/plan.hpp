@@ -36,6 +36,8 @@ Result<Plan> make_plan(config::ServerConfig config);
 // What the configuration's keys mean to the router and to handshakes.
 router::RouterOptions router_options(const config::NetworkConfig& network);
 std::shared_ptr<const session::StaticKeys> static_keys(const config::KeysConfig& config);
+// Our WireGuard key in the same form; null if there is none.
+std::shared_ptr<const session::StaticKeys> wireguard_key(const config::KeysConfig& config);
 
 // The registry's form of a client that the configuration declares.
 registry::ClientSpec to_spec(const config::ClientConfig& client);

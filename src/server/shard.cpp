@@ -50,6 +50,14 @@ std::shared_ptr<const session::StaticKeys> static_keys(const config::KeysConfig&
   return keys;
 }
 
+std::shared_ptr<const session::StaticKeys> wireguard_key(const config::KeysConfig& config) {
+  if (!config.wireguard_private_key) return nullptr;
+  auto keys = std::make_shared<session::StaticKeys>();
+  keys->current.secret = config.wireguard_private_key->clone();
+  keys->current.pub = crypto::public_key_of(keys->current.secret);
+  return keys;
+}
+
 namespace {
 
 bool has_tls(const Plan& plan) {
@@ -79,7 +87,7 @@ Result<std::unique_ptr<Shard>> Shard::create(std::shared_ptr<const Plan> plan, c
     auto wake = net::Wake::create(*shard->loop_, [self] { self->on_wake(); });
     if (!wake) return wake.error();
     shard->wake_ = std::move(*wake);
-    place.control.set_wake(place.index, shard->wake_.get());
+    place.control.set_port(place.index, self, shard->wake_.get());
   }
   shard->gatekeeper_ = std::make_unique<Gatekeeper>(Gatekeeper::Parts{
       shard->plan_, place.control, place.index, shard->reporter_, shard->memory_, *shard->loop_});
@@ -88,7 +96,8 @@ Result<std::unique_ptr<Shard>> Shard::create(std::shared_ptr<const Plan> plan, c
   });
   shard->gatekeeper_->on_verdict([self](uint64_t connection, const session::IdentityVerdict& verdict) {
     for (auto& listener : self->listeners_)
-      if (listener->deliver_verdict(connection, verdict)) return;
+      if (listener && listener->deliver_verdict(connection, verdict)) return;
+    if (self->wireguard_) self->wireguard_->deliver_verdict(connection, verdict);
   });
   return shard;
 }
@@ -117,11 +126,15 @@ Shard::Shard(std::shared_ptr<const Plan> plan, const Place& place, std::unique_p
   {
     MutexLock lock(control_.mutex);
     network.gateways = control_.addresses.gateways();
-    if (is_first()) control_.clients->set_static_keys(keys_);
+    if (is_first()) {
+      control_.clients->set_static_keys(keys_);
+      if (auto key = wireguard_key(plan_->config.keys)) control_.clients->set_wireguard_key(std::move(key));
+    }
   }
   router_.table().set_network(network);
   loop_->set_turn_hook([this] {
     if (engine_) engine_->flush();
+    if (wireguard_) wireguard_->flush();
     gatekeeper_->begin_turn();
     memory_.refresh();
   });
@@ -129,7 +142,7 @@ Shard::Shard(std::shared_ptr<const Plan> plan, const Place& place, std::unique_p
 
 Shard::~Shard() {
   close_everything();
-  control_.set_wake(index(), nullptr);
+  control_.set_port(index(), nullptr, nullptr);
 }
 
 std::unique_ptr<forward::Engine> Shard::make_engine() {
@@ -207,13 +220,18 @@ ws::ListenerOptions Shard::listener_options(const Plan& plan, std::shared_ptr<co
 Result<void> Shard::open_listeners(const Shard* first) {
   ws::Surroundings around{*loop_, *this, aead_, packets_, system_rng(), next_connection_id_};
   for (size_t i = 0; i < plan_->listeners.size(); ++i) {
+    listeners_.emplace_back();
+    if (plan_->listeners[i].config.transport == config::Transport::wireguard) {
+      if (auto ok = open_wireguard(i, first); !ok) return ok;
+      continue;
+    }
     ws::ListenerOptions options = listener_options(*plan_, keys_, i);
     if (first) options.address.port = first->endpoints_[i].address.port;
     if (crossing_) options.port = first ? net::PortSharing::join : net::PortSharing::found;
     auto listener = ws::WsListener::create(around, std::move(options), tls_[i]);
     if (!listener) return listener.error();
     endpoints_.push_back({static_cast<uint32_t>(i), session::Transport::websocket, (*listener)->local()});
-    listeners_.push_back(std::move(*listener));
+    listeners_.back() = std::move(*listener);
   }
   if (first) return {};
   for (const auto& endpoint : endpoints_) reporter_.listening(endpoint.listener, endpoint.transport, endpoint.address);
@@ -239,6 +257,8 @@ void Shard::close_everything() {
   drain_timer_.stop();
   secrets_timer_.stop();
   listeners_.clear();
+  wireguard_.reset();
+  data_path_.on_offline(nullptr);
   reporter_.last_words();
   data_path_.set_engine(nullptr);
   if (engine_) engine_->stop();
@@ -251,7 +271,9 @@ void Shard::begin_drain(Duration drain) {
   drain_until_ = draining_ ? std::min(drain_until_, until) : until;
   draining_ = true;
   gatekeeper_->stop_asking(drain == Duration::zero() ? Reason::server_stopping : Reason::draining);
-  for (auto& listener : listeners_) listener->begin_drain();
+  for (auto& listener : listeners_)
+    if (listener) listener->begin_drain();
+  if (wireguard_) wireguard_->begin_drain();
   drain_step();
 }
 
@@ -261,10 +283,14 @@ void Shard::drain_step() {
   if (!closing_ && (now >= drain_until_ || nobody_is_left())) {
     closing_ = true;
     close_until_ = now + kCloseLimit;
-    for (auto& listener : listeners_) listener->close_all(Reason::server_stopping);
+    for (auto& listener : listeners_)
+      if (listener) listener->close_all(Reason::server_stopping);
+    if (wireguard_) wireguard_->close_all(Reason::server_stopping);
   }
   size_t open = 0;
-  for (auto& listener : listeners_) open += listener->connections();
+  for (auto& listener : listeners_)
+    if (listener) open += listener->connections();
+  if (wireguard_) open += wireguard_->connections();
   if (closing_ && !drained_ && (open == 0 || now >= close_until_)) {
     drained_ = true;
     control_.note_drained();

@@ -12,6 +12,7 @@
 #include "server/gatekeeper.hpp"
 #include "server/registry_hub.hpp"
 #include "server/server.hpp"
+#include "transport/wireguard/device.hpp"
 #include "transport/ws/ws_listener.hpp"
 
 namespace smartvpn::server {
@@ -91,6 +92,7 @@ class Shard final : public session::Host {
   void on_packets(uint64_t session, std::span<const PacketView> batch) override;
   void on_drop(uint64_t session, Drop drop, uint64_t packets) override;
   void on_rtt(uint64_t session, Duration rtt, Time now) override;
+  void on_awaited(uint64_t session, Packet&& packet) override;
   void on_roamed(uint64_t session, const session::Connection& connection) override;
   void on_silence(uint64_t session, bool silent) override;
   void on_log(int level, std::string text) override;
@@ -115,6 +117,17 @@ class Shard final : public session::Host {
   ws::ListenerOptions listener_options(const Plan& plan, std::shared_ptr<const session::StaticKeys> keys,
                                        size_t index) const;
   std::unique_ptr<forward::Engine> make_engine();
+  // shard_wireguard.cpp
+  Result<void> open_wireguard(size_t index, const Shard* first);
+  void make_wireguard();
+  wireguard::PeerSettings wireguard_settings(const PublicKey& key, const registry::Client& client,
+                                             uint64_t number) const;
+  void set_wireguard_peer(const wireguard::PeerSettings& peer);
+  void update_wireguard_peers(const registry::Draft& draft);
+  void drop_stale_wireguard_peers();
+  void forget_wireguard_homes();
+  Drop wake_client(uint64_t client, Packet&& packet) noexcept;
+  void hand_over(wireguard::Stray&& stray) noexcept;
   // Called under the lock of Control, through the gatekeeper.
   bool on_session_end(uint64_t connection, Reason reason, const std::string& detail) noexcept;
   LiveSession* begin_session(const session::Connection& connection, session::Link& link, Reason* why,
@@ -170,7 +183,13 @@ class Shard final : public session::Host {
   std::shared_ptr<forward::HostChannel> host_channel_;
   std::shared_ptr<const session::StaticKeys> keys_;
   TlsContexts tls_;
-  std::vector<std::unique_ptr<ws::WsListener>> listeners_;
+  std::vector<std::unique_ptr<ws::WsListener>> listeners_;  // by index; null where it is another transport's
+  std::unique_ptr<wireguard::Device> wireguard_;            // null without a listener of its
+  // Of the store, by key; taken by the peers.
+  std::unordered_map<PublicKey, wireguard::Tai64n, registry::KeyHash> wireguard_stamps_{
+      0, registry::KeyHash{system_rng().u64()}};
+  std::unordered_map<uint64_t, unsigned> wireguard_homes_;  // by client number, with several shards
+  uint64_t rotations_over_ = 0;                             // of Control, as this shard's peers have it
   std::vector<BoundEndpoint> endpoints_;
   net::Timer tick_;
   net::Timer drain_timer_;

@@ -23,7 +23,8 @@ void Shard::reconfigure(const std::shared_ptr<const Plan>& next) {
   }
   plan_ = next;
   keys_ = std::move(keys);
-  for (size_t i = 0; i < listeners_.size(); ++i) listeners_[i]->set_options(std::move(options[i]));
+  for (size_t i = 0; i < listeners_.size(); ++i)
+    if (listeners_[i]) listeners_[i]->set_options(std::move(options[i]));
   set_tls_contexts(std::move(tls));
   router_.set_options(std::move(routing));
   reconfigured_ = true;

@@ -14,12 +14,19 @@ bool contains(const std::vector<T>& list, const T& item) {
   return std::find(list.begin(), list.end(), item) != list.end();
 }
 
+// A wildcard is nothing one can dial; the loopback address at least works on this machine.
+inet::IpAddress dialled_ip(const inet::IpAddress& bound) {
+  if (!bound.is_unspecified()) return bound;
+  return *inet::IpAddress::parse(bound.is_v4() ? "127.0.0.1" : "::1");
+}
+
+std::string dialled(const inet::Endpoint& bound) { return inet::Endpoint{dialled_ip(bound.ip), bound.port}.text(); }
+
 std::string url_of(const config::ListenConfig& config, const inet::Endpoint& bound) {
   if (!config.public_url.empty()) return config.public_url;
   config::ServerUrl url;
   url.tls = config.tls.has_value();
-  // A wildcard is nothing one can dial; the loopback address at least works on this machine.
-  url.host = !bound.ip.is_unspecified() ? bound.ip.text() : bound.ip.is_v4() ? "127.0.0.1" : "::1";
+  url.host = dialled_ip(bound.ip).text();
   url.port = bound.port;
   url.path = config.path;
   return url.text();
@@ -41,12 +48,17 @@ Result<void> Shard::load_clients(std::vector<registry::Client> clients, uint64_t
 
 ServerFacts Shard::facts() const {
   ServerFacts out;
-  if (!endpoints_.empty()) out.url = url_of(plan_->listeners[endpoints_[0].listener].config, endpoints_[0].address);
+  for (const auto& endpoint : endpoints_) {
+    const bool wireguard = endpoint.transport == session::Transport::wireguard;
+    if (!wireguard && out.url.empty()) out.url = url_of(plan_->listeners[endpoint.listener].config, endpoint.address);
+    if (wireguard && out.wireguard_endpoint.empty()) out.wireguard_endpoint = dialled(endpoint.address);
+  }
   out.noise_public_key = keys_->current.pub;
   if (const auto& key = plan_->config.keys.wireguard_private_key)
     out.wireguard_public_key = crypto::public_key_of(*key);
   const config::NetworkConfig& network = plan_->config.network;
-  out.wireguard_endpoint = network.wireguard_endpoint;
+  if (!network.wireguard_endpoint.empty()) out.wireguard_endpoint = network.wireguard_endpoint;
+  out.wireguard_keepalive_s = plan_->config.wireguard.persistent_keepalive_s;
   out.routes = network.routes;
   out.dns = network.dns;
   out.mtu = network.mtu;
@@ -96,6 +108,7 @@ void Shard::judge_sessions(const RegistryChange& change) {
 void Shard::settle_sessions(const RegistryChange& change) {
   while (data_path_.from_other_shards(DataPath::kBatch)) continue;
   for (const auto& step : change.draft.steps) settle_sessions_of(step.after ? step.after->id : step.before->id);
+  update_wireguard_peers(change.draft);
 }
 
 // Prefixes behind clients, as the kernel shall route them here. Not default routes: they are for what clients
@@ -202,7 +215,9 @@ void Shard::take_settings(LiveSession& session, const registry::Client& client) 
 void Shard::note_key(const LiveSession& session) noexcept try {
   MutexLock lock(control_.mutex);
   const registry::Client* client = control_.clients->find(session.client_id).client;
-  if (!client || !client->rotation || client->noise_public_key != session.key) return;
+  if (!client || !client->rotation) return;
+  const bool wireguard = session.peer.transport == session::Transport::wireguard;
+  if (wireguard ? client->wireguard_public_key != session.key : client->noise_public_key != session.key) return;
   if (control_.clients->note_new_key(session.client_id))
     reporter_.client_changed(session.client_id, "rotation_seen", control_.clients->registry().revision());
 } catch (const std::bad_alloc&) {
@@ -227,6 +242,10 @@ void Shard::expire() {
     judge_sessions_of(id);
     settle_sessions_of(id);
   }
+  if (const uint64_t over = control_.rotations_over.load(std::memory_order_relaxed); over != rotations_over_) {
+    rotations_over_ = over;
+    drop_stale_wireguard_peers();
+  }
 }
 
 // Of the registry's copy. Live sessions on an old key end by their shards' own clocks.
@@ -238,6 +257,7 @@ void Shard::expire_rotations(int64_t now) {
     over = control_.clients->expire_rotations(now);
     revision = control_.clients->registry().revision();
   }
+  if (!over.empty()) control_.rotations_over.fetch_add(1, std::memory_order_relaxed);
   for (const std::string& id : over) reporter_.client_changed(id, "rotation_expired", revision);
 }
 

@@ -249,7 +249,8 @@ Shard::TlsContexts Shard::tls_contexts() const { return tls_; }
 
 void Shard::set_tls_contexts(TlsContexts fresh) {
   tls_ = std::move(fresh);
-  for (size_t i = 0; i < listeners_.size(); ++i) listeners_[i]->set_tls(tls_[i]);
+  for (size_t i = 0; i < listeners_.size(); ++i)
+    if (listeners_[i]) listeners_[i]->set_tls(tls_[i]);
 }
 
 }  // namespace smartvpn::server

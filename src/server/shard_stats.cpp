@@ -68,7 +68,11 @@ void Shard::begin_stats(telemetry::StatsSnapshot& out) {
   for (const auto& endpoint : endpoints_)
     out.listeners.push_back(
         {endpoint.listener, session::transport_name(endpoint.transport), endpoint.address.text(), {}});
-  out.transports.push_back({session::transport_name(session::Transport::websocket), {}});
+  for (auto transport : {session::Transport::websocket, session::Transport::wireguard}) {
+    const bool there = std::any_of(endpoints_.begin(), endpoints_.end(),
+                                   [&](const BoundEndpoint& endpoint) { return endpoint.transport == transport; });
+    if (there) out.transports.push_back({session::transport_name(transport), {}});
+  }
   MutexLock lock(control_.mutex);
   out.clients = control_.clients->size();
   out.total.handshakes_in_progress = control_.handshakes.count();
@@ -87,7 +91,8 @@ void Shard::add_stats(telemetry::StatsSnapshot& out) {
   for (size_t i = 0; i < endpoints_.size(); ++i) {
     const telemetry::ScopeStats& scope = scopes[endpoints_[i].listener];
     out.listeners[i].stats.add(scope);
-    out.transports[0].stats.add(scope);
+    for (auto& transport : out.transports)
+      if (transport.transport == session::transport_name(endpoints_[i].transport)) transport.stats.add(scope);
     out.total.add(scope);
   }
   out.total.traffic.add(reporter_.unowned());

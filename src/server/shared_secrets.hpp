@@ -32,6 +32,8 @@ class SharedSecrets {
 
   // Computes up to `count` of those that are missing. True: some are left.
   bool work(size_t count) noexcept;
+  bool has_own() const noexcept { return own_ != nullptr; }
+  bool is_own(const PublicKey& own) const noexcept { return own_ && own_->current.pub == own; }
   bool complete() const noexcept { return own_ && missing_.empty(); }
 
   // Null: to be computed by whoever needs it. `known`: `theirs` is a client's key at this time. Valid until the

@@ -64,6 +64,8 @@ class Host {
   virtual void on_rtt(uint64_t session, Duration rtt, Time now) = 0;
   // A datagram carrier's session goes on at other addresses; a packet from there was authentic.
   virtual void on_roamed(uint64_t session, const Connection& connection) = 0;
+  // A packet that Device::wake of a carrier has kept until the client's session began; judged as if it came now.
+  virtual void on_awaited(uint64_t session, Packet&& packet) = 0;
   // The peer has not answered for a while (true), or answers again (false).
   virtual void on_silence(uint64_t session, bool silent) = 0;
   virtual void on_log(int level, std::string text) = 0;

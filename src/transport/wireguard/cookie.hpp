@@ -30,7 +30,9 @@ class CookieChecker {
  private:
   Cookie cookie_for(const inet::Endpoint& from, Time now) noexcept;
   const Identity* own_;
-  SecretKey seed_;  // the secret of a period is a keyed hash of its number
+  SecretKey seed_;    // the secret of a period is a keyed hash of its number
+  SecretKey secret_;  // of `period_`
+  int64_t period_ = INT64_MIN;
 };
 
 // For messages to one peer: adds both macs, and keeps the cookie that the peer has sent.

@@ -12,6 +12,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/rng.hpp"
 #include "crypto/aead.hpp"
@@ -64,7 +65,9 @@ struct Stray {
   unsigned shard = 0;  // whose it is
   uint32_t listener = 0;
   Bytes datagram;  // the WireGuard message alone
-  inet::Endpoint from, real;
+  inet::Endpoint from;
+  std::optional<inet::Endpoint> real;
+  bool behind_proxy = false;
   inet::IpAddress to;
   uint32_t interface = 0;
   uint8_t ecn = 0;
@@ -83,7 +86,7 @@ struct PeerFigures {
 struct DeviceCounters {  // what belongs to no peer
   uint64_t handshakes_in = 0, responses_out = 0, cookie_replies_out = 0, initiations_out = 0;
   uint64_t bad_mac1 = 0, unknown_peer = 0, unknown_index = 0, malformed = 0, limited = 0, not_newer = 0;
-  uint64_t blocked_source = 0, untrusted_proxy = 0, bad_proxy_header = 0, under_load_turns = 0;
+  uint64_t blocked_source = 0, untrusted_proxy = 0, bad_proxy_header = 0;
 };
 
 class Device {
@@ -95,7 +98,6 @@ class Device {
 
   // Binds a socket; errors carry "/listen/<index>". All listeners serve all peers.
   Result<inet::Endpoint> listen(ListenerOptions options);
-  void close_listener(uint32_t listener) noexcept;
 
   // Adds or changes a peer. A changed key is another peer. Throws std::bad_alloc with nothing changed.
   void set_peer(const PeerSettings& settings);
@@ -103,6 +105,7 @@ class Device {
   void remove_peer(const PublicKey& key, Reason reason) noexcept;
   bool has_peer(const PublicKey& key) const noexcept;
   size_t peers() const noexcept;
+  std::vector<PublicKey> keys() const;
   // Our own static key is another one from now on: all sessions end with Reason::disconnected.
   void set_identity(std::shared_ptr<const Identity> identity);
 
@@ -133,6 +136,9 @@ class Device {
   const DeviceCounters& counters() const noexcept;
 
  private:
+  friend class Peer;
+  friend class Receiver;
+  friend class Sender;
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

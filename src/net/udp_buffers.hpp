@@ -1,0 +1,37 @@
+// What a UDP socket reads into and writes from; for its own sources alone.
+#pragma once
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "net/sockaddr.hpp"
+#include "net/udp_control.hpp"
+
+namespace smartvpn::net {
+
+struct UdpSocket::Buffers {
+  // Messages that hold one datagram each come in batches of kSlots, those that hold many in smaller ones, so that a
+  // batch stays in the processor's cache. Pages of a slot that were never filled cost no memory.
+  static constexpr size_t kSlots = 64, kWideSlots = 8;
+  static constexpr size_t kSlotSize = 65536;
+  // Not a power of two: slots that begin at equal places of the cache's sets would drive each other out.
+  static constexpr size_t kStride = kSlotSize + 17 * 64;
+  static constexpr size_t kSendMessages = 16;
+  struct alignas(cmsghdr) Control {
+    uint8_t bytes[kControlSize];
+  };
+
+  std::unique_ptr<uint8_t[]> memory{new uint8_t[kSlots * kStride]};
+  std::array<mmsghdr, kSlots> messages{};
+  std::array<iovec, kSlots> iov{};
+  std::array<SocketAddress, kSlots> names{};
+  std::array<Control, kSlots> controls{};
+  std::array<Datagram, kSlots> datagrams{};
+
+  std::array<mmsghdr, kSendMessages> out{};
+  std::array<std::array<iovec, kMaxPieces>, kSendMessages> out_iov{};
+  std::array<SocketAddress, kSendMessages> out_names{};
+  std::array<Control, kSendMessages> out_controls{};
+};
+
+}  // namespace smartvpn::net

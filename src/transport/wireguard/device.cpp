@@ -1,0 +1,184 @@
+// The device's face: peers come and go, listeners open, verdicts and strays arrive. See device.hpp.
+#include "transport/wireguard/device.hpp"
+
+#include "crypto/blake2s.hpp"
+#include "transport/wireguard/device_impl.hpp"
+
+namespace smartvpn::wireguard {
+
+Device::Impl::Impl(const Surroundings& surroundings, DeviceOptions wanted)
+    : around(surroundings),
+      options(std::move(wanted)),
+      indices(around.rng, options.shard, options.shards),
+      cookies(*options.identity, options.cookie_seed.clone()),
+      peers(16, KeyHash{around.rng.u64()}),
+      handshake_timer(around.loop, [this] { handshake_turn.request(); }),
+      handshake_turn(around.loop, [this] { run_handshakes(); }),
+      receiver(*this),
+      sender(*this) {
+  shared.own = options.identity.get();
+  shared.indices = &indices;
+  shared.rng = &around.rng;
+}
+
+Device::Impl::~Impl() { peers.clear(); }
+
+Device::Impl::Listener* Device::Impl::listener(uint32_t index) noexcept {
+  for (auto& listener : listeners)
+    if (listener->options.listener == index) return listener.get();
+  return listeners.empty() ? nullptr : listeners.front().get();
+}
+
+Peer* Device::Impl::peer(const PublicKey& key) noexcept {
+  auto it = peers.find(key);
+  return it == peers.end() ? nullptr : it->second.get();
+}
+
+int64_t Device::Impl::wall_clock_ns() const noexcept { return wall_clock_ms() * 1'000'000; }
+
+void Device::Impl::send_message(ByteView message, const Path& to, bool* source_gone) noexcept {
+  Listener* out = listener(to.listener);
+  if (!out || !out->socket) return;
+  const ByteView pieces[] = {message};
+  net::OutDatagram datagram;
+  datagram.pieces = pieces;
+  datagram.to = to.peer;
+  datagram.from = to.local;
+  datagram.interface = to.interface;
+  out->socket->send({&datagram, 1});
+  if (source_gone) *source_gone = datagram.source_gone;
+}
+
+Device::Device(const Surroundings& around, DeviceOptions options)
+    : impl_(std::make_unique<Impl>(around, std::move(options))) {}
+
+Device::~Device() = default;
+
+Result<inet::Endpoint> Device::listen(ListenerOptions options) {
+  net::UdpOptions udp;
+  udp.address = options.address;
+  udp.fd = options.fd;
+  udp.reuse_port = impl_->options.shards > 1;
+  udp.path = "/listen/" + std::to_string(options.listener) + (options.fd >= 0 ? "/fd" : "");
+  auto listener = std::make_unique<Impl::Listener>(*impl_, std::move(options));
+  auto socket = net::UdpSocket::open(impl_->around.loop, udp, *listener);
+  if (!socket) return socket.error();
+  listener->socket = std::move(*socket);
+  impl_->listeners.push_back(std::move(listener));
+  return impl_->listeners.back()->socket->local();
+}
+
+void Device::set_peer(const PeerSettings& settings) {
+  if (Peer* known = impl_->peer(settings.key)) {
+    auto at = impl_->by_number.find(known->client_number());
+    if (at != impl_->by_number.end() && at->second == known && settings.client_number != known->client_number())
+      impl_->by_number.erase(at);
+    impl_->by_number[settings.client_number] = known;
+    return known->change(settings);
+  }
+  auto peer = std::make_unique<Peer>(*impl_, settings);
+  Peer& added = *peer;
+  auto [number, fresh] = impl_->by_number.try_emplace(settings.client_number, &added);
+  try {
+    impl_->peers.emplace(settings.key, std::move(peer));
+  } catch (...) {
+    if (fresh) impl_->by_number.erase(number);
+    throw;
+  }
+  number->second = &added;
+}
+
+void Device::remove_peer(const PublicKey& key, Reason reason) noexcept {
+  auto it = impl_->peers.find(key);
+  if (it == impl_->peers.end()) return;
+  Peer& peer = *it->second;
+  peer.end(reason);
+  auto number = impl_->by_number.find(peer.client_number());
+  if (number != impl_->by_number.end() && number->second == &peer) impl_->by_number.erase(number);
+  impl_->peers.erase(it);
+}
+
+bool Device::has_peer(const PublicKey& key) const noexcept { return impl_->peer(key) != nullptr; }
+size_t Device::peers() const noexcept { return impl_->peers.size(); }
+
+std::vector<PublicKey> Device::keys() const {
+  std::vector<PublicKey> out;
+  out.reserve(impl_->peers.size());
+  for (const auto& [key, peer] : impl_->peers) out.push_back(key);
+  return out;
+}
+
+void Device::set_identity(std::shared_ptr<const Identity> identity) {
+  for (auto& [key, peer] : impl_->peers) {
+    peer->end(Reason::disconnected);
+    peer->PeerMachine::set_identity(*identity);
+  }
+  impl_->handshakes.clear();
+  impl_->cookies.set_identity(*identity);
+  impl_->shared.own = identity.get();
+  impl_->options.identity = std::move(identity);
+}
+
+bool Device::deliver_verdict(uint64_t connection, const session::IdentityVerdict& verdict) noexcept {
+  auto it = impl_->by_connection.find(connection);
+  if (it == impl_->by_connection.end()) return false;
+  it->second->decide(verdict);
+  return true;
+}
+
+Drop Device::wake(uint64_t client_number, Packet&& packet) noexcept {
+  auto it = impl_->by_number.find(client_number);
+  return it == impl_->by_number.end() ? Drop::no_route : it->second->wake(std::move(packet));
+}
+
+void Device::take_new_timestamps(std::vector<std::pair<PublicKey, Tai64n>>& out, size_t max) {
+  for (; max > 0 && !impl_->grown.empty(); --max) {
+    Peer* peer = impl_->peer(impl_->grown.back());
+    impl_->grown.pop_back();
+    if (!peer || peer->stored_ == peer->greatest_timestamp()) continue;
+    out.emplace_back(peer->key(), peer->greatest_timestamp());
+    peer->stored_ = peer->greatest_timestamp();
+  }
+}
+
+void Device::begin_drain() noexcept { impl_->draining = true; }
+
+void Device::close_all(Reason reason) noexcept {
+  impl_->closing = true;
+  impl_->handshakes.clear();
+  for (auto& listener : impl_->listeners) listener->socket->pause_reading();
+  for (auto& [key, peer] : impl_->peers) peer->end(reason);
+}
+
+size_t Device::connections() const noexcept { return impl_->by_connection.size(); }
+
+void Device::flush() noexcept { impl_->sender.flush(); }
+
+void Device::on_stray(std::function<void(Stray&&)> hand_over) { impl_->hand_over = std::move(hand_over); }
+
+void Device::take_stray(Stray&& stray) {
+  Path from;
+  from.listener = stray.listener;
+  from.peer = stray.from;
+  from.real = stray.real;
+  from.behind_proxy = stray.behind_proxy;
+  from.local = stray.to;
+  from.interface = stray.interface;
+  impl_->receiver.take(stray.datagram, 0, from, stray.ecn);
+  impl_->receiver.finish();
+}
+
+std::vector<PeerFigures> Device::figures() const {
+  std::vector<PeerFigures> out;
+  out.reserve(impl_->peers.size());
+  for (const auto& [key, peer] : impl_->peers) out.push_back(peer->peer_figures());
+  return out;
+}
+
+const DeviceCounters& Device::counters() const noexcept { return impl_->counters; }
+
+unsigned home_of(const PublicKey& key, unsigned shards) noexcept {
+  return shards <= 1 ? 0 : static_cast<unsigned>(load_le64(key.data() + 8) % shards);
+}
+
+}  // namespace smartvpn::wireguard

@@ -1,0 +1,96 @@
+// What a device holds; for the sources of this folder alone.
+#pragma once
+
+#include <deque>
+#include <unordered_map>
+#include <vector>
+
+#include "net/udp_socket.hpp"
+#include "transport/wireguard/handshake_limiter.hpp"
+#include "transport/wireguard/peer.hpp"
+#include "transport/wireguard/receiver.hpp"
+#include "transport/wireguard/sender.hpp"
+
+namespace smartvpn::wireguard {
+
+struct Device::Impl {
+  Impl(const Surroundings& surroundings, DeviceOptions wanted);
+  ~Impl();
+
+  // A socket, and what its datagrams are led through.
+  class Listener final : public net::UdpHandler {
+   public:
+    Listener(Impl& device, ListenerOptions wanted) : device_(device), options(std::move(wanted)) {}
+    void on_datagrams(std::span<net::Datagram> batch) override;
+    void on_udp_writable() override;
+    void on_udp_error(const Error& error) override;
+
+   private:
+    Impl& device_;
+
+   public:
+    const ListenerOptions options;
+    std::unique_ptr<net::UdpSocket> socket;
+    bool blocked = false;
+  };
+
+  struct KeyHash {
+    uint64_t seed;
+    size_t operator()(const PublicKey& key) const noexcept {
+      return static_cast<size_t>((load_le64(key.data()) ^ seed) * 0x9e3779b97f4a7c15u >> 7);
+    }
+  };
+
+  // A handshake message of a stranger's that waits for its turn.
+  struct Waiting {
+    std::array<uint8_t, kInitiationSize> message;
+    Path from;
+  };
+
+  Time now() const noexcept { return around.loop.now(); }
+  session::Admission& admission() noexcept { return around.host.admission(); }
+  Listener* listener(uint32_t index) noexcept;
+  Peer* peer(const PublicKey& key) noexcept;
+
+  // handshake_intake.cpp: messages of types 1 to 3.
+  void take_handshake(ByteView message, MessageType type, const Path& from);
+  bool may_begin(ByteView message, const Path& from);
+  void run_handshakes();
+  void open_initiation(const Waiting& waiting);
+  bool under_load() noexcept;
+  void hand_to(unsigned shard, ByteView datagram, const Path& from, uint8_t ecn);
+
+  // One datagram, answered or begun outside of batches.
+  void send_message(ByteView message, const Path& to, bool* source_gone = nullptr) noexcept;
+  int64_t wall_clock_ns() const noexcept;
+
+  static constexpr size_t kMaxWaitingHandshakes = 1024;
+  static constexpr size_t kLoadedAt = 64;  // so many waiting handshakes are more than usual
+  static constexpr Duration kLoadLasts = seconds(1);
+  static constexpr size_t kMaxWaitingPackets = 128;    // of a peer, for its session
+  static constexpr size_t kMaxWaitingInAll = 8192;
+
+  Surroundings around;
+  DeviceOptions options;
+  IndexTable indices;
+  CookieChecker cookies;
+  HandshakeLimiter limiter;
+  PeerShared shared;
+  std::unordered_map<PublicKey, std::unique_ptr<Peer>, KeyHash> peers;
+  std::unordered_map<uint64_t, Peer*> by_number;
+  std::unordered_map<uint64_t, Peer*> by_connection;
+  std::vector<std::unique_ptr<Listener>> listeners;
+  std::deque<Waiting> handshakes;
+  net::Timer handshake_timer;
+  net::TurnEnd handshake_turn;
+  Time loaded_until{};
+  Receiver receiver;
+  Sender sender;
+  std::function<void(Stray&&)> hand_over;
+  std::vector<PublicKey> grown;  // timestamps that the store has not
+  DeviceCounters counters;
+  size_t waiting_packets = 0;
+  bool draining = false, closing = false;
+};
+
+}  // namespace smartvpn::wireguard

@@ -1,0 +1,25 @@
+// Where datagrams of a peer come from and go to: the socket, the address on its other side, and our own address that
+// it was sent to, which answers keep (white paper, section 6.5; kernel: "sticky sockets").
+#pragma once
+
+#include <optional>
+
+#include "inet/address.hpp"
+
+namespace smartvpn::wireguard {
+
+struct Path {
+  uint32_t listener = 0;
+  inet::Endpoint peer;                 // whom we send to: the client itself, or the proxy
+  std::optional<inet::Endpoint> real;  // the client; none: an address-less PROXY header
+  bool behind_proxy = false;
+  inet::IpAddress local;  // none: not known, the kernel chooses
+  uint32_t interface = 0;
+
+  // The same client at the same place. Our own address may differ.
+  bool same_source(const Path& other) const noexcept {
+    return peer == other.peer && listener == other.listener && real == other.real;
+  }
+};
+
+}  // namespace smartvpn::wireguard
