@@ -45,8 +45,7 @@ Result<std::unique_ptr<TcpListener>> TcpListener::listen(Loop& loop, const Liste
   if (!fd) return fd.error();
   set_flag(fd->get(), SOL_SOCKET, SO_REUSEADDR, 1);
   auto share = [&] { return set_flag(fd->get(), SOL_SOCKET, SO_REUSEPORT, 1); };
-  if (options.sharing == PortSharing::join && !share())
-    return system_error(errno, "cannot share a port", options.path);
+  if (options.sharing == PortSharing::join && !share()) return system_error(errno, "cannot share a port", options.path);
   // Said either way, because the host's default is a sysctl.
   if (at.ip.is_v6()) set_flag(fd->get(), IPPROTO_IPV6, IPV6_V6ONLY, at.ip.is_unspecified() ? 0 : 1);
   auto address = to_socket_address(at);

@@ -24,7 +24,7 @@ struct ListenOptions {
   uint16_t port = 0;  // 0: the kernel chooses
   int backlog = 1024;
   PortSharing sharing = PortSharing::none;
-  std::string path;         // configuration path for errors
+  std::string path;  // configuration path for errors
 };
 
 class TcpListener final : private FdHandler {

@@ -88,7 +88,8 @@ class ClientDirectory {
   RouteLog& routes_;
   const registry::Registry::Options options_;
   std::unordered_map<std::string, Entry> entries_;
-  std::unordered_map<PublicKey, std::string, registry::KeyHash> wireguard_keys_{0, registry::KeyHash{system_rng().u64()}};
+  std::unordered_map<PublicKey, std::string, registry::KeyHash> wireguard_keys_{0,
+                                                                                registry::KeyHash{system_rng().u64()}};
   SharedSecrets secrets_, wireguard_secrets_;
   uint64_t next_number_ = 1;
 };

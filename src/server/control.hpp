@@ -22,6 +22,7 @@
 #include "server/plan.hpp"
 #include "server/route_log.hpp"
 #include "server/session_index.hpp"
+#include "server/shared_throttle.hpp"
 
 namespace smartvpn::server {
 
@@ -47,6 +48,7 @@ struct Control {
   std::optional<Authorizer> authorizer GUARDED_BY(mutex);
   const std::shared_ptr<RequestQueue> requests;  // where the host is asked; null: it is not
   MemoryBook memory;
+  SharedThrottle rejections;
   std::atomic<uint64_t> rotations_over{0};  // how often some have run out
   SecretKey cookie_seed;                    // of all WireGuard carriers. Constant
 

@@ -26,8 +26,8 @@ class FarEngine final : public forward::Engine {
                                      Crossing::kToEngine, packet.session};
       if (end_.push(kOwner, record, packet.bytes)) continue;
       inet::SuperInfo info;
-      const bool super = packet.segment_size != 0 &&
-                         inet::parse_super(packet.bytes, packet.segment_size, info) == Drop::none;
+      const bool super =
+          packet.segment_size != 0 && inet::parse_super(packet.bytes, packet.segment_size, info) == Drop::none;
       full += super ? info.segments : 1;
     }
     if (full > 0) sink_->on_engine_drop(Drop::queue_full, full);

@@ -28,11 +28,11 @@ struct LiveSession {
   uint64_t client_number = 0;  // ClientDirectory::Found::number
   PublicKey key{};             // that it has proven
   std::vector<inet::IpAddress> addresses;
-  std::vector<inet::IpAddress> fixed;  // the entry's, when it was last held against it
-  std::vector<inet::Cidr> subnets;     // routed to it
-  session::Link* link = nullptr;       // valid until the session is removed
+  std::vector<inet::IpAddress> fixed;     // the entry's, when it was last held against it
+  std::vector<inet::Cidr> subnets;        // routed to it
+  session::Link* link = nullptr;          // valid until the session is removed
   std::unique_ptr<RouteChange> farewell;  // takes all its routes away, and is made before they are given
-  int64_t since_ms = 0;                // wall clock
+  int64_t since_ms = 0;                   // wall clock
   Time since{};
   int64_t expires_at_ms = 0;                        // of the client's entry; 0: never
   int64_t rotation_until_ms = 0;                    // when a rotation of the client's keys is over; 0: there is none

@@ -89,8 +89,8 @@ Result<std::unique_ptr<Shard>> Shard::create(std::shared_ptr<const Plan> plan, c
     shard->wake_ = std::move(*wake);
     place.control.set_port(place.index, self, shard->wake_.get());
   }
-  shard->gatekeeper_ = std::make_unique<Gatekeeper>(Gatekeeper::Parts{
-      shard->plan_, place.control, place.index, shard->reporter_, shard->memory_, *shard->loop_});
+  shard->gatekeeper_ = std::make_unique<Gatekeeper>(
+      Gatekeeper::Parts{shard->plan_, place.control, place.index, shard->reporter_, shard->memory_, *shard->loop_});
   shard->gatekeeper_->on_session_end([self](uint64_t connection, Reason reason, const std::string& detail) {
     return self->on_session_end(connection, reason, detail);
   });
@@ -112,7 +112,7 @@ Shard::Shard(std::shared_ptr<const Plan> plan, const Place& place, std::unique_p
       memory_(plan_->config.limits.memory_bytes, has_tls(*plan_), packets_, place.control.memory_book()),
       router_(router_options(plan_->config.network), system_rng().u64()),
       sessions_(ids_),
-      reporter_(hub_, plan_->listeners.size()),
+      reporter_(hub_, control_.rejections, plan_->listeners.size()),
       data_path_({sessions_, router_, reporter_, packets_, *loop_, place.crossing ? &routes_ : nullptr,
                   place.crossing ? &crossing_.emplace(*place.crossing, place.index) : nullptr}),
       keys_(static_keys(plan_->config.keys)),

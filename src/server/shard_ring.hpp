@@ -1,5 +1,6 @@
 // Packets on their way from one shard to another: a bounded ring of records, one thread writes, one reads, neither
-// waits. A packet lies in one piece, so that its reader looks at it where it is: the copy into the ring is the only one.
+// waits. A packet lies in one piece, so that its reader looks at it where it is: the copy into the ring is the only
+// one.
 #pragma once
 
 #include <atomic>

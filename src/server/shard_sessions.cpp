@@ -125,7 +125,8 @@ std::unique_ptr<LiveSession> Shard::take_out(uint64_t connection) noexcept {
 }
 
 // The gatekeeper calls it, and has the lock.
-NO_THREAD_SAFETY_ANALYSIS bool Shard::on_session_end(uint64_t connection, Reason reason, const std::string& detail) noexcept {
+NO_THREAD_SAFETY_ANALYSIS bool Shard::on_session_end(uint64_t connection, Reason reason,
+                                                     const std::string& detail) noexcept {
   auto session = take_out(connection);
   if (!session) return false;
   session->link->set_gate(nullptr);

@@ -31,8 +31,8 @@ class ScriptedStore final : public registry::Store {
 class RegistryHubTest : public ::testing::Test {
  protected:
   RegistryHubTest() {
-    auto plan = std::make_shared<const Plan>(
-        *make_plan(*config::parse_server_config(testing_support::ServerSetup().json())));
+    auto plan =
+        std::make_shared<const Plan>(*make_plan(*config::parse_server_config(testing_support::ServerSetup().json())));
     control_ = *Control::create(*plan, 1);
     shard_ = *Shard::create(plan, {events_, *control_});
     auto store = std::make_unique<ScriptedStore>();

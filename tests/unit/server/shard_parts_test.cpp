@@ -139,8 +139,8 @@ TEST(RouteLog, EveryReaderComesToTheSameTableInItsOwnTime) {
   quick.catch_up(first);
   EXPECT_FALSE(quick.is_behind());
   EXPECT_EQ(first.session_of(address("10.0.0.1")), 7u);
-  log.append(change(RouteChange::Kind::attach, 9, "10.0.0.1/32"));   // it moves
-  log.append(change(RouteChange::Kind::detach, 7, "10.0.0.1/32"));   // and the older one says goodbye
+  log.append(change(RouteChange::Kind::attach, 9, "10.0.0.1/32"));  // it moves
+  log.append(change(RouteChange::Kind::detach, 7, "10.0.0.1/32"));  // and the older one says goodbye
   log.append(change(RouteChange::Kind::add_client, 0, "10.1.0.0/16"));
   quick.catch_up(first);
   EXPECT_EQ(second.session_of(address("10.0.0.1")), 0u) << "nobody has told it yet";

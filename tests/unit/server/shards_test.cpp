@@ -216,11 +216,13 @@ TEST_P(Shards, SessionsOfALimitedClientShareTheLimit) {
   RunningServer server{setup(R"(,"client_to_client":true)")};
   const std::string json = server.create_client("alice", 2);
   ASSERT_TRUE(server.server->client_update(
-      "alice", R"({"security":{"rate_limit":{"from_client_bytes_per_second":1000,"from_client_burst_bytes":65536}}})", 0));
+      "alice", R"({"security":{"rate_limit":{"from_client_bytes_per_second":1000,"from_client_burst_bytes":65536}}})",
+      0));
   auto here = dial(server, json, 0), there = dial(server, json, last());
   ASSERT_TRUE(here && there);
   // More than the burst on one shard, and the other one's has nothing left for a minute.
-  for (int i = 0; i < 60; ++i) write_packet(*here, echo_request(address_v4(*here), *inet::IpAddress::parse("10.8.0.1"), 1300));
+  for (int i = 0; i < 60; ++i)
+    write_packet(*here, echo_request(address_v4(*here), *inet::IpAddress::parse("10.8.0.1"), 1300));
   const uint64_t id = session_with(server, address_v4(*here));
   ASSERT_TRUE(eventually([&] { return server.server->session(id)->counters.inner_bytes_in >= 60000; }));
   write_packet(*there, echo_request(address_v4(*there), *inet::IpAddress::parse("10.8.0.1"), 1300));
@@ -270,8 +272,8 @@ TEST_P(Shards, AStopEndsTheSessionsOfAllShardsAndWaitsForIt) {
   EXPECT_EQ(server.server->state(), server::State::stopped);
   EXPECT_EQ(server.server->sessions().error().status, Status::BAD_STATE);
   size_t ends = 0;
-  while (auto event = server.events->next(0)) ends += (*event)->type() == EventType::session_down &&
-                                                      (*event)->text("reason") == std::string("server_stopping");
+  while (auto event = server.events->next(0))
+    ends += (*event)->type() == EventType::session_down && (*event)->text("reason") == std::string("server_stopping");
   EXPECT_EQ(ends, 1u);
 }
 
@@ -281,7 +283,8 @@ TEST_P(Shards, APortThatSomebodyHasIsRefusedAndNothingIsLeftOfTheStart) {
   for (size_t threads : {size_t{1}, GetParam()}) {
     ServerSetup second;
     second.listen = R"({"transport":"websocket","address":"127.0.0.1","port":0},)"
-                    R"({"transport":"websocket","address":"127.0.0.1","port":)" + taken + "}";
+                    R"({"transport":"websocket","address":"127.0.0.1","port":)" +
+                    taken + "}";
     second.extra = R"(,"limits":{"threads":)" + std::to_string(threads) + "}";
     auto other = *server::Server::create(*config::parse_server_config(second.json()));
     auto started = other->start();
@@ -329,8 +332,8 @@ TEST_P(Shards, TrafficAndChangesOfAllKindsGoOnSideBySide) {
     open.network = i % 2 == 0 ? R"(,"client_to_client":true,"dns":["10.8.0.1"])" : R"(,"client_to_client":true)";
     EXPECT_TRUE(server.server->reconfigure(*config::parse_server_config(open.json()), {{"/network/dns", "applied"}}));
     EXPECT_TRUE(server.server->client_update("carol", R"({"max_sessions":)" + std::to_string(1 + i % 2) + "}", 0));
-    EXPECT_TRUE(server.server->client_update(
-        "alice", R"({"subnets":["192.168.)" + std::to_string(i % 200) + R"(.0/24"]})", 0));
+    EXPECT_TRUE(
+        server.server->client_update("alice", R"({"subnets":["192.168.)" + std::to_string(i % 200) + R"(.0/24"]})", 0));
   }
   over = true;
   traffic.join();
