@@ -57,7 +57,7 @@ struct OpenJob {
 class AeadEngine {
  public:
   // The two last ones need their instructions, and leave what is too large or too little for them to
-  // OpenSSL (`fewest_lane_jobs`).
+  // OpenSSL, or to libsodium.
   enum class Backend : uint8_t { automatic, openssl, sodium, avx2, avx512 };
 
   // `automatic` is the best of what this build and this machine have, and so is one that is not available.

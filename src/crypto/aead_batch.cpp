@@ -9,6 +9,16 @@ namespace {
 
 constexpr size_t kJobsSortedAtOnce = 128;
 
+// How many jobs it takes for lanes to be faster than OpenSSL with one after the other, the largest being of this many
+// bytes. More than kLaneJobs: never. As measured; a few, or one, where packets are small.
+constexpr size_t fewest_lane_jobs(VectorUnit unit, size_t size) noexcept {
+  constexpr size_t kNever = kLaneJobs + 1;
+  if (unit == VectorUnit::avx512)
+    return size <= 1024 ? 1 : size <= 2048 ? 2 : size <= 8192 ? 3 : size <= kMaxLaneBytes ? 6 : kNever;
+  if (unit == VectorUnit::avx2) return size <= 1024 ? 2 : size <= 2048 ? 3 : size <= 4096 ? 4 : kNever;
+  return kNever;
+}
+
 // 0 for a job that is not for lanes, else 16-byte pieces of its text, plus one.
 uint32_t lane_pieces(VectorUnit unit, uint64_t counter, ByteView ad, size_t size) noexcept {
   if (counter == kReservedCounter || ad.size() > kMaxLaneAdBytes || fewest_lane_jobs(unit, size) > kLaneJobs) return 0;

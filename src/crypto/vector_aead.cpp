@@ -65,14 +65,6 @@ bool vector_unit_available([[maybe_unused]] VectorUnit unit) noexcept {
   return false;
 }
 
-size_t fewest_lane_jobs(VectorUnit unit, size_t size) noexcept {
-  constexpr size_t kNever = kLaneJobs + 1;
-  if (unit == VectorUnit::avx512)
-    return size <= 1024 ? 1 : size <= 2048 ? 2 : size <= 8192 ? 3 : size <= kMaxLaneBytes ? 6 : kNever;
-  if (unit == VectorUnit::avx2) return size <= 1024 ? 2 : size <= 2048 ? 3 : size <= 4096 ? 4 : kNever;
-  return kNever;
-}
-
 LaneKey make_lane_key(const uint8_t* key32, uint32_t nonce_prefix) noexcept {
   LaneKey key{{0x61707865, 0x3320646e, 0x79622d32, 0x6b206574}};
   for (size_t i = 0; i < 8; ++i) key.state[4 + i] = load_le32(key32 + 4 * i);

@@ -47,10 +47,6 @@ enum class VectorUnit : uint8_t { none, avx2, avx512 };
 // By this build, this processor and this kernel; found out once. `none` is never available.
 bool vector_unit_available(VectorUnit unit) noexcept;
 
-// How many jobs it takes for lanes to be faster than OpenSSL with one after the other, the largest being of this many
-// bytes. More than kLaneJobs: never. As measured; a few, or one, where packets are small.
-size_t fewest_lane_jobs(VectorUnit unit, size_t size) noexcept;
-
 LaneKey make_lane_key(const uint8_t* key32, uint32_t nonce_prefix) noexcept;
 
 // `unit` must be available. At most kLaneJobs jobs, any sizes up to the limits above, one or more. The jobs' bytes must

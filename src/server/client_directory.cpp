@@ -120,7 +120,10 @@ std::vector<std::string> ClientDirectory::expire_rotations(int64_t now_ms) {
 }
 
 const SecretKey* ClientDirectory::shared_secret(const PublicKey& own, const PublicKey& theirs) const {
-  if (wireguard_secrets_.is_own(own)) return wireguard_secrets_.find(own, theirs, wireguard_keys_.contains(theirs));
+  // One key may serve both protocols; then whose key `theirs` is decides, and a stranger gets the native decoy.
+  const bool wireguard = wireguard_keys_.contains(theirs);
+  if (wireguard_secrets_.is_own(own) && (wireguard || !secrets_.is_own(own)))
+    return wireguard_secrets_.find(own, theirs, wireguard);
   return secrets_.find(own, theirs, registry_.find_by_key(theirs, wall_clock_ms()) != nullptr);
 }
 

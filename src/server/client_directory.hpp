@@ -63,6 +63,11 @@ class ClientDirectory {
   const SecretKey* shared_secret(const PublicKey& own, const PublicKey& theirs) const;
 
   const registry::Registry& registry() const { return registry_; }
+  // Whether clients that are created from now on get what WireGuard needs.
+  void set_registry_options(registry::Registry::Options options) noexcept {
+    options_ = options;
+    registry_.set_options(options);
+  }
   size_t size() const { return registry_.size(); }
   size_t secrets() const { return secrets_.size(); }
 
@@ -86,7 +91,7 @@ class ClientDirectory {
   registry::Registry registry_;
   registry::AddressPool& pool_;
   RouteLog& routes_;
-  const registry::Registry::Options options_;
+  registry::Registry::Options options_;
   std::unordered_map<std::string, Entry> entries_;
   std::unordered_map<PublicKey, std::string, registry::KeyHash> wireguard_keys_{0,
                                                                                 registry::KeyHash{system_rng().u64()}};

@@ -61,7 +61,10 @@ void DataPath::from_session(LiveSession& session, std::span<const PacketView> ba
 }
 
 void DataPath::take_in(LiveSession& session, const PacketView& packet) {
-  if (Drop drop = judge(session, packet); drop != Drop::none) return session.counters.drop(drop, super_.segments);
+  if (Drop drop = judge(session, packet); drop != Drop::none) {
+    if (drop == Drop::no_route && wakes(session, packet)) return;
+    return session.counters.drop(drop, super_.segments);
+  }
   session.counters.inner_packets_in += super_.segments;
   session.counters.inner_bytes_in += packet.bytes.size();
   if (verdict_.to_engine) {
@@ -71,6 +74,18 @@ void DataPath::take_in(LiveSession& session, const PacketView& packet) {
   } else {
     to_other_shard({packet.bytes, packet.segment_size, session.id}, super_.segments, verdict_.session);
   }
+}
+
+// From one client to another that has no session at the moment, by the destination lists that judge() did not come to.
+bool DataPath::wakes(const LiveSession& sender, const PacketView& packet) {
+  if (verdict_.client == 0 || !offline_) return false;
+  if (sender.destinations && !sender.destinations->allows(info_.dst, parts_.router.options().nat64_prefixes))
+    return false;
+  Packet copy = parts_.pool.copy_of(packet.bytes);
+  if (!copy) return false;
+  copy.segment_size = packet.segment_size;
+  copy.segments = super_.segments;
+  return offline_(verdict_.client, std::move(copy)) == Drop::none;
 }
 
 // From one client to another.

@@ -65,6 +65,7 @@ class DataPath final : public forward::EngineSink {
   Drop judge(const LiveSession& session, const PacketView& packet);
   Drop judge_afresh(const LiveSession& session, const PacketView& packet);
   void to_engine(const LiveSession& session, const PacketView& packet);
+  bool wakes(const LiveSession& sender, const PacketView& packet);
   void to_peer(LiveSession& peer, const PacketView& packet);
   void hand_over();
   // `info` describes the packet.

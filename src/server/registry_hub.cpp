@@ -181,9 +181,23 @@ Result<void> RegistryHub::start(std::unique_ptr<registry::Store> store, Shard& s
   auto revision = store->revision();
   if (!revision) return revision.error();
   if (auto loaded = shard.load_clients(std::move(*stored), *revision); !loaded) return loaded;
+  auto stamps = store->load_stamps(wall_clock_ms() - HandshakeStamps::kForgetAfterMs);
+  if (!stamps) return std::move(stamps).error();
+  shard.stamps().load(*stamps);
   store_ = std::move(store);
   return declare(
       clients, [&shard](size_t, const Command& command) { return command(shard); }, true);
+}
+
+void RegistryHub::set_rules(registry::KeyRules rules) {
+  MutexLock lock(mutex_);
+  rules_ = rules;
+}
+
+Result<void> RegistryHub::save_stamps(const std::vector<registry::HandshakeStamp>& stamps) {
+  MutexLock lock(mutex_);
+  if (!store_) return make_error(Status::BAD_STATE, "the server is not running");
+  return store_->save_stamps(stamps);
 }
 
 void RegistryHub::stop() {
@@ -250,10 +264,11 @@ Result<AppliedChanges> RegistryHub::run(const std::vector<ClientChange>& changes
   if (!store_) return make_error(Status::BAD_STATE, "the server is not running");
   std::optional<Drafting> drafting;
   ServerFacts facts;
+  const registry::KeyRules rules = rules_;
   auto looked = on_shard(0, [&](Shard& shard) -> Result<void> {
     shard.with_clients([&](const ClientDirectory& clients) {
       const registry::Registry& registry = clients.registry();
-      drafting.emplace(rules_, wall_clock_ms(), registry.revision());
+      drafting.emplace(rules, wall_clock_ms(), registry.revision());
       for (const ClientChange& change : changes) drafting->knows(id_of(change), registry.share(id_of(change)));
     });
     facts = shard.facts();

@@ -35,7 +35,7 @@ class RegistryHub {
   using OnShard = std::function<Result<void>(size_t shard, const Command&)>;
 
   RegistryHub(OnShard on_shard, registry::KeyRules rules, size_t shards = 1)
-      : on_shard_(std::move(on_shard)), rules_(rules), shards_(shards) {}
+      : on_shard_(std::move(on_shard)), shards_(shards), rules_(rules) {}
 
   // No change runs while it lives. To be had before the server's own lock, as changes have them.
   Mutex& changing() RETURN_CAPABILITY(mutex_) { return mutex_; }
@@ -44,6 +44,10 @@ class RegistryHub {
   // are missing. Paths of errors begin with "/clients/<index>".
   Result<void> start(std::unique_ptr<registry::Store> store, Shard& shard,
                      const std::vector<config::ClientConfig>& clients) REQUIRES(mutex_);
+  // Keys for new clients are made by these rules from now on.
+  void set_rules(registry::KeyRules rules);
+  // Waits for a change that is being written, and for the disk. BAD_STATE without a store.
+  Result<void> save_stamps(const std::vector<registry::HandshakeStamp>& stamps);
   // Gives the store up; afterwards every change is BAD_STATE.
   void stop();
 
@@ -72,9 +76,9 @@ class RegistryHub {
   Result<void> insist_everywhere(const OnShard& on_shard, const Command& command) const;
 
   const OnShard on_shard_;
-  const registry::KeyRules rules_;
   const size_t shards_;
   Mutex mutex_;  // one change at a time, the store's write included
+  registry::KeyRules rules_ GUARDED_BY(mutex_);
   std::unique_ptr<registry::Store> store_ GUARDED_BY(mutex_);
 };
 

@@ -154,6 +154,10 @@ void Reporter::last_words() noexcept {
   for (; untold_; untold_ = std::move(untold_->next_untold)) hub_.note_lost(EventType::session_down, untold_->ended_ms);
 }
 
+void Reporter::session_roamed(const LiveSession& session) noexcept {
+  tell(EventType::session_roamed, [&](Event& event) { describe_session(event, session); });
+}
+
 void Reporter::health_changed(const LiveSession& session) noexcept {
   tell(EventType::health_changed, [&](Event& event) {
     describe_session(event, session);

@@ -28,6 +28,7 @@ class Reporter {
   void session_up(const LiveSession& session) noexcept;
   // Never goes untold: without memory it is told later, by tick() or last_words(), and then without the detail.
   void session_down(std::unique_ptr<LiveSession> session, Reason reason, const std::string& detail, Time now) noexcept;
+  void session_roamed(const LiveSession& session) noexcept;
   void health_changed(const LiveSession& session) noexcept;
   void client_changed(const std::string& client_id, const char* change, uint64_t revision) noexcept;
   void reconfigured(const std::vector<std::pair<std::string, std::string>>& changes) noexcept;

@@ -36,6 +36,7 @@ Result<void> Server::Impl::prepare() {
   if (auto ok = open_registry(); !ok) return ok;
   for (auto& shard : shards_)
     if (auto ok = shard->open(shard == shards_[0] ? nullptr : shards_[0].get()); !ok) return ok;
+  if (auto ok = start_stamps(); !ok) return ok;
   return start_helpers();
 }
 
@@ -66,6 +67,7 @@ Result<void> Server::Impl::launch() {
       stop_helpers();
       for (auto& shard : shards_) shard->close_everything();
       on_thread_end();
+      stamps_->stop();   // its last write
       registry_.stop();  // after the shard's end: a change on its way has its answer then
       on_store_closed();
     });
@@ -89,6 +91,7 @@ void Server::Impl::fail_start() {
     serving_ = true;    // stop() is over when the store is closed
     become_stopped();
   }
+  stamps_->stop();
   registry_.stop();
   on_store_closed();
 }
@@ -117,7 +120,7 @@ Result<void> Server::Impl::build(std::shared_ptr<const Plan> plan) {
   requests_ = control_->requests;
   if (shard_count_ > 1) crossing_ = std::make_unique<Crossing>(*control_);
   for (size_t i = 0; i < shard_count_; ++i) {
-    auto shard = Shard::create(plan, {hub_, *control_, crossing_.get(), i});
+    auto shard = Shard::create(plan, {hub_, *control_, crossing_.get(), i, stamps_});
     if (!shard) return shard.error();
     shards_.push_back(std::move(*shard));
   }
@@ -139,20 +142,31 @@ Result<void> Server::Impl::start_dispatcher() {
   if (!duties.events && !duties.requests) return {};
   duties.on_exception = [this](const char* callback) {
     ++callback_exceptions_;
-    const int64_t now = wall_clock_ms();
-    try {
-      telemetry::Event event(telemetry::EventType::log, now);
-      event.set("level", "error").set("message", "an exception left the " + std::string(callback) + " callback");
-      hub_.publish(std::move(event));
-    } catch (const std::bad_alloc&) {
-      hub_.note_lost(telemetry::EventType::log, now);
-    }
+    publish_log("error", std::string("an exception left the ") + callback + " callback");
   };
   auto dispatcher = Dispatcher::start(std::move(duties));
   if (!dispatcher) return dispatcher.error();
   MutexLock lock(mutex_);
   dispatcher_ = std::move(*dispatcher);
   return {};
+}
+
+// From other threads than the shard's.
+void Server::Impl::publish_log(const char* level, const std::string& message) noexcept {
+  const int64_t now = wall_clock_ms();
+  try {
+    telemetry::Event event(telemetry::EventType::log, now);
+    event.set("level", level).set("message", message);
+    hub_.publish(std::move(event));
+  } catch (const std::bad_alloc&) {
+    hub_.note_lost(telemetry::EventType::log, now);
+  }
+}
+
+Result<void> Server::Impl::start_stamps() {
+  if (!shards_[0]->speaks_wireguard()) return {};
+  return stamps_->start([this](const std::vector<registry::HandshakeStamp>& due) { return registry_.save_stamps(due); },
+                        [this](const std::string& text) { publish_log("warning", text); });
 }
 
 void Server::Impl::close_queues() {
@@ -279,6 +293,7 @@ NO_THREAD_SAFETY_ANALYSIS void Server::abandon_after_fork() noexcept {
   for (auto& shard : impl->shards_) shard->abandon_after_fork();
   for (auto& helper : impl->helpers_) helper->abandon_after_fork();
   if (impl->thread_) impl->thread_->abandon_after_fork();
+  impl->stamps_->abandon_after_fork();
   if (impl->dispatcher_) impl->dispatcher_->abandon_after_fork();
 }
 

@@ -43,6 +43,8 @@ Result<void> Server::reconfigure(config::ServerConfig next,
   auto made = make_plan(std::move(next));
   if (!made) return made.error();
   auto plan = std::make_shared<const Plan>(std::move(*made));
+  impl_->registry_.set_rules(
+      {plan->config.keys.wireguard_private_key.has_value(), plan->config.registry.keep_private_keys});
   return impl_->registry_.declare(plan->config.clients, [&](Shard& shard) -> Result<void> {
     shard.reconfigure(plan);
     if (shard.index() + 1 == impl_->shard_count_) shard.tell_reconfigured(told);

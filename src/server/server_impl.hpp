@@ -40,6 +40,8 @@ class Server::Impl {
     return state_;
   }
   Result<void> start_dispatcher();
+  Result<void> start_stamps();
+  void publish_log(const char* level, const std::string& message) noexcept;
   void close_queues();
   void become_stopped() REQUIRES(mutex_);  // with no thread
   void request_stop(Duration drain);
@@ -119,6 +121,8 @@ class Server::Impl {
   const config::RegistryConfig registry_config_;
   const OpenStore open_store_;
   RegistryHub registry_;
+  // Written behind by its own thread while a WireGuard listener is there.
+  const std::shared_ptr<HandshakeStamps> stamps_ = std::make_shared<HandshakeStamps>();
 };
 
 }  // namespace smartvpn::server

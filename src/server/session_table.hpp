@@ -38,6 +38,8 @@ struct LiveSession {
   int64_t rotation_until_ms = 0;                    // when a rotation of the client's keys is over; 0: there is none
   Time authorized_until = kNever;                   // the host's allow was for so long
   std::optional<registry::RateLimit> granted_rate;  // the host's, beside the client's own: the narrower holds
+  bool roamed = false;                              // since it was told
+  Time roaming_told{};                              // a session_roamed
   Reason ending = Reason::none;                     // set once its end was asked for
   Reason ended = Reason::none;                      // why, once it is over
   int64_t ended_ms = 0;                             // wall clock

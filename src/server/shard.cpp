@@ -110,6 +110,7 @@ Shard::Shard(std::shared_ptr<const Plan> plan, const Place& place, std::unique_p
       routes_(place.control.routes, place.index),
       loop_(std::move(loop)),
       memory_(plan_->config.limits.memory_bytes, has_tls(*plan_), packets_, place.control.memory_book()),
+      aead_(crypto::AeadEngine::parse_backend(plan_->config.performance.aead).value()),
       router_(router_options(plan_->config.network), system_rng().u64()),
       sessions_(ids_),
       reporter_(hub_, control_.rejections, plan_->listeners.size()),
@@ -117,6 +118,7 @@ Shard::Shard(std::shared_ptr<const Plan> plan, const Place& place, std::unique_p
                   place.crossing ? &crossing_.emplace(*place.crossing, place.index) : nullptr}),
       keys_(static_keys(plan_->config.keys)),
       tls_(contexts_of(*plan_)),
+      stamps_(place.stamps ? place.stamps : std::make_shared<HandshakeStamps>()),
       tick_(*loop_, [this] { tick(); }),
       drain_timer_(*loop_, [this] { drain_step(); }),
       secrets_timer_(*loop_, [this] { prepare_secrets(); }),
@@ -127,8 +129,9 @@ Shard::Shard(std::shared_ptr<const Plan> plan, const Place& place, std::unique_p
     MutexLock lock(control_.mutex);
     network.gateways = control_.addresses.gateways();
     if (is_first()) {
-      control_.clients->set_static_keys(keys_);
-      if (auto key = wireguard_key(plan_->config.keys)) control_.clients->set_wireguard_key(std::move(key));
+      if (plan_->config.keys.noise_private_key) control_.clients->set_static_keys(keys_);
+      if (auto key = wireguard_key(plan_->config.keys); key && speaks_wireguard())
+        control_.clients->set_wireguard_key(std::move(key));
     }
   }
   router_.table().set_network(network);
@@ -257,6 +260,7 @@ void Shard::close_everything() {
   drain_timer_.stop();
   secrets_timer_.stop();
   listeners_.clear();
+  note_wireguard_stamps();
   wireguard_.reset();
   data_path_.on_offline(nullptr);
   reporter_.last_words();
@@ -308,6 +312,8 @@ void Shard::tick() {
   Time now = loop_->now();
   gatekeeper_->tick();
   reporter_.tick(now);
+  note_wireguard_stamps();
+  sessions_.for_each([&](LiveSession& session) { tell_roamed(session); });
   memory_.set_events(is_first() ? hub_.waiting() : 0);
   if (memory_.is_tight()) {
     sessions_.for_each([&](LiveSession& session) {

@@ -10,6 +10,7 @@
 #include "server/crossing.hpp"
 #include "server/data_path.hpp"
 #include "server/gatekeeper.hpp"
+#include "server/handshake_stamps.hpp"
 #include "server/registry_hub.hpp"
 #include "server/server.hpp"
 #include "transport/wireguard/device.hpp"
@@ -25,6 +26,7 @@ class Shard final : public session::Host {
     Control& control;
     Crossing* crossing = nullptr;  // null: it is the only one
     size_t index = 0;
+    std::shared_ptr<HandshakeStamps> stamps = nullptr;  // what WireGuard's keys have shown before; null: its own book
   };
   static Result<std::unique_ptr<Shard>> create(std::shared_ptr<const Plan> plan, const Place& place);
   ~Shard() override;
@@ -33,6 +35,8 @@ class Shard final : public session::Host {
   size_t index() const noexcept { return ids_.shard(); }
   // What the store has, before open().
   Result<void> load_clients(std::vector<registry::Client> clients, uint64_t revision);
+  HandshakeStamps& stamps() { return *stamps_; }
+  bool speaks_wireguard() const;
   // Opens the engine and the listeners; on failure everything is closed again. `first` is the server's first shard,
   // open already, with the engine and the ports that all have; null for itself.
   Result<void> open(const Shard* first = nullptr);
@@ -128,6 +132,9 @@ class Shard final : public session::Host {
   void forget_wireguard_homes();
   Drop wake_client(uint64_t client, Packet&& packet) noexcept;
   void hand_over(wireguard::Stray&& stray) noexcept;
+  void note_wireguard_stamps() noexcept;
+  std::optional<telemetry::WireguardStats> wireguard_stats() const;
+  void tell_roamed(LiveSession& session) noexcept;
   // Called under the lock of Control, through the gatekeeper.
   bool on_session_end(uint64_t connection, Reason reason, const std::string& detail) noexcept;
   LiveSession* begin_session(const session::Connection& connection, session::Link& link, Reason* why,
@@ -185,9 +192,8 @@ class Shard final : public session::Host {
   TlsContexts tls_;
   std::vector<std::unique_ptr<ws::WsListener>> listeners_;  // by index; null where it is another transport's
   std::unique_ptr<wireguard::Device> wireguard_;            // null without a listener of its
-  // Of the store, by key; taken by the peers.
-  std::unordered_map<PublicKey, wireguard::Tai64n, registry::KeyHash> wireguard_stamps_{
-      0, registry::KeyHash{system_rng().u64()}};
+  const std::shared_ptr<HandshakeStamps> stamps_;
+  HandshakeStamps::Grown grown_stamps_;
   std::unordered_map<uint64_t, unsigned> wireguard_homes_;  // by client number, with several shards
   uint64_t rotations_over_ = 0;                             // of Control, as this shard's peers have it
   std::vector<BoundEndpoint> endpoints_;

@@ -170,14 +170,6 @@ void Shard::on_rtt(uint64_t session, Duration rtt, Time now) {
   if (live->quality.take_health_change()) reporter_.health_changed(*live);
 }
 
-void Shard::on_roamed(uint64_t session, const session::Connection& connection) {
-  LiveSession* live = sessions_.find(session);
-  if (!live) return;
-  live->peer.listener = connection.listener;
-  live->peer.peer_addr = connection.peer_addr;
-  live->peer.real_addr = connection.real_addr;
-}
-
 void Shard::on_silence(uint64_t session, bool silent) {
   LiveSession* live = sessions_.find(session);
   if (!live) return;

@@ -96,6 +96,10 @@ void Shard::add_stats(telemetry::StatsSnapshot& out) {
     out.total.add(scope);
   }
   out.total.traffic.add(reporter_.unowned());
+  if (const auto wireguard = wireguard_stats()) {
+    if (!out.wireguard) out.wireguard.emplace();
+    out.wireguard->add(*wireguard);
+  }
   if (plan_->config.telemetry.client_label) add_stats_by_client(out.by_client);
 }
 

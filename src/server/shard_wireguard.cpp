@@ -7,6 +7,11 @@
 #include "transport/wireguard/device.hpp"
 
 namespace smartvpn::server {
+namespace {
+
+constexpr size_t kStampsAtOnce = 1024;
+
+}  // namespace
 
 #if SMARTVPN_WITH_WIREGUARD
 
@@ -53,8 +58,7 @@ wireguard::PeerSettings Shard::wireguard_settings(const PublicKey& key, const re
   settings.key = key;
   settings.psk = client.wireguard_preshared_key;
   settings.client_number = number;
-  if (auto known = wireguard_stamps_.find(key); known != wireguard_stamps_.end())
-    settings.greatest_timestamp = known->second;
+  settings.greatest_timestamp = stamps_->greatest(key);
   return settings;
 }
 
@@ -68,6 +72,7 @@ void Shard::set_wireguard_peer(const wireguard::PeerSettings& peer) {
 // After a change of the registry: what is there is set, what is gone goes. Sessions have been judged already.
 void Shard::update_wireguard_peers(const registry::Draft& draft) {
   if (!wireguard_) return;
+  note_wireguard_stamps();  // a key that goes now may come back
   std::vector<PublicKey> gone;
   std::vector<wireguard::PeerSettings> there;
   with_clients([&](const ClientDirectory& clients) {
@@ -140,6 +145,31 @@ void Shard::hand_over(wireguard::Stray&& stray) noexcept {
   if (!posted) reporter_.unowned().drop(Drop::queue_full, 1);
 }
 
+// What finds no memory is lost here, and comes again with the peer's next handshake.
+void Shard::note_wireguard_stamps() noexcept {
+  if (!wireguard_) return;
+  try {
+    do {
+      grown_stamps_.clear();
+      wireguard_->take_new_timestamps(grown_stamps_, kStampsAtOnce);
+      if (!grown_stamps_.empty()) stamps_->note(grown_stamps_, wall_clock_ms());
+    } while (grown_stamps_.size() == kStampsAtOnce);
+  } catch (const std::bad_alloc&) {
+    return;
+  }
+}
+
+std::optional<telemetry::WireguardStats> Shard::wireguard_stats() const {
+  if (!wireguard_) return std::nullopt;
+  const wireguard::DeviceCounters& counters = wireguard_->counters();
+  telemetry::WireguardStats out;
+#define X(name, help) out.name = counters.name;
+  SMARTVPN_WIREGUARD_COUNTER_LIST(X)
+#undef X
+  out.peers = wireguard_->peers();
+  return out;
+}
+
 #else
 
 Result<void> Shard::open_wireguard(size_t index, const Shard*) {
@@ -147,8 +177,35 @@ Result<void> Shard::open_wireguard(size_t index, const Shard*) {
 }
 void Shard::update_wireguard_peers(const registry::Draft&) {}
 void Shard::drop_stale_wireguard_peers() {}
+void Shard::note_wireguard_stamps() noexcept {}
+std::optional<telemetry::WireguardStats> Shard::wireguard_stats() const { return std::nullopt; }
 
 #endif
+
+bool Shard::speaks_wireguard() const {
+  return std::any_of(plan_->listeners.begin(), plan_->listeners.end(), [](const ListenerPlan& listener) {
+    return listener.config.transport == config::Transport::wireguard;
+  });
+}
+
+void Shard::on_roamed(uint64_t session, const session::Connection& connection) {
+  LiveSession* live = sessions_.find(session);
+  if (!live) return;
+  live->peer.listener = connection.listener;
+  live->peer.peer_addr = connection.peer_addr;
+  live->peer.real_addr = connection.real_addr;
+  live->roamed = true;
+  tell_roamed(*live);
+}
+
+// At most once a second for each session; tick() tells what is left.
+void Shard::tell_roamed(LiveSession& session) noexcept {
+  const Time now = loop_->now();
+  if (!session.roamed || now < session.roaming_told + seconds(1)) return;
+  session.roamed = false;
+  session.roaming_told = now;
+  reporter_.session_roamed(session);
+}
 
 void Shard::on_awaited(uint64_t session, Packet&& packet) {
   if (LiveSession* live = sessions_.find(session)) data_path_.deliver_awaited(*live, std::move(packet));

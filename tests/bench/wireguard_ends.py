@@ -59,7 +59,7 @@ class Ours:
     def serve(self, world, name, host, keys):
         listen = {"transport": "wireguard", "address": EDGE, "port": port_of(host)}
         client = {"noise_public_key": world.keygen()["public_key"], "wireguard_public_key": keys[1]["public_key"]}
-        extra = {"performance": {"aead": self.aead}} if self.aead else {}
+        extra = {"performance": {"aead": self.aead}} if self.aead not in (None, "automatic") else {}
         return world.serve_for_bench(name, host, listen, client, extra=extra,
                                      noise_private_key=world.keygen()["private_key"],
                                      wireguard_private_key=keys[0]["private_key"])

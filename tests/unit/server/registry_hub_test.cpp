@@ -21,6 +21,12 @@ class ScriptedStore final : public registry::Store {
     return memory.apply(writes, expected);
   }
   Result<uint64_t> revision() override { return memory.revision(); }
+  Result<void> save_stamps(const std::vector<registry::HandshakeStamp>& stamps) override {
+    return memory.save_stamps(stamps);
+  }
+  Result<std::vector<registry::HandshakeStamp>> load_stamps(int64_t forget_before_ms) override {
+    return memory.load_stamps(forget_before_ms);
+  }
   Result<registry::ChangeFeed> changes_since(uint64_t revision) override { return memory.changes_since(revision); }
 
   registry::MemoryStore memory;
