@@ -7,11 +7,15 @@
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <set>
 
+#include "forward/tun/tun_engine.hpp"
+#include "forward/tun/tun_queue_engine.hpp"
 #include "forward/tun/tun_steering.hpp"
+#include "support/engine_sink.hpp"
+#include "support/inner_packets.hpp"
 #include "support/shell.hpp"
 #include "support/tun_end.hpp"
 
@@ -27,6 +31,13 @@ TunOptions several_queues() {
   TunOptions options;
   options.multi_queue = true;
   return options;
+}
+
+bool has_packet_to(const std::vector<Packet>& packets, const char* to) {
+  return std::any_of(packets.begin(), packets.end(), [to](const Packet& packet) {
+    inet::InnerPacket info;
+    return inet::classify(packet.bytes(), info) == Drop::none && info.dst == *inet::IpAddress::parse(to);
+  });
 }
 
 // One device, three queues.
@@ -54,11 +65,7 @@ struct Queues {
     int found = -1;
     run_until(*loop, [&] {
       for (size_t i = 0; i < ends.size(); ++i)
-        for (const Packet& packet : ends[i].recorder.packets) {
-          inet::InnerPacket info;
-          if (inet::classify(packet.bytes(), info) == Drop::none && info.dst == destination)
-            found = static_cast<int>(i);
-        }
+        if (has_packet_to(ends[i].recorder.packets, to)) found = static_cast<int>(i);
       return found >= 0;
     });
     for (TunEnd& end : ends) end.recorder.packets.clear();
@@ -75,13 +82,7 @@ TEST(TunQueues, EachReadsAndWritesAndAnswersComeToTheOneThatAsked) {
       EXPECT_EQ(queues.ends[asking].device->index(), queues.ends[0].device->index());
       EXPECT_EQ(queues.ends[asking].device->has_offload(), queues.ends[0].device->has_offload());
       EXPECT_EQ(queues.ends[asking].device->has_udp_offload(), queues.ends[0].device->has_udp_offload());
-      // A ping of a client's to this host.
-      Bytes ping(28);
-      ping[0] = 0x45, ping[3] = 28, ping[8] = 64, ping[9] = 1;
-      store_be32(&ping[12], 0x0a080005), store_be32(&ping[16], 0x0a080001);
-      store_be16(&ping[10], inet::checksum_of(ByteView(ping).first(20)));
-      ping[20] = 8;
-      store_be16(&ping[22], inet::checksum_of(ByteView(ping).subspan(20)));
+      const Bytes ping = testing::echo_request("10.8.0.5", "10.8.0.1");
       // The kernel learns who has asked only after it has answered, so the first answer may go where the last one went.
       size_t answered = queues.ends.size();
       for (int round = 0; round < 2; ++round) {
@@ -89,8 +90,7 @@ TEST(TunQueues, EachReadsAndWritesAndAnswersComeToTheOneThatAsked) {
         queues.ends[asking].write(ping);
         ASSERT_TRUE(run_until(*queues.loop, [&] {
           for (size_t i = 0; i < queues.ends.size(); ++i)
-            for (const Packet& packet : queues.ends[i].recorder.packets)
-              if (packet.size() == 28 && packet.bytes()[9] == 1 && packet.bytes()[20] == 0) answered = i;
+            if (has_packet_to(queues.ends[i].recorder.packets, "10.8.0.5")) answered = i;
           return answered < queues.ends.size();
         }));
         for (TunEnd& end : queues.ends) end.recorder.packets.clear();
@@ -268,6 +268,82 @@ TEST(TunSteering, RefusesWhatIsNoQueueAndNoDevice) {
     EXPECT_EQ(steering->attach(file.get()).error().status, Status::SYSTEM);
     steering.reset();
     EXPECT_EQ(queues.loop->descriptors().size(), descriptors);
+  });
+}
+
+// Two shards: one owns the device, the other has a queue of it.
+struct TwoShards {
+  std::unique_ptr<net::Loop> loop = make_loop();
+  testing::RecordingSink first_sink, second_sink;
+  TunEngine first{*loop, several_queues()};
+  std::unique_ptr<TunQueueEngine> second;
+  EngineNetwork network;
+  void start() {
+    network.subnets = testing::cidrs({"10.8.0.0/24"});
+    network.gateways = {*inet::IpAddress::parse("10.8.0.1")};
+    ASSERT_FALSE(first.another_queue());
+    ASSERT_TRUE(first.start(network, first_sink).ok());
+    auto queue = first.another_queue();
+    ASSERT_TRUE(queue);
+    second = std::make_unique<TunQueueEngine>(*loop, *queue);
+    auto started = second->start(network, second_sink);
+    ASSERT_TRUE(started.ok()) << started.error().text;
+  }
+  // A ping from the second shard's client, whose answer comes to `where`.
+  bool answered(testing::RecordingSink& where) {
+    const Bytes ping = testing::echo_request("10.8.0.6", "10.8.0.1");
+    const PacketView view{ping, 0, 1};
+    where.packets.clear();
+    second->write({&view, 1});
+    return run_until(*loop, [&] { return has_packet_to(where.packets, "10.8.0.6"); });
+  }
+};
+
+TEST(TunQueueEngine, ServesAShardByAQueueOfAnotherShardsDevice) {
+  IN_NEW_NAMESPACE([] {
+    TwoShards shards;
+    shards.start();
+    if (::testing::Test::HasFatalFailure()) return;
+    EXPECT_EQ(shards.second->device_name(), shards.first.device_name());
+    EXPECT_EQ(shards.second->takes_super_packets(), shards.first.takes_super_packets());
+    auto steering = TunSteering::create(*shards.loop, 2);
+    ASSERT_TRUE(steering.ok()) << steering.error().text;
+    ASSERT_TRUE(shards.first.steer_by(**steering).ok());
+    ASSERT_TRUE((*steering)->set(*inet::IpAddress::parse("10.8.0.6"), 1).ok());
+    EXPECT_TRUE(shards.answered(shards.second_sink));
+    (*steering)->erase(*inet::IpAddress::parse("10.8.0.6"));
+    EXPECT_TRUE(shards.answered(shards.first_sink));
+    shards.second->stop();
+    const std::string name = shards.first.device_name();
+    shards.first.stop();
+    EXPECT_EQ(if_nametoindex(name.c_str()), 0u);
+  });
+}
+
+TEST(TunQueueEngine, JoinsTheDeviceThatWasMadeAnew) {
+  IN_NEW_NAMESPACE([] {
+    TwoShards shards;
+    shards.start();
+    if (::testing::Test::HasFatalFailure()) return;
+    const auto before = *shards.first.another_queue();
+    ASSERT_EQ(testing::shell("ip link delete " + shards.first.device_name() + " 2>&1").exit_code, 0);
+    ASSERT_TRUE(run_until(
+        *shards.loop, [&] { return !shards.first_sink.recoveries.empty() && !shards.second_sink.failures.empty(); }));
+    EXPECT_EQ(shards.second_sink.failures.size(), 1u);
+    EXPECT_FALSE(shards.second->rejoin(before).ok()) << "the old device";
+    const Bytes ping = testing::echo_request("10.8.0.6", "10.8.0.1");
+    const PacketView view{ping, 0, 1};
+    shards.second->write({&view, 1});
+    EXPECT_EQ(shards.second_sink.drops[Drop::engine_failed], 1u);
+    auto queue = shards.first.another_queue();
+    ASSERT_TRUE(queue);
+    ASSERT_TRUE(shards.second->rejoin(*queue).ok());
+    EXPECT_EQ(shards.second_sink.recoveries.size(), 1u);
+    auto steering = TunSteering::create(*shards.loop, 2);
+    ASSERT_TRUE(steering.ok()) << steering.error().text;
+    ASSERT_TRUE(shards.first.steer_by(**steering).ok());
+    ASSERT_TRUE((*steering)->set(*inet::IpAddress::parse("10.8.0.6"), 1).ok());
+    EXPECT_TRUE(shards.answered(shards.second_sink));
   });
 }
 

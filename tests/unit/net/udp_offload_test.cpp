@@ -179,15 +179,21 @@ TEST(UdpOffload, RefusalOfTheKernelsOwnLosesNothing) {
   EXPECT_EQ(pair.a.counters().gso_refused, 1u);
 }
 
+// In a namespace of the caller's.
+void make_loopback(int mtu) {
+  Fd any(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ifreq lo{};
+  std::strncpy(lo.ifr_name, "lo", sizeof lo.ifr_name - 1);
+  lo.ifr_flags = IFF_UP | IFF_LOOPBACK;
+  ASSERT_EQ(ioctl(any.get(), SIOCSIFFLAGS, &lo), 0);
+  lo.ifr_mtu = mtu;
+  ASSERT_EQ(ioctl(any.get(), SIOCSIFMTU, &lo), 0);
+}
+
 TEST(UdpOffload, SegmentsAboveTheDevicesMtuGoAsFragments) {
   auto body = [] {
-    Fd any(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    ifreq lo{};
-    std::strncpy(lo.ifr_name, "lo", sizeof lo.ifr_name - 1);
-    lo.ifr_flags = IFF_UP | IFF_LOOPBACK;
-    ASSERT_EQ(ioctl(any.get(), SIOCSIFFLAGS, &lo), 0);
-    lo.ifr_mtu = 1300;
-    ASSERT_EQ(ioctl(any.get(), SIOCSIFMTU, &lo), 0);
+    make_loopback(1300);
+    if (::testing::Test::HasFatalFailure()) return;
     for (const char* ip : {"127.0.0.1", "::1"}) {
       Pair pair(ip, offloads(ip, true, true), offloads(ip, true, true));
       pair.carry(20 * 1452, 1452);
@@ -277,19 +283,49 @@ TEST(UdpSending, OnlyLinkLocalDestinationsNameTheirInterface) {
   }
 }
 
+// Nor where the host of a lent socket has asked the kernel for such answers.
 TEST(UdpSending, ClosedPortsAnswerDisturbsNobody) {
-  Pair pair("127.0.0.1", offloads("127.0.0.1", true, true), offloads("127.0.0.1", true, false));
-  inet::Endpoint closed;
-  {
-    UdpEnd gone;
-    gone.open(*pair.loop, "127.0.0.1");
-    closed = gone.socket->local();
+  for (bool lent : {false, true}) {
+    Fd host(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    sockaddr_in any{};
+    any.sin_family = AF_INET;
+    ASSERT_EQ(bind(host.get(), reinterpret_cast<sockaddr*>(&any), sizeof any), 0);
+    int on = 1;
+    ASSERT_EQ(setsockopt(host.get(), IPPROTO_IP, IP_RECVERR, &on, sizeof on), 0);
+    UdpOptions from = offloads("127.0.0.1", true, true);
+    if (lent) from.fd = host.get();
+    Pair pair("127.0.0.1", from, offloads("127.0.0.1", true, false));
+    inet::Endpoint closed;
+    {
+      UdpEnd gone;
+      gone.open(*pair.loop, "127.0.0.1");
+      closed = gone.socket->local();
+    }
+    for (int i = 0; i < 10; ++i) {
+      EXPECT_EQ(UdpText("lost", closed).send_by(*pair.a.socket), 1u);
+      EXPECT_EQ(UdpText("well", pair.to_b).send_by(*pair.a.socket), 1u);
+    }
+    EXPECT_TRUE(run_until(*pair.loop, [&] { return pair.b.got.size() == 10; }));
+    EXPECT_EQ(pair.a.counters().failed, 0u);
   }
-  for (int i = 0; i < 10; ++i) {
-    EXPECT_EQ(UdpText("lost", closed).send_by(*pair.a.socket), 1u);
-    EXPECT_EQ(UdpText("well", pair.to_b).send_by(*pair.a.socket), 1u);
-  }
-  EXPECT_TRUE(run_until(*pair.loop, [&] { return pair.b.got.size() == 10; }));
+}
+
+TEST(UdpSending, DontFragmentStaysClear) {
+  auto body = [] {
+    make_loopback(65536);
+    if (::testing::Test::HasFatalFailure()) return;
+    for (const char* ip : {"127.0.0.1", "::"}) {
+      Pair pair("127.0.0.1", offloads(ip, true, true), offloads("127.0.0.1", true, false));
+      Fd raw(socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_UDP));
+      ASSERT_TRUE(raw);
+      pair.carry(1000, 1000);
+      uint8_t packet[2000] = {};
+      ASSERT_EQ(recv(raw.get(), packet, sizeof packet, 0), 1028);
+      EXPECT_EQ(packet[6] & 0x40, 0) << ip;
+    }
+  };
+  if (int refused = testing::in_new_namespace(body); refused != 0)
+    GTEST_SKIP() << "no network namespace permitted here: " << strerror(refused);
 }
 
 }  // namespace
