@@ -141,7 +141,9 @@ TEST_P(Shards, AChangeOfTheRegistryHasActedEverywhereWhenItReturns) {
   EXPECT_TRUE(server.server->sessions()->empty());
   ASSERT_TRUE(server.server->client_set_enabled("alice", true));
   tunnels = both(json);
-  ASSERT_TRUE(server.server->client_rotate("alice", {.overlap_seconds = 0}));
+  registry::RotateOptions at_once;
+  at_once.overlap_seconds = 0;
+  ASSERT_TRUE(server.server->client_rotate("alice", at_once));
   EXPECT_EQ(server.server->sessions()->size(), 0u) << "without an overlap the old key is gone";
   EXPECT_TRUE(server.server->client_remove("alice"));
 }
