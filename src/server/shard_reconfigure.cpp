@@ -27,7 +27,8 @@ void Shard::reconfigure(const std::shared_ptr<const Plan>& next) {
     MutexLock lock(control_.mutex);
     control_.clients->set_static_keys(next->config.keys.noise_private_key ? keys : nullptr);
     control_.clients->set_wireguard_key(std::move(wireguard_secrets_key));
-    control_.clients->set_registry_options({.wireguard_addresses = next->config.keys.wireguard_private_key.has_value()});
+    control_.clients->set_registry_options(
+        {.wireguard_addresses = next->config.keys.wireguard_private_key.has_value()});
   }
   plan_ = next;
   keys_ = std::move(keys);
