@@ -29,7 +29,7 @@ struct Device::Impl {
     void on_udp_writable() override;
     void on_udp_error(const Error& error) override;
 
-    const ListenerOptions options;
+    ListenerOptions options;
     std::unique_ptr<net::UdpSocket> socket;  // null: it broke, and will be opened again
 
    private:

@@ -92,6 +92,7 @@ class Peer final : public PeerMachine, public session::Link {
   void confirm(const Path& from, bool by_data);
   void move_to(const Path& from);
   void initiate() noexcept;
+  void want_keys() noexcept;
   void send_keepalive() noexcept;
   void flush_waiting() noexcept;
   session::SendQueue& queue();
