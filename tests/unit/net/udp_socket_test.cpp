@@ -149,8 +149,7 @@ TEST(UdpSocket, LinkLocalPeerIsAnsweredThroughItsInterface) {
     b.open(*loop, "::");
     UdpText ask("ask", b.at("fe80::1")), answer("answer", {});
     ask.message.interface = if_nametoindex("lo");
-    ask.send_by(*a.socket);
-    ASSERT_TRUE(run_until(*loop, [&] { return b.got.size() == 1; }));
+    ASSERT_TRUE(testing::reach(*loop, ask, *a.socket, b));
     EXPECT_EQ(b.got[0].to.text(), "fe80::1");
     EXPECT_EQ(b.got[0].interface, if_nametoindex("lo"));
     answer.message.to = b.got[0].from;
