@@ -44,10 +44,12 @@ TEST(WireguardMessages, EveryRecordedMessageIsReadFieldByField) {
                       : name == "response"     ? MessageType::response
                       : name == "cookie_reply" ? MessageType::cookie_reply
                                                : MessageType::data);
-      if (m.contains("receiver_index"))
+      if (m.contains("receiver_index")) {
         EXPECT_EQ(receiver_index(wire, type), load_le32(testing::unhex(m["receiver_index"]).data()));
-      if (m.contains("sender_index"))
+      }
+      if (m.contains("sender_index")) {
         EXPECT_EQ(sender_index(wire), load_le32(testing::unhex(m["sender_index"]).data()));
+      }
       if (type == MessageType::data) {
         EXPECT_EQ(data_counter(wire), m["counter"].get<uint64_t>());
         Bytes header(kDataHeader);
