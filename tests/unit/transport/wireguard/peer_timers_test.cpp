@@ -1,4 +1,5 @@
-// The timers of a peer: the lines of the checklist "Sessions and timers". Times are virtual, and jitter is at most 334 ms.
+// The timers of a peer: the lines of the checklist "Sessions and timers". Times are virtual, and jitter is at most 334
+// ms.
 #include <gtest/gtest.h>
 
 #include "support/wireguard_pair.hpp"
