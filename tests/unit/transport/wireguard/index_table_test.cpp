@@ -45,7 +45,7 @@ TEST(WireguardChecklist, AnIndexInUseOrZeroIsDrawnAgain) {
 TEST(WireguardMessages, TheShardIsInTheLowByte) {
   testing::WireguardPair pair;
   for (const unsigned shards : {1u, 2u, 3u, 7u, 64u})
-    for (unsigned shard = 0; shard < shards; shard += shards > 8 ? 21 : 1) {
+    for (unsigned shard = 0; shard<shards; shard += shards> 8 ? 21 : 1) {
       IndexTable table(pair.rng, shard, shards);
       for (int i = 0; i < 200; ++i) {
         const uint32_t index = table.add(*pair.a.machine);

@@ -29,7 +29,8 @@ TEST(WireguardChecklist, TimestampsGrowThoughTheClockStandsOrGoesBack) {
     last = next;
     if (i == 500) clock -= 3600 * kSecond;
   }
-  EXPECT_EQ(tai64n(clock + 7200 * kSecond, last), tai64n(clock + 7200 * kSecond)) << "the clock again, once it is ahead";
+  EXPECT_EQ(tai64n(clock + 7200 * kSecond, last), tai64n(clock + 7200 * kSecond))
+      << "the clock again, once it is ahead";
 }
 
 }  // namespace
