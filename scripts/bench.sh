@@ -14,7 +14,7 @@ trap 'rm -f "$log"' EXIT
 if ! { cmake --preset release -B "$build" -DSMARTVPN_BUILD_TESTS=ON -DSMARTVPN_BUILD_EXAMPLES=OFF \
          -DCMAKE_UNITY_BUILD=ON &&
        cmake --build "$build" -j "$(nproc)" --target smartvpn smartvpn_static smartvpn_cli smartvpn_python \
-         bench_primitives bench_server bench_count bench_host bench_traffic; \
+         bench_primitives bench_server bench_count bench_host bench_traffic wireguard_peer; \
      } >"$log" 2>&1; then
   tail -n 40 "$log" >&2
   exit 1

@@ -18,7 +18,7 @@ set(needs_tunnel "unit/server/(authorize|authorize_callback|change_under_traffic
   "abi/cpp_host_test"
   "fuzz/fuzz_abi")
 set(needs_tun "abi/test_(config|descriptors|registry)"
-  "unit/forward/(tun_device|tun_revival|tun_traffic)_test"
+  "unit/forward/(tun_device|tun_queues|tun_revival|tun_traffic)_test"
   "unit/config/(compare|document|key_table|server_config|store_config|tunnel_config)_test")
 set(needs_sqlite "unit/config/store_config_test"
   "unit/registry/(sqlite_.*|store_test)"

@@ -32,6 +32,11 @@ struct UdpSocket::Buffers {
   std::array<std::array<iovec, kMaxPieces>, kSendMessages> out_iov{};
   std::array<SocketAddress, kSendMessages> out_names{};
   std::array<Control, kSendMessages> out_controls{};
+
+  // One message, cut: all parts have the same name and control messages.
+  static constexpr size_t kCutMessages = 64;
+  std::array<mmsghdr, kCutMessages> cut{};
+  std::array<iovec, kCutMessages + kMaxPieces> cut_iov{};
 };
 
 }  // namespace smartvpn::net

@@ -15,35 +15,52 @@
 namespace smartvpn::net {
 namespace {
 
-template <class T>
-bool read_value(const cmsghdr* header, T& out) noexcept {
-  if (header->cmsg_len < CMSG_LEN(sizeof out)) return false;
-  std::memcpy(&out, CMSG_DATA(header), sizeof out);
+struct Message {
+  int level, type;
+  ByteView value;
+};
+
+// The message at the front of `control`, which it is taken off; false at the end, or where lengths contradict each
+// other.
+bool next_message(ByteView& control, Message& out) noexcept {
+  cmsghdr header;
+  if (control.size() < sizeof header) return false;
+  std::memcpy(&header, control.data(), sizeof header);
+  if (header.cmsg_len < CMSG_LEN(0) || header.cmsg_len > control.size()) return false;
+  out = {header.cmsg_level, header.cmsg_type, control.subspan(CMSG_LEN(0), header.cmsg_len - CMSG_LEN(0))};
+  control = control.subspan(std::min(control.size(), size_t{CMSG_ALIGN(header.cmsg_len)}));
   return true;
 }
 
-void read_ipv4(const cmsghdr* header, Datagram& out) noexcept {
+template <class T>
+bool read_value(const Message& message, T& out) noexcept {
+  if (message.value.size() < sizeof out) return false;
+  std::memcpy(&out, message.value.data(), sizeof out);
+  return true;
+}
+
+void read_ipv4(const Message& message, Datagram& out) noexcept {
   in_pktinfo info;
   uint8_t tos;
-  if (header->cmsg_type == IP_PKTINFO && read_value(header, info)) {
+  if (message.type == IP_PKTINFO && read_value(message, info)) {
     std::array<uint8_t, 4> bytes;
     std::memcpy(bytes.data(), &info.ipi_addr, bytes.size());
     out.to = inet::IpAddress::v4(bytes);
     out.interface = static_cast<uint32_t>(info.ipi_ifindex);
-  } else if (header->cmsg_type == IP_TOS && read_value(header, tos)) {
+  } else if (message.type == IP_TOS && read_value(message, tos)) {
     out.ecn = tos & 3;
   }
 }
 
-void read_ipv6(const cmsghdr* header, Datagram& out) noexcept {
+void read_ipv6(const Message& message, Datagram& out) noexcept {
   in6_pktinfo info;
   int traffic_class;
-  if (header->cmsg_type == IPV6_PKTINFO && read_value(header, info)) {
+  if (message.type == IPV6_PKTINFO && read_value(message, info)) {
     std::array<uint8_t, 16> bytes;
     std::memcpy(bytes.data(), &info.ipi6_addr, bytes.size());
     out.to = inet::IpAddress::v6(bytes);
     out.interface = info.ipi6_ifindex;
-  } else if (header->cmsg_type == IPV6_TCLASS && read_value(header, traffic_class)) {
+  } else if (message.type == IPV6_TCLASS && read_value(message, traffic_class)) {
     out.ecn = static_cast<uint8_t>(traffic_class & 3);
   }
 }
@@ -72,14 +89,16 @@ class Writer {
 };
 
 void put_source(const OutDatagram& message, Writer& out) noexcept {
+  const bool link_local = message.from.is_link_local() || message.to.ip.is_link_local();
+  const uint32_t interface = link_local ? message.interface : 0;
   if (message.from.is_v4()) {
     in_pktinfo info{};
-    info.ipi_ifindex = static_cast<int>(message.interface);
+    info.ipi_ifindex = static_cast<int>(interface);
     std::memcpy(&info.ipi_spec_dst, message.from.bytes().data(), 4);
     out.put(IPPROTO_IP, IP_PKTINFO, info);
   } else {
     in6_pktinfo info{};
-    info.ipi6_ifindex = message.interface;
+    info.ipi6_ifindex = interface;
     std::memcpy(&info.ipi6_addr, message.from.bytes().data(), 16);
     out.put(IPPROTO_IPV6, IPV6_PKTINFO, info);
   }
@@ -89,15 +108,14 @@ static_assert(CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SPACE(sizeof(int)) + CMSG_S
 
 }  // namespace
 
-void read_control(const msghdr& message, Datagram& out) noexcept {
-  auto& mutable_message = const_cast<msghdr&>(message);  // CMSG_NXTHDR takes no other
-  for (const cmsghdr* header = CMSG_FIRSTHDR(&message); header;
-       header = CMSG_NXTHDR(&mutable_message, const_cast<cmsghdr*>(header))) {
-    if (header->cmsg_level == IPPROTO_IP) read_ipv4(header, out);
-    if (header->cmsg_level == IPPROTO_IPV6) read_ipv6(header, out);
+void read_control(ByteView control, Datagram& out) noexcept {
+  Message message;
+  while (next_message(control, message)) {
+    if (message.level == IPPROTO_IP) read_ipv4(message, out);
+    if (message.level == IPPROTO_IPV6) read_ipv6(message, out);
     int size = 0;
-    const bool gro = header->cmsg_level == IPPROTO_UDP && header->cmsg_type == UDP_GRO;
-    if (gro && read_value(header, size) && size > 0 && size <= UINT16_MAX)
+    const bool gro = message.level == IPPROTO_UDP && message.type == UDP_GRO;
+    if (gro && read_value(message, size) && size > 0 && size <= UINT16_MAX)
       out.segment_size = static_cast<uint16_t>(size);
   }
 }

@@ -1,4 +1,5 @@
-// Control messages of UDP sockets: what the kernel says beside a datagram, and what we say beside one of ours. No calls.
+// Control messages of UDP sockets: what the kernel says beside a datagram, and what we say beside one of ours. No
+// calls.
 #pragma once
 
 #include <netinet/in.h>
@@ -8,13 +9,13 @@
 
 namespace smartvpn::net {
 
-constexpr size_t kControlSize = 128;  // room for all of them, either way
+constexpr size_t kControlSize =
+    256;  // room for all of them either way, and for what the host of a lent socket asked for
 
 // Fills segment_size, to, interface and ecn. What is cut off, unknown or odd is left out.
-void read_control(const msghdr& message, Datagram& out) noexcept;
+void read_control(ByteView control, Datagram& out) noexcept;
 
-// Writes what `message` wants said into `control` (kControlSize bytes, aligned as cmsghdr); gives the size, 0 for nothing.
-// `v6`: the socket's family.
+// Writes what `message` wants said into `control` (kControlSize bytes); gives the size, 0 for nothing.
 size_t write_control(const OutDatagram& message, bool segmented, bool with_source, uint8_t* control) noexcept;
 
 }  // namespace smartvpn::net

@@ -1,6 +1,7 @@
 // Sending. What the kernel refuses of one message is this message's own misfortune: the others go on, and a refusal of
 // segmentation or of a source address is answered by doing without.
 #include <cerrno>
+#include <cstddef>
 
 #include "net/udp_buffers.hpp"
 #include "net/udp_socket.hpp"
@@ -18,7 +19,16 @@ bool is_segmented(const OutDatagram& message) noexcept {
   return message.segment_size != 0 && size_of(message) > message.segment_size;
 }
 
-bool is_blocked(int error) noexcept { return error == EAGAIN || error == EWOULDBLOCK; }
+size_t datagrams_of(const OutDatagram& message) noexcept {
+  const size_t size = size_of(message);
+  return is_segmented(message) ? (size + message.segment_size - 1) / message.segment_size : 1;
+}
+
+bool is_blocked(int error) noexcept { return error == EAGAIN || error == EWOULDBLOCK || error == ENOBUFS; }
+
+// EIO: the device, or a transformation on the way, cannot do checksums for segments. The others: this path's packets
+// are smaller than a segment, or this kernel cuts into fewer.
+bool is_about_segments(int error) noexcept { return error == EIO || error == EINVAL || error == EMSGSIZE; }
 
 // What the kernel says when the source address is not, or no longer, this machine's.
 bool is_about_source(int error) noexcept {
@@ -43,10 +53,16 @@ size_t gather(const OutDatagram& message, size_t begin, size_t size, std::span<i
   return count;
 }
 
-// A socket of both families takes IPv4 as mapped addresses.
-SocketAddress name_of(const inet::Endpoint& to, bool v6_socket) noexcept {
-  if (!v6_socket || !to.ip.is_v4()) return to_socket_address(to);
-  SocketAddress out;
+// A socket of both families takes IPv4 as mapped addresses. A link-local address is one of an interface's.
+SocketAddress name_of(const OutDatagram& message, bool v6_socket) noexcept {
+  const inet::Endpoint& to = message.to;
+  SocketAddress out = to_socket_address(to);
+  if (to.ip.is_v6() && to.ip.is_link_local()) {
+    static_assert(sizeof(sockaddr_in6::sin6_scope_id) == sizeof message.interface);
+    std::memcpy(reinterpret_cast<uint8_t*>(&out.storage) + offsetof(sockaddr_in6, sin6_scope_id), &message.interface,
+                sizeof message.interface);
+  }
+  if (!v6_socket || !to.ip.is_v4()) return out;
   sockaddr_in6 name{};
   name.sin6_family = AF_INET6;
   name.sin6_port = htons(to.port);
@@ -59,42 +75,40 @@ SocketAddress name_of(const inet::Endpoint& to, bool v6_socket) noexcept {
 
 }  // namespace
 
-void UdpSocket::counted(const OutDatagram& message) noexcept {
-  const size_t size = size_of(message);
-  ++counters_.messages_out;
-  counters_.bytes_out += size;
-  counters_.datagrams_out += is_segmented(message) ? (size + message.segment_size - 1) / message.segment_size : 1;
-}
-
 size_t UdpSocket::send(std::span<OutDatagram> batch) noexcept {
   size_t done = 0;
-  bool blocked = false;
-  while (done < batch.size() && !blocked) {
-    if (!gso_ && is_segmented(batch[done])) {
-      const Sent sent = send_cut(batch[done], true);
-      blocked = sent == Sent::blocked;
-      if (sent == Sent::yes) counted(batch[done]);
-      done += !blocked;
-      continue;
+  while (done < batch.size()) {
+    int error = 0;
+    done += send_whole(batch.subspan(done), &error);
+    if (done == batch.size()) break;
+    if (error == 0 && (gso_ || !is_segmented(batch[done]))) continue;
+    const Sent sent = rescue(batch[done], error);
+    if (sent == Sent::blocked) {
+      blocked_ = true;
+      watcher_->watch(reading_, true);
+      break;
     }
-    done += send_some(batch.subspan(done), &blocked);
-  }
-  if (blocked) {
-    blocked_ = true;
-    watcher_->watch(reading_, true);
+    if (sent == Sent::yes) counted(batch[done]);
+    ++done;
   }
   return done;
 }
 
-// One call of the kernel's, and what has to be done about the message it stopped at.
-size_t UdpSocket::send_some(std::span<OutDatagram> batch, bool* blocked) noexcept {
+void UdpSocket::counted(const OutDatagram& message) noexcept {
+  ++counters_.messages_out;
+  counters_.bytes_out += size_of(message);
+  counters_.datagrams_out += datagrams_of(message);
+}
+
+// One call of the kernel's, up to a message that has to be cut here. Gives how many are sent; if that is none, why not.
+size_t UdpSocket::send_whole(std::span<OutDatagram> batch, int* error) noexcept {
   Buffers& b = *buffers_;
   size_t count = 0;
   for (; count < std::min(batch.size(), Buffers::kSendMessages); ++count) {
     const OutDatagram& message = batch[count];
     const bool segmented = is_segmented(message);
     if (segmented && !gso_) break;
-    b.out_names[count] = name_of(message.to, v6_);
+    b.out_names[count] = name_of(message, v6_);
     msghdr& header = b.out[count].msg_hdr;
     header = {};
     header.msg_name = b.out_names[count].get();
@@ -104,68 +118,70 @@ size_t UdpSocket::send_some(std::span<OutDatagram> batch, bool* blocked) noexcep
     header.msg_controllen = write_control(message, segmented, true, b.out_controls[count].bytes);
     header.msg_control = header.msg_controllen ? b.out_controls[count].bytes : nullptr;
   }
-  int sent;
-  do {
-    sent = ::sendmmsg(watcher_->fd(), b.out.data(), static_cast<unsigned>(count), MSG_DONTWAIT);
-  } while (sent < 0 && errno == EINTR);
-  const int error = sent < 0 ? errno : 0;
-  ++counters_.send_calls;
+  if (count == 0) return 0;
+  const int sent = call(b.out.data(), count);
+  if (sent < 0) *error = errno;
   for (int i = 0; i < sent; ++i) counted(batch[static_cast<size_t>(i)]);
-  if (sent > 0) return static_cast<size_t>(sent);  // if it stopped short, the next call says why
-  const Sent rescued = rescue(batch[0], error);
-  *blocked = rescued == Sent::blocked;
-  if (rescued == Sent::yes) counted(batch[0]);
-  if (rescued == Sent::refused) ++counters_.failed;
-  return *blocked ? 0 : 1;
+  return static_cast<size_t>(std::max(sent, 0));  // if it stopped short, the next call says why
 }
 
-UdpSocket::Sent UdpSocket::rescue(OutDatagram& message, int error) noexcept {
-  if (is_blocked(error)) return Sent::blocked;
-  const bool segmented = is_segmented(message);
-  // EIO: the device cannot do checksums for segments. The others: this path's packets are smaller than a segment.
-  if (segmented && (error == EIO || error == EINVAL || error == EMSGSIZE)) {
-    ++counters_.gso_refused;
-    if (error == EIO) gso_ = false;
-    const Sent sent = send_cut(message, true);
-    if (sent != Sent::refused) return sent;
-  }
-  if (!message.from || !is_about_source(error)) return Sent::refused;
-  const Sent sent = segmented ? send_cut(message, false) : send_one(message, 0, size_of(message), false);
-  message.source_gone = sent == Sent::yes;
+int UdpSocket::call(mmsghdr* messages, size_t count) noexcept {
+  int sent;
+  do {
+    sent = send_call_(watcher_->fd(), messages, static_cast<unsigned>(count), MSG_DONTWAIT);
+  } while (sent < 0 && errno == EINTR);
+  ++counters_.send_calls;
   return sent;
 }
 
-UdpSocket::Sent UdpSocket::send_one(const OutDatagram& message, size_t begin, size_t size, bool with_source) noexcept {
-  std::array<iovec, kMaxPieces> iov;
-  Buffers::Control control;
-  SocketAddress name = name_of(message.to, v6_);
-  msghdr header{};
-  header.msg_name = name.get();
-  header.msg_namelen = name.size;
-  header.msg_iov = iov.data();
-  header.msg_iovlen = gather(message, begin, size, iov);
-  header.msg_controllen = write_control(message, false, with_source, control.bytes);
-  header.msg_control = header.msg_controllen ? control.bytes : nullptr;
-  ssize_t sent;
-  do {
-    sent = ::sendmsg(watcher_->fd(), &header, MSG_DONTWAIT);
-  } while (sent < 0 && errno == EINTR);
-  ++counters_.send_calls;
-  if (sent >= 0) return Sent::yes;
-  return is_blocked(errno) ? Sent::blocked : Sent::refused;
+// A message that did not go as it is: the kernel said `error` of it, or nothing yet (0) because we have to cut it.
+UdpSocket::Sent UdpSocket::rescue(OutDatagram& message, int error) noexcept {
+  if (is_segmented(message) && (error == 0 || is_about_segments(error))) {
+    if (error != 0) ++counters_.gso_refused;
+    if (error == EIO) gso_ = false;
+    error = send_plainly(message, true);
+    if (error == 0) return Sent::yes;
+  }
+  if (message.from && is_about_source(error)) {
+    error = send_plainly(message, false);
+    message.source_gone |= error == 0;
+    if (error == 0) return Sent::yes;
+  }
+  if (is_blocked(error)) return Sent::blocked;
+  counters_.failed += datagrams_of(message);
+  return Sent::refused;
 }
 
-// Segment by segment. Blocked half-way, what is left of this message is given up: it would have to be cut again, and
-// whoever sends so much so fast has lost packets anyway.
-UdpSocket::Sent UdpSocket::send_cut(OutDatagram& message, bool with_source) noexcept {
-  const size_t size = size_of(message);
-  for (size_t begin = 0; begin < size; begin += message.segment_size) {
-    const Sent sent = send_one(message, begin, std::min<size_t>(message.segment_size, size - begin), with_source);
-    if (sent == Sent::yes) continue;
-    if (sent == Sent::blocked && begin > 0) ++counters_.failed;
-    return sent == Sent::blocked && begin > 0 ? Sent::yes : sent;
+// Each datagram as a message of its own. Gives 0, or what the kernel said of the first. When it takes some and then no
+// more, the rest is given up: whoever sends so much so fast has lost packets anyway.
+int UdpSocket::send_plainly(const OutDatagram& message, bool with_source) noexcept {
+  Buffers& b = *buffers_;
+  Buffers::Control control;
+  SocketAddress name = name_of(message, v6_);
+  const size_t control_size = write_control(message, false, with_source, control.bytes);
+  const size_t size = size_of(message), all = datagrams_of(message);
+  const size_t step = is_segmented(message) ? message.segment_size : size;
+  for (size_t done = 0; done < all;) {
+    size_t count = 0, pieces = 0;
+    for (; count < std::min(all - done, Buffers::kCutMessages); ++count) {
+      const size_t begin = (done + count) * step;
+      msghdr& header = b.cut[count].msg_hdr;
+      header = {};
+      header.msg_name = name.get();
+      header.msg_namelen = name.size;
+      header.msg_iov = b.cut_iov.data() + pieces;
+      header.msg_iovlen = gather(message, begin, std::min(step, size - begin), std::span(b.cut_iov).subspan(pieces));
+      header.msg_controllen = control_size;
+      header.msg_control = control_size ? control.bytes : nullptr;
+      pieces += header.msg_iovlen;
+    }
+    const int sent = call(b.cut.data(), count);
+    if (sent < 0 && done == 0) return errno;
+    if (sent < 0) counters_.failed += all - done;
+    if (sent < 0) return 0;
+    done += static_cast<size_t>(sent);
   }
-  return Sent::yes;
+  return 0;
 }
 
 }  // namespace smartvpn::net

@@ -72,7 +72,11 @@ Result<Fd> adopt_udp(const UdpOptions& options) {
 }  // namespace
 
 UdpSocket::UdpSocket(const UdpOptions& options, UdpHandler& handler)
-    : handler_(handler), buffers_(std::make_unique<Buffers>()), gro_(options.gro), gso_(options.gso) {}
+    : handler_(handler),
+      send_call_(options.send_call ? options.send_call : &::sendmmsg),
+      buffers_(std::make_unique<Buffers>()),
+      gro_(options.gro),
+      gso_(options.gso) {}
 
 UdpSocket::~UdpSocket() = default;
 
@@ -85,7 +89,7 @@ Result<std::unique_ptr<UdpSocket>> UdpSocket::open(Loop& loop, const UdpOptions&
   getsockopt(fd->get(), SOL_SOCKET, SO_DOMAIN, &domain, &size);
   socket->local_ = local_endpoint(fd->get());
   socket->v6_ = domain == AF_INET6;
-  if (auto ok = socket->configure(fd->get(), socket->v6_); !ok) return ok.error();
+  socket->configure(fd->get());
   auto watcher = FdWatcher::create(loop, std::move(*fd), *socket);
   if (!watcher) return watcher.error();
   socket->watcher_ = std::move(*watcher);
@@ -94,24 +98,26 @@ Result<std::unique_ptr<UdpSocket>> UdpSocket::open(Loop& loop, const UdpOptions&
 }
 
 // Nothing here is needed to work: what an old kernel has not is done without.
-Result<void> UdpSocket::configure(int fd, bool v6) {
+void UdpSocket::configure(int fd) noexcept {
   set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF);
   set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF);
   // On a socket of both families for IPv4 too.
-  set_option(fd, IPPROTO_IP, IP_PKTINFO, v6 ? 0 : 1);
+  set_option(fd, IPPROTO_IP, IP_PKTINFO, v6_ ? 0 : 1);
   set_option(fd, IPPROTO_IP, IP_RECVTOS, 1);
+  // What the host of a lent socket may have asked for: nobody here would read the queue.
+  set_option(fd, IPPROTO_IP, IP_RECVERR, 0);
   // Whoever carries packets must not be caught in somebody's broken path MTU discovery: DF stays clear.
   set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
-  if (v6) {
+  if (v6_) {
     set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
     set_option(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
+    set_option(fd, IPPROTO_IPV6, IPV6_RECVERR, 0);
     set_option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT);
   }
   int segment = 0;
   socklen_t size = sizeof segment;
   gso_ = gso_ && getsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &segment, &size) == 0;
-  gro_ = gro_ && set_option(fd, IPPROTO_UDP, UDP_GRO, 1);
-  return {};
+  gro_ = set_option(fd, IPPROTO_UDP, UDP_GRO, gro_ ? 1 : 0) && gro_;
 }
 
 int UdpSocket::receive(size_t slots) noexcept {
@@ -153,7 +159,7 @@ size_t UdpSocket::take_in(int count) noexcept {
     out = Datagram{};
     out.bytes = {b.memory.get() + i * Buffers::kStride, size};
     out.from = to_endpoint(b.names[i].get(), header.msg_namelen);
-    read_control(header, out);
+    read_control({b.controls[i].bytes, header.msg_controllen}, out);
     if (out.segment_size >= size) out.segment_size = 0;
     many_ |= out.segment_size != 0;
     counters_.datagrams_in += out.segment_size == 0 ? 1 : (size + out.segment_size - 1) / out.segment_size;
@@ -180,6 +186,11 @@ void UdpSocket::on_readable() {
 void UdpSocket::pause_reading() noexcept {
   reading_ = false;
   watcher_->watch(false, blocked_);
+}
+
+void UdpSocket::resume_reading() noexcept {
+  reading_ = true;
+  watcher_->watch(true, blocked_);
 }
 
 void UdpSocket::on_writable() {

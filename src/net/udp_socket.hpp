@@ -1,6 +1,7 @@
-// The hot UDP path: recvmmsg and sendmmsg on a raw descriptor, many datagrams a call, and where the kernel can do it many
-// datagrams a message (UDP_GRO, UDP_SEGMENT; Linux 4.18 and 5.0). Both families; ::ffff:a.b.c.d comes out as IPv4. Where
-// a datagram came to, and its ECN bits, are told and can be said. Buffers are the socket's own and fixed. Loop thread only.
+// The hot UDP path: recvmmsg and sendmmsg on a raw descriptor, many datagrams a call, and where the kernel can do it
+// many datagrams a message (UDP_GRO, UDP_SEGMENT; Linux 4.18 and 5.0). Both families; ::ffff:a.b.c.d comes out as IPv4.
+// Where a datagram came to, and its ECN bits, are told and can be said. Buffers are the socket's own and fixed. Loop
+// thread only.
 #pragma once
 
 #include <array>
@@ -9,8 +10,10 @@
 #include <string>
 
 #include "base/bytes.hpp"
-#include "net/fd_watcher.hpp"
 #include "inet/address.hpp"
+#include "net/fd_watcher.hpp"
+
+struct mmsghdr;
 
 namespace smartvpn::net {
 
@@ -26,11 +29,12 @@ struct Datagram {
 
 // One datagram, or several of equal size (the last may be shorter) that leave as one message.
 struct OutDatagram {
-  std::span<const ByteView> pieces;  // concatenated
+  std::span<const ByteView> pieces;  // concatenated; at most UdpSocket::kMaxPieces
   uint16_t segment_size = 0;         // 0: one datagram; else cut every so many bytes, at most kMaxSegments of them
   inet::Endpoint to;
   inet::IpAddress from;    // our address to send from; none: the kernel's choice
-  uint32_t interface = 0;  // 0: any
+  uint32_t interface = 0;  // 0: any. Said of link-local addresses alone: for all others routes decide, by destination
+                           // and source, as in kernel WireGuard
   uint8_t ecn = 0;
   bool source_gone = false;  // set by send(): `from` is no address of this machine any more; sent without it
 };
@@ -45,12 +49,16 @@ class UdpHandler {
   virtual void on_udp_error(const Error& error) = 0;
 };
 
+// sendmmsg(2), or what a test puts in its place.
+using SendCall = int (*)(int fd, mmsghdr* messages, unsigned count, int flags);
+
 struct UdpOptions {
   inet::Endpoint address;   // `::` serves both families; port 0: the kernel chooses
   int fd = -1;              // a bound UDP socket of the host's, duplicated, instead of `address`
   bool reuse_port = false;  // several sockets share the port
   std::string path;         // of the configuration, for errors
   bool gro = true, gso = true;
+  SendCall send_call = nullptr;
 };
 
 class UdpSocket final : private FdHandler {
@@ -61,7 +69,8 @@ class UdpSocket final : private FdHandler {
 
   struct Counters {
     uint64_t receive_calls = 0, messages_in = 0, datagrams_in = 0, bytes_in = 0, truncated = 0;
-    uint64_t send_calls = 0, messages_out = 0, datagrams_out = 0, bytes_out = 0, failed = 0, gso_refused = 0;
+    uint64_t send_calls = 0, messages_out = 0, datagrams_out = 0, bytes_out = 0, gso_refused = 0;
+    uint64_t failed = 0;  // datagrams given up: their destination cannot be reached
   };
 
   // The handler outlives the socket, which may be destroyed in on_udp_error() alone.
@@ -71,9 +80,11 @@ class UdpSocket final : private FdHandler {
   const inet::Endpoint& local() const noexcept { return local_; }
   int fd() const noexcept { return watcher_->fd(); }
   // Sends in order what the kernel takes now, and gives how many are done with: sent, or given up because their
-  // destination cannot be reached. on_udp_writable() follows when it is less than all.
+  // destination cannot be reached. on_udp_writable() follows when it is less than all. A message that has to be cut
+  // here, because the kernel does not do it, is done with when a part of it is sent.
   size_t send(std::span<OutDatagram> batch) noexcept;
   void pause_reading() noexcept;
+  void resume_reading() noexcept;
   bool has_gso() const noexcept { return gso_; }
   bool has_gro() const noexcept { return gro_; }
   const Counters& counters() const noexcept { return counters_; }
@@ -82,20 +93,21 @@ class UdpSocket final : private FdHandler {
   struct Buffers;
   enum class Sent : uint8_t { yes, blocked, refused };
   UdpSocket(const UdpOptions& options, UdpHandler& handler);
-  Result<void> configure(int fd, bool v6);
+  void configure(int fd) noexcept;
   void on_readable() override;
   void on_writable() override;
   void on_fd_error() override;
   void on_out_of_memory() noexcept override;
   int receive(size_t slots) noexcept;
   size_t take_in(int count) noexcept;
-  size_t send_some(std::span<OutDatagram> batch, bool* blocked) noexcept;
+  size_t send_whole(std::span<OutDatagram> batch, int* error) noexcept;
   Sent rescue(OutDatagram& message, int error) noexcept;
-  Sent send_one(const OutDatagram& message, size_t begin, size_t size, bool with_source) noexcept;
-  Sent send_cut(OutDatagram& message, bool with_source) noexcept;
+  int send_plainly(const OutDatagram& message, bool with_source) noexcept;
+  int call(mmsghdr* messages, size_t count) noexcept;
   void counted(const OutDatagram& message) noexcept;
 
   UdpHandler& handler_;
+  const SendCall send_call_;
   std::unique_ptr<Buffers> buffers_;
   inet::Endpoint local_;
   bool gro_, gso_, v6_ = false;

@@ -58,11 +58,17 @@ WireguardClientOptions client_options(const Arguments& arguments) {
   return out;
 }
 
+forward::TunOptions device_options(const Arguments& arguments) {
+  forward::TunOptions out;
+  out.name = arguments.at("--tun");
+  out.path = "--tun";
+  return out;
+}
+
 // The device on one side, the client on the other.
 class Peer final : private forward::EngineSink, private net::FdHandler {
  public:
-  Peer(net::Loop& loop, const Arguments& arguments)
-      : loop_(loop), engine_(loop, forward::TunOptions{arguments.at("--tun"), -1, true, "--tun"}) {
+  Peer(net::Loop& loop, const Arguments& arguments) : loop_(loop), engine_(loop, device_options(arguments)) {
     auto client = WireguardClient::create(loop, pool_, client_options(arguments),
                                           [this](std::span<const PacketView> batch) { engine_.write(batch); });
     if (!client) fail(client.error().text);

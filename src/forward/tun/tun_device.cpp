@@ -13,6 +13,7 @@
 #include "forward/tun/link_watch.hpp"
 #include "forward/tun/tun_interface.hpp"
 #include "forward/tun/tun_open.hpp"
+#include "forward/tun/tun_steering.hpp"
 #include "forward/tun/virtio_header.hpp"
 #include "inet/coalesce.hpp"
 #include "inet/inner_packet.hpp"
@@ -33,6 +34,7 @@ struct TunDevice::Impl {
         virtio_size(tun.virtio_size),
         udp_offload(tun.udp_offload),
         adopted(tun.adopted),
+        multi_queue(tun.multi_queue),
         interface(tun.index, tun.adopted || tun.persistent),
         coalescer({tun.virtio_size > 0, tun.udp_offload}) {}
 
@@ -53,7 +55,7 @@ struct TunDevice::Impl {
   PacketPool& pool;
   TunHandler& handler;
   const size_t virtio_size;
-  const bool udp_offload, adopted;
+  const bool udp_offload, adopted, multi_queue;
   TunInterface interface;
   inet::Coalescer coalescer;
   std::unique_ptr<net::FdWatcher> watcher;
@@ -94,6 +96,16 @@ Result<std::unique_ptr<TunDevice>> TunDevice::open(net::Loop& loop, const TunOpt
 
 bool TunDevice::has_offload() const noexcept { return impl_->virtio_size > 0; }
 bool TunDevice::has_udp_offload() const noexcept { return impl_->udp_offload; }
+
+std::optional<TunOptions> TunDevice::another_queue() const {
+  if (!impl_->multi_queue || impl_->failed) return std::nullopt;
+  TunOptions out;
+  out.name = name_;
+  out.queue_of = {index_, impl_->virtio_size, impl_->udp_offload};
+  return out;
+}
+
+Result<void> TunDevice::steer_by(const TunSteering& steering) { return steering.attach(impl_->watcher->fd()); }
 
 Result<void> TunDevice::apply(const TunSettings& settings) {
   auto result = impl_->interface.apply(settings);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -16,12 +17,22 @@
 
 namespace smartvpn::forward {
 
+// A device that another TunDevice has opened; see TunDevice::another_queue().
+struct TunQueueOf {
+  int index = 0;  // 0: none
+  size_t virtio_size = 0;
+  bool udp_offload = false;
+};
+
 struct TunOptions {
-  std::string name;     // "": the kernel chooses; "vpn%d" gives the first free number
-  int fd = -1;          // a tun device that the host opened and attached; duplicated, nothing is deleted. What
-                        // both descriptors share becomes non-blocking
-  bool offload = true;  // false: no virtio header, single packets only
-  std::string path;     // configuration path for errors
+  std::string name;          // "": the kernel chooses; "vpn%d" gives the first free number
+  int fd = -1;               // a tun device that the host opened and attached; duplicated, nothing is deleted. What
+                             // both descriptors share becomes non-blocking
+  bool offload = true;       // false: no virtio header, single packets only
+  bool udp_offload = true;   // false: UDP super-packets are cut here, as before Linux 6.2
+  bool multi_queue = false;  // further queues will be wanted; see TunDevice::another_queue()
+  TunQueueOf queue_of;       // not a device, but one more queue of this one
+  std::string path;          // configuration path for errors
 };
 
 struct InterfaceAddress {
@@ -55,6 +66,8 @@ class TunHandler {
   virtual void on_tun_notice(const std::string& text) = 0;
 };
 
+class TunSteering;
+
 class TunDevice final : private net::FdHandler {
  public:
   static constexpr int kReadsPerTurn = 64;
@@ -77,8 +90,18 @@ class TunDevice final : private net::FdHandler {
   // a dead process has left, are made anew, because the host's own network may have changed under them.
   Result<void> keep_outside(const std::vector<inet::IpAddress>& addresses, bool afresh);
 
-  // In place of apply(), for an adopted device that the host has set up: begins to read and sets nothing, so it
-  // needs no privilege.
+  // How to open() one more queue of this device, on any thread of its network namespace, while this one lives: it reads
+  // and writes, after start_reading(), and sets nothing. The kernel numbers queues in the order of opening, and gives a
+  // flow to the queue that wrote it last, unless steered. Nothing where the device has one queue only: it was not
+  // opened with `multi_queue`, or somebody has made it without.
+  std::optional<TunOptions> another_queue() const;
+
+  // Packets go to the queues that `steering` says; for the device, whichever of its queues is asked. SYSTEM where the
+  // kernel refuses; then all stays as it was. `steering` may end before the device.
+  Result<void> steer_by(const TunSteering& steering);
+
+  // In place of apply(), for one more queue, and for an adopted device that the host has set up: begins to read and
+  // sets nothing, so it needs no privilege.
   void start_reading();
 
   // Packets to the kernel that have passed inet::classify(), and super-packets that have passed inspect().

@@ -50,6 +50,15 @@ Result<void> TunEngine::set_routes(const std::vector<inet::Cidr>& routes) {
   return result;
 }
 
+std::optional<TunOptions> TunEngine::another_queue() const {
+  return tun_.device() ? tun_.device()->another_queue() : std::nullopt;
+}
+
+Result<void> TunEngine::steer_by(const TunSteering& steering) {
+  if (!tun_.device()) return make_error(Status::BAD_STATE, "there is no tun device now");
+  return tun_.device()->steer_by(steering);
+}
+
 Result<std::unique_ptr<TunDevice>> TunEngine::make_device(const std::string& name, TunHandler& handler) {
   TunOptions options = options_;
   options.name = name;

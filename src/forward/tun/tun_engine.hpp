@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,11 @@ class TunEngine final : public Engine {
   Result<void> set_routes(const std::vector<inet::Cidr>& routes) override;
   void stop() override { tun_.close(); }
   std::string device_name() const override { return tun_.name(); }
+
+  // For the other shards' TunQueueEngine, see TunDevice::another_queue(); nothing while there is no device.
+  std::optional<TunOptions> another_queue() const;
+  // See TunDevice::steer_by(). A device that was made anew (EngineSink::on_engine_recovered) has to be told again.
+  Result<void> steer_by(const TunSteering& steering);
 
  private:
   Result<std::unique_ptr<TunDevice>> make_device(const std::string& name, TunHandler& handler);

@@ -6,7 +6,8 @@
 namespace smartvpn::wireguard {
 namespace {
 
-constexpr Duration kCost = seconds(1) / HandshakeLimiter::kPerSecond;
+// Of nanoseconds: a twentieth of seconds(1) would be none at all.
+constexpr Duration kCost = Duration(seconds(1)) / HandshakeLimiter::kPerSecond;
 constexpr Duration kFull = kCost * HandshakeLimiter::kBurst;
 
 }  // namespace

@@ -37,7 +37,7 @@ enum class Accepted : uint8_t {
   ok,
   not_newer,  // its timestamp is not above the greatest one seen: a replay
   too_often,  // within initiation_gap of the last
-  failed      // no session comes of it: a key that proves nothing, memory
+  failed      // it is another peer's
 };
 
 class PeerMachine {

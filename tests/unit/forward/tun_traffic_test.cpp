@@ -1,7 +1,6 @@
 // Traffic through the kernel device: pings, checksums, and the kernel's own TCP and UDP between two devices.
 #include <gtest/gtest.h>
 #include <netinet/in.h>
-#include <netinet/udp.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -12,6 +11,7 @@
 #include "net/tcp_connector.hpp"
 #include "net/tcp_listener.hpp"
 #include "support/tun_end.hpp"
+#include "support/udp_end.hpp"
 
 namespace smartvpn::forward {
 namespace {
@@ -73,16 +73,19 @@ struct BackToBack {
   net::Fd left_namespace = testing::current_namespace();
   net::Fd right_namespace;
   size_t super_packets = 0, largest = 0, longest_to_right = 0;
+  bool left_udp = true, right_udp = true;  // whether UDP super-packets are among the offloads
 
   // Leaves the thread in the right-hand namespace.
   void build(bool left_offload, bool right_offload) {
     TunOptions options;
     options.offload = left_offload;
+    options.udp_offload = left_udp;
     left.open(*loop, options);
     ASSERT_TRUE(left.device->apply(inner("10.8.0.1", "fd00:8::1")).ok());
     ASSERT_TRUE(testing::enter_new_namespace());
     right_namespace = testing::current_namespace();
     options.offload = right_offload;
+    options.udp_offload = right_udp;
     right.open(*loop, options);
     ASSERT_TRUE(right.device->apply(inner("10.8.0.2", "fd00:8::2")).ok());
     left.recorder.on_packets = [this](std::span<Packet> batch) { forward(batch, right); };
@@ -198,36 +201,74 @@ TEST(TunTraffic, CoalescesSinglePacketsTowardsTheKernel) {
   });
 }
 
-TEST(TunTraffic, UdpSegmentsOfTheKernelArriveAsOneSuperPacketWhereItCan) {
-  IN_NEW_NAMESPACE([] {
-    BackToBack net;
-    net.build(true, true);
-    if (::testing::Test::HasFatalFailure()) return;
-    if (!net.right.device->has_udp_offload()) return;  // a kernel before 6.2
-    ASSERT_TRUE(testing::enter_namespace(net.left_namespace));
-    net::Fd receiver(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    auto at = net::to_socket_address({*inet::IpAddress::parse("10.8.0.1"), 0});
-    ASSERT_EQ(bind(receiver.get(), at.get(), at.size), 0);
-    at = net::to_socket_address(net::local_endpoint(receiver.get()));
-    ASSERT_TRUE(testing::enter_namespace(net.right_namespace));
-    net::Fd sender(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    int segment = 1200;
-    ASSERT_EQ(setsockopt(sender.get(), IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof segment), 0);
-    std::string data(12000, 'u');
-    ASSERT_EQ(sendto(sender.get(), data.data(), data.size(), 0, at.get(), at.size), 12000);
-    int datagrams = 0;
-    char buffer[2000];
-    EXPECT_TRUE(run_until(
-        *net.loop,
-        [&] {
-          net.loop->post([] {});
-          while (recv(receiver.get(), buffer, sizeof buffer, 0) == 1200) ++datagrams;
-          return datagrams == 10;
-        },
-        seconds(5)));
-    EXPECT_EQ(net.super_packets, 1u);
-    EXPECT_EQ(net.largest, 12028u);
-  });
+// Segments that a program at the right end sends as one message, to a program at the left end that may get several as
+// one. Gives what arrived, datagram by datagram, in `got`.
+void udp_transfer(BackToBack& net, const char* to, const std::string& data, uint16_t segment_size, bool gro,
+                  std::vector<std::string>& got, size_t& messages) {
+  ASSERT_TRUE(testing::enter_namespace(net.left_namespace));
+  testing::UdpEnd receiver;
+  net::UdpOptions options;
+  options.address = {*inet::IpAddress::parse(to), 0};
+  options.gro = gro;
+  receiver.open(*net.loop, options);
+  if (::testing::Test::HasFatalFailure()) return;
+  ASSERT_TRUE(testing::enter_namespace(net.right_namespace));
+  testing::UdpEnd sender;
+  sender.open(*net.loop, receiver.socket->local().ip.is_v4() ? "10.8.0.2" : "fd00:8::2");
+  testing::UdpText probe("probe", receiver.socket->local()), text(data, receiver.socket->local(), segment_size);
+  ASSERT_TRUE(testing::reach(*net.loop, probe, *sender.socket, receiver));
+  run_until(
+      *net.loop, [] { return false; }, milliseconds(20));  // probes that were late
+  receiver.got.clear();
+  net.super_packets = net.largest = 0;
+  const uint64_t before = receiver.counters().messages_in;
+  const size_t wanted = testing::cut_text(data, segment_size).size();
+  ASSERT_EQ(text.send_by(*sender.socket), 1u);
+  EXPECT_EQ(sender.counters().gso_refused, 0u);
+  EXPECT_TRUE(run_until(*net.loop, [&] { return receiver.got.size() == wanted; }));
+  got = testing::texts_of(receiver);
+  messages = receiver.counters().messages_in - before;
+}
+
+TEST(TunTraffic, UdpSegmentsTravelAsOneSuperPacketWhereBothKernelsCan) {
+  for (const char* to : {"10.8.0.1", "fd00:8::1"})
+    for (bool gro : {true, false})
+      IN_NEW_NAMESPACE([to, gro] {
+        BackToBack net;
+        net.build(true, true);
+        if (::testing::Test::HasFatalFailure()) return;
+        if (!net.right.device->has_udp_offload()) return;  // a kernel before 6.2
+        const std::string data = testing::numbered_text(12'345);
+        std::vector<std::string> got;
+        size_t messages = 0;
+        udp_transfer(net, to, data, 1300, gro, got, messages);
+        EXPECT_EQ(got, testing::cut_text(data, 1300));
+        EXPECT_EQ(net.super_packets, 1u);
+        EXPECT_GT(net.largest, 12'345u);
+        EXPECT_EQ(messages, gro ? 1u : 10u) << "the receiving program gets what it asked for";
+      });
+}
+
+TEST(TunTraffic, UdpSuperPacketsAreCutWhereAKernelDoesNotTakeThem) {
+  for (const char* to : {"10.8.0.1", "fd00:8::1"})
+    for (bool left : {true, false})
+      IN_NEW_NAMESPACE([to, left] {
+        BackToBack net;
+        net.left_udp = left;
+        net.right_udp = !left;
+        net.build(true, true);
+        if (::testing::Test::HasFatalFailure()) return;
+        EXPECT_TRUE(net.left.device->has_offload() && net.right.device->has_offload());
+        EXPECT_FALSE(net.left.device->has_udp_offload() && net.right.device->has_udp_offload());
+        const std::string data = testing::numbered_text(12'345);
+        std::vector<std::string> got;
+        size_t messages = 0;
+        udp_transfer(net, to, data, 1300, false, got, messages);
+        EXPECT_EQ(got, testing::cut_text(data, 1300));
+        // The one that the left device takes was cut by the right one's kernel already.
+        EXPECT_EQ(net.super_packets, left ? 0u : 1u);
+        EXPECT_TRUE(net.left.recorder.drops.empty() && net.right.recorder.drops.empty());
+      });
 }
 
 TEST(TunTraffic, BadSuperPacketIsDroppedByName) {
