@@ -49,6 +49,7 @@ void PeerMachine::forget_keys() noexcept {
 }
 
 Accepted PeerMachine::accept(OpenedInitiation opened, const Tai64n& stamp, Time now) {
+  if (opened.peer() != peer_) return Accepted::failed;
   if (stamp <= greatest_) return Accepted::not_newer;
   if (last_accepted_ != Time{} && now >= last_accepted_ && now - last_accepted_ < timing_.initiation_gap)
     return Accepted::too_often;
@@ -111,7 +112,9 @@ std::optional<std::array<uint8_t, kResponseSize>> PeerMachine::respond(Time now)
 }
 
 bool PeerMachine::may_initiate(Time now) const noexcept {
-  return last_sent_handshake_ == Time{} || now - last_sent_handshake_ >= timing_.rekey_timeout;
+  // A clock that has gone back holds nobody up.
+  return last_sent_handshake_ == Time{} || now < last_sent_handshake_ ||
+         now - last_sent_handshake_ >= timing_.rekey_timeout;
 }
 
 std::optional<std::array<uint8_t, kInitiationSize>> PeerMachine::write_initiation(Time now, int64_t unix_ns) {

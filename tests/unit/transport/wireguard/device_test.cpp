@@ -117,8 +117,7 @@ TEST(Device, WhatIsRefusedAtConfirmationEnds) {
   EXPECT_EQ(pair.server.device.connections(), 0u);
 }
 
-TEST(Device, AHandshakeThatIsNotUsedEnds) {
-  // Its time is the device's own constant, so only that it is not for ever: closing does it at once.
+TEST(Device, AHandshakeThatIsNotUsedGoesWithTheDevice) {
   DevicePair pair("127.0.0.1", true);
   pair.relay->hold = true;
   pair.client.send(DevicePair::packet(1));
@@ -171,7 +170,7 @@ TEST(Device, RemovingAPeerEndsItsSessionBeforeItReturns) {
   EXPECT_TRUE(pair.until([&] { return pair.server.device.counters().unknown_index == 1; }));
 }
 
-TEST(Device, APeerMayBeRemovedWhileItsPacketsAreHandedOver) {
+TEST(Device, ALinkMayBeClosedWhileItsPacketsAreHandedOver) {
   DevicePair pair;
   ASSERT_TRUE(pair.connect());
   pair.server.host.after_packets = [&](uint64_t) { pair.server.host.link->close(Reason::client_disabled); };
