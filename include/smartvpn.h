@@ -355,6 +355,8 @@ SMARTVPN_API smartvpn_status smartvpn_server_set_callbacks(smartvpn_server *serv
  *   session_up            session_id, client_id, listener, transport, peer_addr, remote_addr, addresses, tlvs
  *   session_down          session_id, client_id, listener, transport, peer_addr, remote_addr, reason, detail,
  *                         duration_ms, bytes_in, bytes_out
+ *   session_roamed        session_id, client_id, listener, transport, peer_addr, remote_addr: a WireGuard client goes
+ *                         on from another address (at most once a second for each session)
  *   health_changed        session_id, client_id, health ("good", "fair", "poor", "dead"), rtt_us
  *   client_changed        client_id, change ("created", "updated", "enabled", "disabled", "removed", "rotated",
  *                         "rotation_seen": its first session on the new key, "rotation_committed",
@@ -377,6 +379,7 @@ SMARTVPN_API smartvpn_status smartvpn_server_set_callbacks(smartvpn_server *serv
 #define SMARTVPN_EVENT_LOG 7
 #define SMARTVPN_EVENT_LOST 8 /* delivered whatever the mask */
 #define SMARTVPN_EVENT_RECONFIGURED 9
+#define SMARTVPN_EVENT_SESSION_ROAMED 10
 
 /* A subscription's mask: SMARTVPN_EVENT_BIT(SMARTVPN_EVENT_SESSION_UP) | ..., or all, also those of later versions. */
 #define SMARTVPN_EVENT_BIT(type) ((uint64_t)1 << (type))
@@ -627,7 +630,8 @@ SMARTVPN_API smartvpn_status smartvpn_server_stats(smartvpn_server *server, smar
 
 /* [immediate] One number of the snapshot's totals by its name in the JSON form: "sessions_now", "inner_bytes_in";
  * "drops.spoofed_source", "rejections.ip_block_list", "sessions_ended.replaced" for one reason, 0 if it never happened;
- * "drops" and "rejections" for all. NOT_FOUND for any other name. */
+ * "drops" and "rejections" for all; "wireguard.bad_mac1" and the like with a WireGuard listener. NOT_FOUND for any other
+ * name. */
 SMARTVPN_API smartvpn_status smartvpn_stats_u64(const smartvpn_stats *stats, const char *name, uint64_t *value);
 
 /* [immediate] All of it, by listener and transport too, as JSON. */

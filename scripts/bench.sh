@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Builds the library as packagers do, measures it beside others on this machine, and writes docs/PERFORMANCE.md; some
-# 17 minutes. Nothing passes or fails. On a machine that does other things as well, give what is measured the
+# 45 minutes. Nothing passes or fails. On a machine that does other things as well, give what is measured the
 # processors first: BENCH_PRIORITY="chrt -r 1". Needs root for network namespaces (uses sudo).
 #   scripts/bench.sh                                                     everything, and docs/PERFORMANCE.md
-#   scripts/bench.sh primitives|server|memory|tunnel|counts|bindings     these parts, to standard output
+#   scripts/bench.sh primitives|server|memory|tunnel|wireguard|counts|bindings     these parts, to standard output
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh
@@ -14,25 +14,19 @@ trap 'rm -f "$log"' EXIT
 if ! { cmake --preset release -B "$build" -DSMARTVPN_BUILD_TESTS=ON -DSMARTVPN_BUILD_EXAMPLES=OFF \
          -DCMAKE_UNITY_BUILD=ON &&
        cmake --build "$build" -j "$(nproc)" --target smartvpn smartvpn_static smartvpn_cli smartvpn_python \
-         bench_primitives bench_server bench_count bench_host bench_traffic; \
+         bench_primitives bench_server bench_count bench_host bench_traffic wireguard_peer; \
      } >"$log" 2>&1; then
   tail -n 40 "$log" >&2
   exit 1
 fi
 
-# The honest rival: a wireguard-go that knows offloads. Without a way to get it, it is left out.
-version=v0.0.0-20260522210424-ecfc5a8d5446
-upstream=$PWD/$build/go/bin/wireguard
-if [ ! -x "$upstream" ] && command -v go >/dev/null; then
-  GOPATH=$PWD/$build/go GOFLAGS=-modcacherw timeout 180 go install "golang.zx2c4.com/wireguard@$version" >"$log" 2>&1 || true
-fi
-if [ -x "$upstream" ]; then
-  export BENCH_WIREGUARD_GO=$upstream BENCH_WIREGUARD_GO_VERSION=$version
-fi
+# The honest rivals: those that cannot be had are named in the document, and left out.
+scripts/rivals.sh >&2
+export BENCH_RIVALS=$PWD/build/rivals
 
 rm -f "$log"
 as_root=()
-[ "$(id -u)" = 0 ] || as_root=(sudo --preserve-env=PATH,BENCH_PRIORITY,BENCH_WIREGUARD_GO,BENCH_WIREGUARD_GO_VERSION)
+[ "$(id -u)" = 0 ] || as_root=(sudo --preserve-env=PATH,BENCH_PRIORITY,BENCH_RIVALS)
 if [ $# -gt 0 ]; then
   exec "${as_root[@]}" /usr/bin/python3 -B tests/bench/bench.py "$build" "$@"
 fi

@@ -19,7 +19,8 @@ test=(libgtest-dev libgmock-dev libcmocka-dev swig clang clang-format clang-tidy
       python3-websockets python3-dissononce nodejs
       nginx-light libnginx-mod-stream openssl curl binutils ethtool abigail-tools
       sqlite3 prometheus zbar-tools wireguard-tools bash-completion zsh fish groff-base systemd util-linux
-      libbenchmark-dev wireguard-go golang-github-pires-go-proxyproto-dev strace)
+      libbenchmark-dev wireguard-go golang-github-pires-go-proxyproto-dev strace
+      tcpdump python3-cryptography)
 cross=(qemu-user gcc-aarch64-linux-gnu g++-aarch64-linux-gnu gcc-arm-linux-gnueabihf g++-arm-linux-gnueabihf)
 
 case "${1:-all}" in

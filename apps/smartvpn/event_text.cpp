@@ -93,6 +93,8 @@ std::string line_of(const smartvpn_event* event) {
       return session_up(keys);
     case SMARTVPN_EVENT_SESSION_DOWN:
       return session_down(keys);
+    case SMARTVPN_EVENT_SESSION_ROAMED:
+      return keys.text("client_id") + " goes on " + keys.origin();
     case SMARTVPN_EVENT_HEALTH_CHANGED:
       return health(keys);
     case SMARTVPN_EVENT_CLIENT_CHANGED:

@@ -21,17 +21,19 @@ const (
 
 // Config is the configuration of a server.
 type Config struct {
-	Listen     []Listener   `json:"listen,omitempty"`
-	Keys       Keys         `json:"keys"`
-	Network    Network      `json:"network"`
-	Forwarding Forwarding   `json:"forwarding"`
-	Tun        Tun          `json:"tun"`
-	Security   Security     `json:"security"`
-	Session    Session      `json:"session"`
-	Registry   Registry     `json:"registry"`
-	Limits     Limits       `json:"limits"`
-	Telemetry  Telemetry    `json:"telemetry"`
-	Clients    []ClientSpec `json:"clients,omitempty"`
+	Listen      []Listener        `json:"listen,omitempty"`
+	Keys        Keys              `json:"keys"`
+	Network     Network           `json:"network"`
+	Forwarding  Forwarding        `json:"forwarding"`
+	Tun         Tun               `json:"tun"`
+	Security    Security          `json:"security"`
+	Session     Session           `json:"session"`
+	WireGuard   WireGuardSessions `json:"wireguard"`
+	Performance Performance       `json:"performance"`
+	Registry    Registry          `json:"registry"`
+	Limits      Limits            `json:"limits"`
+	Telemetry   Telemetry         `json:"telemetry"`
+	Clients     []ClientSpec      `json:"clients,omitempty"`
 
 	// Raw is the whole configuration as JSON, in place of the fields above, which then have to be zero.
 	Raw json.RawMessage `json:"-"`
@@ -116,6 +118,17 @@ type Security struct {
 // Session is about sessions of the native protocol.
 type Session struct {
 	KeepaliveIntervalMS int `json:"keepalive_interval_ms,omitempty"`
+}
+
+// WireGuardSessions is about sessions of WireGuard clients, and the configurations that they get.
+type WireGuardSessions struct {
+	SessionTimeoutS      int  `json:"session_timeout_s,omitempty"`
+	PersistentKeepaliveS *int `json:"persistent_keepalive_s,omitempty"` // nil: 25; 0: none
+}
+
+// Performance is how the work is done.
+type Performance struct {
+	AEAD string `json:"aead,omitempty"` // "automatic", "openssl", "sodium", "avx2", "avx512"
 }
 
 // Registry is where registered clients are kept.

@@ -25,6 +25,7 @@ const (
 	Log                EventType = C.SMARTVPN_EVENT_LOG
 	Lost               EventType = C.SMARTVPN_EVENT_LOST // delivered whatever the filter
 	Reconfigured       EventType = C.SMARTVPN_EVENT_RECONFIGURED
+	SessionRoamed      EventType = C.SMARTVPN_EVENT_SESSION_ROAMED // a WireGuard client goes on from another address
 )
 
 // Event is something that happened. Which fields are set depends on the type; smartvpn.h, section 8, lists them.

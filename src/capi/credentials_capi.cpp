@@ -32,9 +32,7 @@ CredentialsObject::~CredentialsObject() {
 Result<registry::ClientSpec> parse_spec(std::string_view json) {
   auto client = config::parse_client_config(json);
   if (!client) return std::move(client).error();
-  registry::ClientSpec spec = server::to_spec(*client);
-  if (client->noise_public_key == PublicKey{}) spec.noise_public_key.reset();
-  return spec;
+  return server::to_spec(*client);
 }
 
 }  // namespace smartvpn::capi

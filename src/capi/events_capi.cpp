@@ -17,6 +17,7 @@ SAME(CLIENT_CHANGED, client_changed);
 SAME(LOG, log);
 SAME(LOST, lost);
 SAME(RECONFIGURED, reconfigured);
+SAME(SESSION_ROAMED, session_roamed);
 #undef SAME
 
 }  // namespace

@@ -39,6 +39,11 @@ std::optional<uint64_t> number(const telemetry::StatsSnapshot& snapshot, std::st
   auto drop = [](size_t i) { return drop_name(static_cast<Drop>(i)); };
   if (group == "drops") return by_name(member, total.traffic.drops, drop);
   if (group == "rejections") return by_name(member, total.rejections, reason);
+#define X(counter, help) \
+  if (group == "wireguard" && member == #counter && snapshot.wireguard) return snapshot.wireguard->counter;
+  SMARTVPN_WIREGUARD_COUNTER_LIST(X)
+#undef X
+  if (group == "wireguard" && member == "peers" && snapshot.wireguard) return snapshot.wireguard->peers;
   if (group == "sessions_ended") return by_name(member, total.sessions_ended, reason);
   return std::nullopt;
 }

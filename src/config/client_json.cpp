@@ -123,6 +123,7 @@ Result<ClientConfig> patch_client_config(const ClientConfig& present, std::strin
   merged.json.merge_patch(change.json);
   if (auto checked = check_structure(client_node(), merged.json, {}, true); !checked) return std::move(checked).error();
   ClientConfig out = build_client_config(merged.json);
+  if (out.noise_public_key == PublicKey{}) return make_error(Status::INVALID, "is required", "/noise_public_key");
   if (out.id != present.id) return make_error(Status::INVALID, "cannot change", "/id");
   return out;
 }

@@ -46,6 +46,21 @@ void read_proxy_protocol(const Reader& in, ProxyProtocolConfig& out) {
   in.read("max_header_bytes", out.max_header_bytes);
 }
 
+// What only streams and HTTP have, and a wrong idea of a WireGuard listener would leave without effect.
+Result<void> check_wireguard_keys(const Reader& in, const std::string& pointer, const ListenConfig& listener) {
+  auto wrong = [&](const char* key, const char* text) { return make_error(Status::INVALID, text, pointer + key); };
+  if (in.has("public_url")) return wrong("/public_url", "is for WebSocket listeners; see network.wireguard_endpoint");
+  for (const char* key : {"path", "tls", "real_ip_header", "real_ip_trusted_proxies"})
+    if (in.has(key)) return wrong((std::string("/") + key).c_str(), "is for WebSocket listeners");
+  const Reader proxy = in.at("proxy_protocol");
+  for (const char* key : {"header_timeout_ms", "local", "max_header_bytes"})
+    if (proxy.has(key)) return wrong((std::string("/proxy_protocol/") + key).c_str(), "is for WebSocket listeners");
+  const auto mode = listener.proxy_protocol.mode;
+  if (mode != ProxyProtocolConfig::Mode::off && mode != ProxyProtocolConfig::Mode::v2)
+    return wrong("/proxy_protocol/mode", "must be off or v2: WireGuard's datagrams have headers of version 2 only");
+  return {};
+}
+
 Result<ListenConfig> read_listener(const Reader& in, const std::string& pointer, std::optional<int64_t> keepalive) {
   ListenConfig out;
   in.choose<Transport>(
@@ -70,6 +85,8 @@ Result<ListenConfig> read_listener(const Reader& in, const std::string& pointer,
   out.keepalive_interval_ms = keepalive      ? static_cast<uint32_t>(*keepalive)
                               : behind_proxy ? kKeepaliveBehindProxyMs
                                              : kKeepaliveMs;
+  if (out.transport == Transport::wireguard)
+    if (auto checked = check_wireguard_keys(in, pointer, out); !checked) return std::move(checked).error();
   return out;
 }
 
@@ -183,14 +200,15 @@ Result<ServerConfig> build_server_config(const Json& json) {
   in.at("keys").read("noise_next_private_key", out.keys.noise_next_private_key);
   in.at("keys").read("wireguard_private_key", out.keys.wireguard_private_key);
   read_network(in.at("network"), out.network);
-  in.at("wireguard").read("session_timeout_s", out.wireguard.session_timeout_s);
-  in.at("wireguard").read("persistent_keepalive_s", out.wireguard.persistent_keepalive_s);
   using Mode = ForwardingConfig::Mode;
   in.at("forwarding")
       .choose<Mode>("mode", out.forwarding.mode,
                     {{"testing", Mode::testing}, {"host", Mode::host}, {"tun", Mode::tun}});
   read_tun(in.at("tun"), out.tun);
   read_security(in.at("security"), out.security);
+  in.at("wireguard").read("session_timeout_s", out.wireguard.session_timeout_s);
+  in.at("wireguard").read("persistent_keepalive_s", out.wireguard.persistent_keepalive_s);
+  in.at("performance").read("aead", out.performance.aead);
   read_registry(in.at("registry"), out.registry);
   read_limits(in.at("limits"), out.limits);
   in.at("telemetry").read("client_label", out.telemetry.client_label);

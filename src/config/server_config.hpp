@@ -56,7 +56,7 @@ struct ListenConfig {
 struct KeysConfig {
   std::optional<SecretKey> noise_private_key;  // set whenever a WebSocket listener exists
   std::optional<SecretKey> noise_next_private_key;
-  std::optional<SecretKey> wireguard_private_key;
+  std::optional<SecretKey> wireguard_private_key;  // set whenever a WireGuard listener exists
 };
 
 struct HostServices {
@@ -72,7 +72,7 @@ struct NetworkConfig {
   bool client_to_client = false;
   HostServices host_services;
   bool multicast = false;          // multicast and broadcast inner packets
-  std::string wireguard_endpoint;  // host:port for WireGuard configurations; "": none is known
+  std::string wireguard_endpoint;  // host:port for WireGuard configurations; "": the bound address
 };
 // The server's own inner address in a subnet: its first host address.
 inet::IpAddress gateway_of(const inet::Cidr& subnet) noexcept;
@@ -80,6 +80,10 @@ inet::IpAddress gateway_of(const inet::Cidr& subnet) noexcept;
 struct WireguardConfig {
   uint32_t session_timeout_s = 180;      // 180..86400
   uint32_t persistent_keepalive_s = 25;  // in clients' configurations; 0: none
+};
+
+struct PerformanceConfig {
+  std::string aead = "automatic";  // a name that crypto::AeadEngine::parse_backend knows
 };
 
 struct ForwardingConfig {
@@ -143,7 +147,7 @@ enum class SessionPolicy : uint8_t { drop_oldest, refuse_new };
 
 struct ClientConfig {
   std::string id;
-  PublicKey noise_public_key{};
+  PublicKey noise_public_key{};  // zero: none was given
   bool enabled = true;
   std::optional<int64_t> expires_at_ms;    // wall clock, ms since 1970
   std::vector<inet::IpAddress> addresses;  // fixed, at most one a family, inside network.subnets; empty: leased
@@ -168,6 +172,7 @@ struct ServerConfig {
   ForwardingConfig forwarding;
   TunConfig tun;
   SecurityConfig security;
+  PerformanceConfig performance;
   RegistryConfig registry;
   LimitsConfig limits;
   TelemetryConfig telemetry;

@@ -19,6 +19,11 @@ constexpr std::string_view kTransportsNotBuilt = "websocket|quic";
 #else
 constexpr std::string_view kTransportsNotBuilt = "websocket|quic|wireguard";
 #endif
+#if SMARTVPN_WITH_VECTOR_AEAD
+constexpr std::string_view kAeadNotBuilt;
+#else
+constexpr std::string_view kAeadNotBuilt = "avx2|avx512";
+#endif
 #if SMARTVPN_WITH_TLS
 constexpr std::string_view kTlsNotBuilt;
 #else
@@ -42,13 +47,13 @@ constexpr KeySpec kServerKeys[] = {
   {.path = "/listen/*/transport", .type = Type::choice, .doc = "The carrier.", .values = "websocket|quic|wireguard", .unsupported = kTransportsNotBuilt, .required = true, .effect = Effect::listener_restart},
   {.path = "/listen/*/address", .type = Type::bind_address, .fallback = "\"::\"", .doc = "IP address to bind, alone or as `address:port`; `::` takes both families.", .effect = Effect::listener_restart},
   {.path = "/listen/*/port", .type = Type::integer, .min = 0, .max = 65535, .doc = "Port to bind; 0 lets the kernel choose. Required unless `address` holds it or `fd` is set.", .effect = Effect::listener_restart},
-  {.path = "/listen/*/fd", .type = Type::integer, .min = 0, .max = INT32_MAX, .doc = "A listening socket the host has opened; it is duplicated. Excludes `address` and `port`.", .effect = Effect::listener_restart},
+  {.path = "/listen/*/fd", .type = Type::integer, .min = 0, .max = INT32_MAX, .doc = "A listening socket (WireGuard: a bound UDP socket) the host has opened; it is duplicated. Excludes `address` and `port`.", .effect = Effect::listener_restart},
   {.path = "/listen/*/path", .type = Type::url_path, .min = 1, .max = 256, .fallback = "\"/tunnel\"", .doc = "HTTP path of the WebSocket upgrade.", .effect = Effect::applied},
-  {.path = "/listen/*/public_url", .type = Type::url, .min = 1, .max = 1024, .doc = "What clients dial (behind a proxy or NAT); written into their configurations.", .effect = Effect::applied},
+  {.path = "/listen/*/public_url", .type = Type::url, .min = 1, .max = 1024, .doc = "What clients dial (behind a proxy or NAT); written into their configurations. WireGuard: see `/network/wireguard_endpoint`.", .effect = Effect::applied},
   {.path = "/listen/*/tls", .type = Type::object, .doc = "TLS in process; without it the listener speaks plain WebSocket.", .unsupported = kTlsNotBuilt, .effect = Effect::listener_restart},
   {.path = "/listen/*/tls/certificate", .type = Type::pem, .min = 1, .max = 1 << 20, .doc = "Certificate chain: path of a PEM file, or PEM text.", .required = true, .effect = Effect::applied},
   {.path = "/listen/*/tls/key", .type = Type::pem, .min = 1, .max = 1 << 20, .doc = "Its private key: path of a PEM file, or PEM text (then a secret).", .secret = true, .required = true, .effect = Effect::applied},
-  {.path = "/listen/*/proxy_protocol", .type = Type::object, .doc = "PROXY protocol in front of the connection. Either every connection has a header or none."},
+  {.path = "/listen/*/proxy_protocol", .type = Type::object, .doc = "PROXY protocol in front of the connection. Either every connection has a header or none. WireGuard: v2 in front of every datagram."},
   {.path = "/listen/*/proxy_protocol/mode", .type = Type::choice, .fallback = "\"off\"", .doc = "Which versions are taken.", .values = "off|v1|v2|any", .effect = Effect::applied},
   {.path = "/listen/*/proxy_protocol/trusted_proxies", .type = Type::array, .min = 0, .max = 10000, .doc = "Who may send a header; anybody else is refused before a byte is read. Required unless the mode is `off`.", .effect = Effect::applied},
   {.path = "/listen/*/proxy_protocol/trusted_proxies/*", .type = Type::acl_entry, .doc = "Address or prefix.", .effect = Effect::applied},
@@ -63,7 +68,7 @@ constexpr KeySpec kServerKeys[] = {
   {.path = "/keys", .type = Type::object, .doc = "The server's keys."},
   {.path = "/keys/noise_private_key", .type = Type::private_key, .doc = "X25519 private key of the native protocol, base64. Required by WebSocket listeners.", .secret = true, .effect = Effect::applied},
   {.path = "/keys/noise_next_private_key", .type = Type::private_key, .doc = "The key to change to: accepted beside the present one.", .secret = true, .effect = Effect::applied},
-  {.path = "/keys/wireguard_private_key", .type = Type::private_key, .doc = "X25519 private key of WireGuard, base64. With it every new client gets a WireGuard key and configuration too.", .secret = true},
+  {.path = "/keys/wireguard_private_key", .type = Type::private_key, .doc = "X25519 private key of WireGuard, base64. Required by WireGuard listeners. With it every new client gets a WireGuard key and configuration too. A changed one ends WireGuard's sessions: all clients need new configurations.", .secret = true, .effect = Effect::applied},
 
   {.path = "/network", .type = Type::object, .doc = "The network inside the tunnels."},
   {.path = "/network/subnets", .type = Type::array, .min = 1, .max = 16, .fallback = "[\"10.8.0.0/24\",\"fd00:8::/64\"]", .doc = "Inner subnets, at most one of each family (IPv4 /8 to /30, IPv6 /32 to /126). The first address of each is the server's own."},
@@ -77,11 +82,7 @@ constexpr KeySpec kServerKeys[] = {
   {.path = "/network/host_services", .type = Type::array, .min = 0, .max = 8, .fallback = "[\"dns\",\"icmp_echo\"]", .doc = "What clients reach on the server's own inner addresses.", .effect = Effect::applied},
   {.path = "/network/host_services/*", .type = Type::choice, .doc = "A service.", .values = "dns|icmp_echo", .effect = Effect::applied},
   {.path = "/network/multicast", .type = Type::boolean, .fallback = "false", .doc = "Whether multicast and broadcast packets pass.", .effect = Effect::applied},
-  {.path = "/network/wireguard_endpoint", .type = Type::text, .min = 1, .max = 256, .doc = "`host:port` that WireGuard clients dial; written into their configurations.", .effect = Effect::applied},
-
-  {.path = "/wireguard", .type = Type::object, .doc = "WireGuard listeners, and the configurations of WireGuard clients."},
-  {.path = "/wireguard/session_timeout_s", .type = Type::integer, .min = 180, .max = 86400, .fallback = "180", .doc = "A client is disconnected after so many seconds without a completed handshake."},
-  {.path = "/wireguard/persistent_keepalive_s", .type = Type::integer, .min = 0, .max = 65535, .fallback = "25", .doc = "`PersistentKeepalive` of clients' configurations, seconds; 0 leaves it out.", .effect = Effect::applied},
+  {.path = "/network/wireguard_endpoint", .type = Type::text, .min = 1, .max = 256, .doc = "`host:port` that WireGuard clients dial (behind NAT); written into their configurations. Not set: where the first WireGuard listener is bound.", .effect = Effect::applied},
 
   {.path = "/forwarding", .type = Type::object, .doc = "What stands behind the tunnels."},
   {.path = "/forwarding/mode", .type = Type::choice, .fallback = "\"tun\"", .doc = "`tun`: a kernel device; `host`: packets to the embedding program; `testing`: nothing but answers to ping.", .values = "testing|host|tun|nat|bridge", .unsupported = kEnginesNotBuilt},
@@ -104,13 +105,20 @@ constexpr KeySpec kServerKeys[] = {
   {.path = "/session", .type = Type::object, .doc = "Sessions of the native protocol."},
   {.path = "/session/keepalive_interval_ms", .type = Type::integer, .min = 1000, .max = 600000, .doc = "Silence after which a ping goes out. Not set: 20000 on listeners behind proxies, 30000 on others.", .effect = Effect::applied},
 
+  {.path = "/wireguard", .type = Type::object, .doc = "Sessions of WireGuard clients."},
+  {.path = "/wireguard/session_timeout_s", .type = Type::integer, .min = 180, .max = 86400, .fallback = "180", .doc = "After how long without a completed handshake a session is over. An idle client's is, and begins anew with its next packet."},
+  {.path = "/wireguard/persistent_keepalive_s", .type = Type::integer, .min = 0, .max = 65535, .fallback = "25", .doc = "`PersistentKeepalive` of the configurations that clients get, so that NATs on their way keep it open; 0: none.", .effect = Effect::applied},
+
+  {.path = "/performance", .type = Type::object, .doc = "How the work is done."},
+  {.path = "/performance/aead", .type = Type::choice, .fallback = "\"automatic\"", .doc = "What encrypts packets. `automatic`: the fastest that the processor has. `avx2` and `avx512` answer `UNSUPPORTED` on a processor without them.", .values = "automatic|openssl|sodium|avx2|avx512", .unsupported = kAeadNotBuilt},
+
   {.path = "/registry", .type = Type::object, .doc = "Where registered clients are kept."},
   {.path = "/registry/store", .type = Type::choice, .fallback = "\"memory\"", .doc = "`memory`: gone when the server stops; `sqlite`: a file.", .values = "memory|sqlite", .unsupported = kStoresNotBuilt},
   {.path = "/registry/path", .type = Type::text, .min = 1, .max = kMaxPath, .doc = "File of the sqlite store; made if it is missing. Required by it."},
   {.path = "/registry/keep_private_keys", .type = Type::boolean, .fallback = "false", .doc = "Whether generated private keys can be exported again later."},
 
   {.path = "/limits", .type = Type::object, .doc = "What the server may take."},
-  {.path = "/limits/threads", .type = Type::integer, .min = 1, .max = 1024, .fallback = "1", .doc = "Data threads.", .built_max = 1},
+  {.path = "/limits/threads", .type = Type::integer, .min = 1, .max = 64, .fallback = "1", .doc = "Data threads: shards that share the clients."},
   {.path = "/limits/memory_bytes", .type = Type::integer, .min = 0, .max = kMaxExact, .fallback = "0", .doc = "Ceiling for packet buffers, queues, connections, sessions and waiting events together; 0: none. There packets are dropped (`queue_full`) and new connections refused (`out_of_memory`); connections that are no sessions yet get half of it at most.", .effect = Effect::applied},
   {.path = "/limits/sessions", .type = Type::integer, .min = 0, .max = 1000000, .fallback = "0", .doc = "Ceiling for live sessions; 0: none.", .effect = Effect::applied},
   {.path = "/limits/event_queue", .type = Type::integer, .min = 16, .max = 1 << 20, .fallback = "4096", .doc = "Events a subscription holds in each lane unless it asks otherwise."},
@@ -121,7 +129,7 @@ constexpr KeySpec kServerKeys[] = {
   {.path = "/clients", .type = Type::array, .min = 0, .max = 1000000, .fallback = "[]", .doc = "Clients created at start if they are missing; existing ones are never changed.", .effect = Effect::applied},
   {.path = "/clients/*", .type = Type::object, .doc = "One client.", .effect = Effect::applied},
   {.path = "/clients/*/id", .type = Type::text, .min = 1, .max = 128, .doc = "The host's name for it; unique.", .required = true, .effect = Effect::applied},
-  {.path = "/clients/*/noise_public_key", .type = Type::public_key, .doc = "Its X25519 public key, base64; unique.", .required = true, .effect = Effect::applied},
+  {.path = "/clients/*/noise_public_key", .type = Type::public_key, .doc = "Its X25519 public key, base64; unique. Required unless `wireguard_public_key` is there: without, it speaks WireGuard only.", .effect = Effect::applied},
   {.path = "/clients/*/enabled", .type = Type::boolean, .fallback = "true", .doc = "Whether it may connect.", .effect = Effect::applied},
   {.path = "/clients/*/expires_at", .type = Type::time, .min = 0, .max = kMaxExact, .doc = "After this it may not connect: RFC 3339 text, or milliseconds since 1970.", .effect = Effect::applied},
   {.path = "/clients/*/addresses", .type = Type::array, .min = 0, .max = 8, .fallback = "[]", .doc = "Fixed inner addresses, at most one a family; empty: leased from the subnets.", .effect = Effect::applied},

@@ -62,18 +62,6 @@ Result<void> check_listener(const ListenConfig& listener, const std::string& pat
   return {};
 }
 
-// A WireGuard listener has neither HTTP nor TLS, and a header of version 2 in every datagram or none.
-Result<void> check_wireguard(const ListenConfig& listener, const std::string& path) {
-  if (listener.tls) return invalid(path + "/tls", "is set, but WireGuard has its own encryption");
-  if (listener.real_ip_header != "off") return invalid(path + "/real_ip_header", "is set, but WireGuard has no HTTP");
-  if (!listener.public_url.empty())
-    return invalid(path + "/public_url", "is set, but WireGuard clients dial network.wireguard_endpoint");
-  const auto mode = listener.proxy_protocol.mode;
-  if (mode == ProxyProtocolConfig::Mode::v1 || mode == ProxyProtocolConfig::Mode::any)
-    return invalid(path + "/proxy_protocol/mode", "must be off or v2: version 1 knows no datagrams");
-  return {};
-}
-
 Result<void> check_listeners(const ServerConfig& config) {
   for (size_t i = 0; i < config.listen.size(); ++i) {
     const auto& listener = config.listen[i];
@@ -82,15 +70,13 @@ Result<void> check_listeners(const ServerConfig& config) {
       const auto& other = config.listen[k];
       if (listener.fd >= 0 && listener.fd == other.fd)
         return invalid(element("/listen", i, "/fd"), "is that of " + element("/listen", k));
-      const bool same_socket = (listener.transport == Transport::websocket) == (other.transport == Transport::websocket);
+      const bool same_socket =
+          (listener.transport == Transport::websocket) == (other.transport == Transport::websocket);
       if (listener.fd < 0 && listener.address.port != 0 && listener.address == other.address && same_socket)
         return invalid(element("/listen", i, "/port"), "is taken by " + element("/listen", k));
     }
-    if (listener.transport == Transport::wireguard) {
-      if (auto checked = check_wireguard(listener, element("/listen", i)); !checked) return checked;
-      if (!config.keys.wireguard_private_key)
-        return invalid("/keys/wireguard_private_key", "is required by WireGuard listeners");
-    }
+    if (listener.transport == Transport::wireguard && !config.keys.wireguard_private_key)
+      return invalid("/keys/wireguard_private_key", "is required by WireGuard listeners");
     if (listener.transport == Transport::websocket && !config.keys.noise_private_key)
       return invalid("/keys/noise_private_key", "is required by WebSocket listeners");
   }
@@ -144,7 +130,10 @@ class ClientRules {
     if (auto [at, fresh] = ids_.emplace(client.id, index); !fresh)
       return invalid(element("/clients", index, "/id"), "is that of " + element("/clients", at->second));
     std::string key(client.noise_public_key.begin(), client.noise_public_key.end());
-    if (auto [at, fresh] = keys_.emplace(std::move(key), index); !fresh)
+    const bool has_key = client.noise_public_key != PublicKey{};
+    if (!has_key && !client.wireguard_public_key)
+      return invalid(element("/clients", index, "/noise_public_key"), "is required, or wireguard_public_key");
+    if (auto [at, fresh] = keys_.emplace(std::move(key), index); !fresh && has_key)
       return invalid(element("/clients", index, "/noise_public_key"), "is that of " + element("/clients", at->second));
     if (client.wireguard_public_key) {
       std::string wireguard(client.wireguard_public_key->begin(), client.wireguard_public_key->end());

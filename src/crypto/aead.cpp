@@ -5,6 +5,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <cassert>
 #include <climits>
 #include <new>
@@ -74,6 +75,9 @@ namespace {
 // EVP takes lengths as int; nothing the protocols allow comes near.
 bool fits_evp(ByteView ad, size_t size) noexcept { return ad.size() <= INT_MAX && size <= INT_MAX; }
 
+// In the order of AeadEngine::Backend.
+constexpr std::array<std::string_view, 5> kBackendNames = {"automatic", "openssl", "sodium", "avx2", "avx512"};
+
 }  // namespace
 
 std::array<uint8_t, kNonceSize> counter_nonce(uint64_t counter) noexcept {
@@ -86,15 +90,39 @@ AeadEngine::AeadEngine(Backend backend) noexcept {
   if (backend == Backend::sodium) return;
   contexts_.reset(new (std::nothrow) Contexts);
   if (contexts_ && !contexts_->make()) contexts_.reset();
+  if (backend == Backend::openssl) return;
+  const bool narrow = backend == Backend::avx2 && vector_unit_available(VectorUnit::avx2);
+  for (VectorUnit unit : {VectorUnit::avx2, VectorUnit::avx512})
+    if (vector_unit_available(unit) && !(narrow && unit == VectorUnit::avx512)) unit_ = unit;
 }
 
 AeadEngine::~AeadEngine() = default;
 AeadEngine::AeadEngine(AeadEngine&&) noexcept = default;
 AeadEngine& AeadEngine::operator=(AeadEngine&&) noexcept = default;
 
-AeadEngine::Backend AeadEngine::backend() const noexcept { return contexts_ ? Backend::openssl : Backend::sodium; }
+AeadEngine::Backend AeadEngine::backend() const noexcept {
+  if (unit_ == VectorUnit::avx512) return Backend::avx512;
+  if (unit_ == VectorUnit::avx2) return Backend::avx2;
+  return contexts_ ? Backend::openssl : Backend::sodium;
+}
 
-void AeadEngine::seal(const AeadKey& key, std::span<SealJob> jobs) noexcept {
+bool AeadEngine::backend_available(Backend backend) noexcept {
+  if (backend == Backend::avx2) return vector_unit_available(VectorUnit::avx2);
+  if (backend == Backend::avx512) return vector_unit_available(VectorUnit::avx512);
+  return true;
+}
+
+std::string_view AeadEngine::backend_name(Backend backend) noexcept {
+  return kBackendNames[static_cast<size_t>(backend)];
+}
+
+std::optional<AeadEngine::Backend> AeadEngine::parse_backend(std::string_view name) noexcept {
+  const auto found = std::find(kBackendNames.begin(), kBackendNames.end(), name);
+  if (found == kBackendNames.end()) return std::nullopt;
+  return static_cast<Backend>(found - kBackendNames.begin());
+}
+
+void AeadEngine::seal_singly(const AeadKey& key, std::span<SealJob> jobs) noexcept {
   const bool evp = contexts_ && contexts_->set_seal_key(key);
   for (SealJob& job : jobs) {
     assert(job.counter != kReservedCounter);
@@ -108,7 +136,7 @@ void AeadEngine::seal(const AeadKey& key, std::span<SealJob> jobs) noexcept {
   }
 }
 
-size_t AeadEngine::open(const AeadKey& key, std::span<OpenJob> jobs) noexcept {
+size_t AeadEngine::open_singly(const AeadKey& key, std::span<OpenJob> jobs) noexcept {
   const bool evp = contexts_ && contexts_->set_open_key(key);
   size_t opened = 0;
   for (OpenJob& job : jobs) {

@@ -1,11 +1,15 @@
 // ChaCha20-Poly1305 (RFC 8439) for the data path, a batch at a time and in place. A shard owns one
 // engine with two reusable OpenSSL contexts; a session owns only 32-byte keys, so an idle session
-// costs no context. One-shots for handshakes and cookies are in `aead_oneshot.hpp`.
+// costs no context. Packets go through the processor's vector unit where it has one, many at
+// once (`vector_aead.hpp`). One-shots for handshakes and cookies are in `aead_oneshot.hpp`.
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <string_view>
 
 #include "base/secret.hpp"
+#include "crypto/vector_aead.hpp"
 
 namespace smartvpn::crypto {
 
@@ -52,15 +56,23 @@ struct OpenJob {
 // One per shard: not thread-safe. Where libcrypto cannot give the cipher, libsodium does the work.
 class AeadEngine {
  public:
-  enum class Backend : uint8_t { automatic, openssl, sodium };
+  // The two last ones need their instructions, and leave what is too large or too little for them to
+  // OpenSSL, or to libsodium.
+  enum class Backend : uint8_t { automatic, openssl, sodium, avx2, avx512 };
 
-  // `openssl` and `sodium` exist for tests and benchmarks; `openssl` falls back like `automatic`.
+  // `automatic` is the best of what this build and this machine have, and so is one that is not available.
   explicit AeadEngine(Backend backend = Backend::automatic) noexcept;
   ~AeadEngine();
   AeadEngine(AeadEngine&&) noexcept;
   AeadEngine& operator=(AeadEngine&&) noexcept;
 
-  Backend backend() const noexcept;  // openssl or sodium
+  Backend backend() const noexcept;  // what it has come to; never `automatic`
+
+  // `automatic`, `openssl` and `sodium` always are; `openssl` only says what to try first.
+  static bool backend_available(Backend backend) noexcept;
+  // "automatic", "openssl", ...
+  static std::string_view backend_name(Backend backend) noexcept;
+  static std::optional<Backend> parse_backend(std::string_view name) noexcept;
 
   // Cannot fail. A job with kReservedCounter is a caller's bug: its bytes and tag become zero, which
   // no peer will open.
@@ -76,7 +88,12 @@ class AeadEngine {
 
  private:
   struct Contexts;
+  // One job after the other.
+  void seal_singly(const AeadKey& key, std::span<SealJob> jobs) noexcept;
+  size_t open_singly(const AeadKey& key, std::span<OpenJob> jobs) noexcept;
+
   std::unique_ptr<Contexts> contexts_;  // null: libsodium
+  VectorUnit unit_ = VectorUnit::none;
 };
 
 }  // namespace smartvpn::crypto

@@ -41,10 +41,24 @@ uint64_t sum_words(const uint8_t* p, size_t size) noexcept {
     d = add_carry(d, load_native(p + 24));
   }
   for (; size >= 8; p += 8, size -= 8) a = add_carry(a, load_native(p));
-  if (size != 0) {
-    uint8_t tail[8] = {};
-    std::memcpy(tail, p, size);
-    b = add_carry(b, load_native(tail));
+  // What is left in steps of fixed sizes: a copy of unknown length would be a call.
+  if ((size & 4) != 0) {
+    uint32_t word;
+    std::memcpy(&word, p, sizeof word);
+    b = add_carry(b, word);
+    p += sizeof word;
+  }
+  if ((size & 2) != 0) {
+    uint16_t word;
+    std::memcpy(&word, p, sizeof word);
+    c = add_carry(c, word);
+    p += sizeof word;
+  }
+  if ((size & 1) != 0) {
+    const uint8_t pair[2] = {*p, 0};  // as if a zero byte followed
+    uint16_t word;
+    std::memcpy(&word, pair, sizeof word);
+    d = add_carry(d, word);
   }
   return add_carry(add_carry(a, b), add_carry(c, d));
 }

@@ -1,4 +1,5 @@
 // The store that forgets: maps, a counter and the last changes.
+#include <algorithm>
 #include <new>
 
 #include "registry/store.hpp"
@@ -14,15 +15,17 @@ std::string key_claim(const char* kind, const PublicKey& key) {
 
 }  // namespace
 
+std::string wireguard_claim(const PublicKey& key) { return key_claim("wireguard:", key); }
+
 std::vector<std::pair<std::string, std::string>> unique_claims(const Client& client) {
   std::vector<std::pair<std::string, std::string>> out;
   out.emplace_back(key_claim("noise:", client.noise_public_key), "/noise_public_key");
   if (client.wireguard_public_key)
-    out.emplace_back(key_claim("wireguard:", *client.wireguard_public_key), "/wireguard_public_key");
+    out.emplace_back(wireguard_claim(*client.wireguard_public_key), "/wireguard_public_key");
   if (client.rotation) {
     out.emplace_back(key_claim("noise:", client.rotation->noise_public_key), "/rotation/previous_noise_public_key");
     if (client.rotation->wireguard_public_key && client.rotation->wireguard_public_key != client.wireguard_public_key)
-      out.emplace_back(key_claim("wireguard:", *client.rotation->wireguard_public_key),
+      out.emplace_back(wireguard_claim(*client.rotation->wireguard_public_key),
                        "/rotation/previous_wireguard_public_key");
   }
   for (size_t i = 0; i < client.addresses.size(); ++i)
@@ -146,6 +149,26 @@ Result<ChangeFeed> MemoryStore::changes_since(uint64_t revision) {
   if (!out.complete) return out;
   for (const Change& change : feed_)
     if (change.revision > revision) out.changes.push_back(change);
+  return out;
+}
+
+Result<void> MemoryStore::save_stamps(const std::vector<HandshakeStamp>& stamps) {
+  std::map<PublicKey, HandshakeStamp> merged = stamps_;
+  for (const HandshakeStamp& stamp : stamps) {
+    HandshakeStamp& kept = merged[stamp.key];
+    kept = {stamp.key, std::max(kept.label, stamp.label), stamp.noted_ms};
+  }
+  stamps_.swap(merged);
+  return {};
+}
+
+Result<std::vector<HandshakeStamp>> MemoryStore::load_stamps(int64_t forget_before_ms) {
+  std::erase_if(stamps_, [&](const auto& entry) {
+    return entry.second.noted_ms < forget_before_ms && !owner_.contains(wireguard_claim(entry.first));
+  });
+  std::vector<HandshakeStamp> out;
+  out.reserve(stamps_.size());
+  for (const auto& [key, stamp] : stamps_) out.push_back(stamp);
   return out;
 }
 

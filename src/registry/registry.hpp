@@ -82,6 +82,9 @@ class Registry {
   // Ends rotations whose overlap is over, here at once and in the store with the entry's next write. Ids of those.
   std::vector<std::string> expire_rotations(int64_t now_ms);
 
+  // For clients that are created or changed from now on.
+  void set_options(Options options) noexcept { options_ = options; }
+
   size_t size() const noexcept { return clients_.size(); }
   // The store's revision that this copy shows.
   uint64_t revision() const noexcept { return revision_; }

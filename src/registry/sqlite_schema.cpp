@@ -1,5 +1,6 @@
-// Schema 1. Scalars are columns; lists are rows of `item`, in order; what only one client may have is a
-// row of `claim`, so that the database itself keeps it unique; `change` is the feed.
+// Scalars are columns; lists are rows of `item`, in order; what only one client may have is a
+// row of `claim`, so that the database itself keeps it unique; `change` is the feed. Schema 2 adds the greatest
+// labels of WireGuard handshakes.
 #include "registry/sqlite_schema.hpp"
 
 namespace smartvpn::registry {
@@ -57,7 +58,16 @@ CREATE TABLE change (
 );
 )";
 
-constexpr const char* kSteps[] = {kSchema1};
+// Outlives the client: who is registered again with the same key must not take what was sent before.
+constexpr const char* kSchema2 = R"(
+CREATE TABLE handshake_stamp (
+  wireguard_public_key BLOB NOT NULL PRIMARY KEY,
+  label BLOB NOT NULL,
+  noted_ms INTEGER NOT NULL
+) WITHOUT ROWID;
+)";
+
+constexpr const char* kSteps[] = {kSchema1, kSchema2};
 
 Result<void> set_number(SqliteDb& db, const char* pragma, int64_t value) {
   return db.run((std::string("PRAGMA ") + pragma + "=" + std::to_string(value)).c_str());

@@ -13,6 +13,7 @@
 #include "registry/sqlite_codec.hpp"
 #include "registry/sqlite_file.hpp"
 #include "registry/sqlite_schema.hpp"
+#include "registry/sqlite_stamps.hpp"
 
 namespace smartvpn::registry {
 namespace {
@@ -68,15 +69,21 @@ class OpenStore final : public Store {
  public:
   OpenStore(SqliteDb db, std::string path, size_t feed_size)
       : feed_size_(feed_size), files_(std::move(path)), db_(std::move(db)) {}
-  Result<void> prepare_statements() { return prepare(db_, sql_); }
+  Result<void> prepare_statements() {
+    auto prepared = prepare(db_, sql_);
+    return prepared ? stamps_.prepare(db_) : prepared;
+  }
 
   Result<std::vector<Client>> load() override;
   Result<Client> get(const std::string& id) override;
   Result<uint64_t> apply(const std::vector<Write>& writes, std::optional<uint64_t> expected_revision) override;
   Result<uint64_t> revision() override;
   Result<ChangeFeed> changes_since(uint64_t revision) override;
+  Result<void> save_stamps(const std::vector<HandshakeStamp>& stamps) override;
+  Result<std::vector<HandshakeStamp>> load_stamps(int64_t forget_before_ms) override;
 
  private:
+  Result<bool> is_claimed(const PublicKey& wireguard_key);
   Result<void> add(const Write& write, uint64_t revision);
   Result<void> check_present(const Write& write);
   Result<void> claim(const Client& client);
@@ -89,6 +96,7 @@ class OpenStore final : public Store {
   SqliteFiles files_;
   SqliteDb db_;  // outlives the statements
   Statements sql_;
+  SqliteStamps stamps_;
 };
 
 Result<std::vector<Client>> OpenStore::load() {
@@ -279,6 +287,39 @@ Result<ChangeFeed> OpenStore::changes_since(uint64_t since) {
     out.changes.push_back({static_cast<uint64_t>(sql_.changes_since.number(0)), std::string(sql_.changes_since.text(1)),
                            sql_.changes_since.number(2) != 0});
   }
+}
+
+Result<void> OpenStore::save_stamps(const std::vector<HandshakeStamp>& stamps) {
+  SqliteTransaction transaction(db_);
+  if (auto begun = transaction.begin(); !begun) return begun;
+  if (auto saved = stamps_.save(stamps); !saved) return saved;
+  if (auto there = files_.check(); !there) return there;
+  return transaction.commit();
+}
+
+Result<std::vector<HandshakeStamp>> OpenStore::load_stamps(int64_t forget_before_ms) {
+  SqliteTransaction transaction(db_);
+  if (auto begun = transaction.begin(); !begun) return std::move(begun).error();
+  auto all = stamps_.load();
+  if (!all) return all;
+  std::vector<HandshakeStamp> kept;
+  for (const HandshakeStamp& stamp : *all) {
+    auto claimed = is_claimed(stamp.key);
+    if (!claimed) return std::move(claimed).error();
+    if (*claimed || stamp.noted_ms >= forget_before_ms)
+      kept.push_back(stamp);
+    else if (auto gone = stamps_.remove(stamp.key); !gone)
+      return std::move(gone).error();
+  }
+  if (auto done = transaction.commit(); !done) return std::move(done).error();
+  return kept;
+}
+
+Result<bool> OpenStore::is_claimed(const PublicKey& wireguard_key) {
+  const std::string what = wireguard_claim(wireguard_key);
+  SqliteUse use(sql_.owner_of);
+  sql_.owner_of.bind_blob(1, as_bytes(what));
+  return sql_.owner_of.step();
 }
 
 Result<void> check_sound(SqliteDb& db) {

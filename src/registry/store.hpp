@@ -3,6 +3,7 @@
 // thread at a time; a back end with a disk or a network may wait for it, and answers SYSTEM when that fails.
 #pragma once
 
+#include <array>
 #include <deque>
 #include <map>
 #include <optional>
@@ -34,6 +35,14 @@ struct Write {
   Client client;
 };
 
+// The greatest TAI64N label that a WireGuard key's handshakes have had: an older handshake is a replay.
+struct HandshakeStamp {
+  PublicKey key{};
+  std::array<uint8_t, 12> label{};  // big-endian, so bytes compare as times do
+  int64_t noted_ms = 0;             // wall clock
+  friend bool operator==(const HandshakeStamp&, const HandshakeStamp&) = default;
+};
+
 class Store {
  public:
   virtual ~Store() = default;
@@ -52,11 +61,19 @@ class Store {
   // Grows by one with every change; 0 for an empty new store.
   virtual Result<uint64_t> revision() = 0;
   virtual Result<ChangeFeed> changes_since(uint64_t revision) = 0;
+  // Keeps each label, unless there is a greater one of its key. All or none, as durable as apply(). Whose the keys
+  // are does not matter, and the registry's revision stays.
+  virtual Result<void> save_stamps(const std::vector<HandshakeStamp>& stamps) = 0;
+  // All of them, in order of key. Those that were noted before `forget_before_ms`, and whose key is no client's any
+  // more, are forgotten first.
+  virtual Result<std::vector<HandshakeStamp>> load_stamps(int64_t forget_before_ms) = 0;
 };
 
 // What no other client may have, with its path in the client's object: keys, those of a rotation, fixed
 // addresses. Every store finds the same duplicates by it; a Noise and a WireGuard key may be equal.
 std::vector<std::pair<std::string, std::string>> unique_claims(const Client& client);
+// The claim on a WireGuard key among them.
+std::string wireguard_claim(const PublicKey& key);
 
 // Forgets everything with the process. The feed reaches `feed_size` changes back.
 class MemoryStore final : public Store {
@@ -67,6 +84,8 @@ class MemoryStore final : public Store {
   Result<uint64_t> apply(const std::vector<Write>& writes, std::optional<uint64_t> expected_revision) override;
   Result<uint64_t> revision() override { return revision_; }
   Result<ChangeFeed> changes_since(uint64_t revision) override;
+  Result<void> save_stamps(const std::vector<HandshakeStamp>& stamps) override;
+  Result<std::vector<HandshakeStamp>> load_stamps(int64_t forget_before_ms) override;
 
  private:
   // What a transaction changes, beside what was there: the maps are touched only when all of it is right.
@@ -77,6 +96,7 @@ class MemoryStore final : public Store {
   std::map<std::string, Client> clients_;
   std::map<std::string, std::string> owner_;  // id by what only one client may have: a key, an address
   std::deque<Change> feed_;
+  std::map<PublicKey, HandshakeStamp> stamps_;
 };
 
 }  // namespace smartvpn::registry

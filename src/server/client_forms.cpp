@@ -5,10 +5,7 @@
 #include "export/wireguard_conf.hpp"
 
 namespace smartvpn::server {
-namespace {
-
-
-}  // namespace
+namespace {}  // namespace
 
 config::ClientConfig to_config(const registry::Client& client) {
   config::ClientConfig out;

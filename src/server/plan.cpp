@@ -1,6 +1,7 @@
 #include "server/plan.hpp"
 
 #include "base/features.hpp"
+#include "crypto/aead.hpp"
 
 namespace smartvpn::server {
 namespace {
@@ -17,6 +18,10 @@ Result<void> check_build(const config::ServerConfig& config) {
     if (!SMARTVPN_WITH_TLS && config.listen[i].tls)
       return make_error(Status::UNSUPPORTED, "this build has no TLS", path + "/tls");
   }
+  const auto backend = crypto::AeadEngine::parse_backend(config.performance.aead);
+  if (!backend || !crypto::AeadEngine::backend_available(*backend))
+    return make_error(Status::UNSUPPORTED, config.performance.aead + " is not there on this machine",
+                      "/performance/aead");
   return {};
 }
 
@@ -77,7 +82,7 @@ Result<Plan> make_plan(config::ServerConfig config) {
 registry::ClientSpec to_spec(const config::ClientConfig& client) {
   registry::ClientSpec spec;
   spec.id = client.id;
-  spec.noise_public_key = client.noise_public_key;
+  if (client.noise_public_key != PublicKey{}) spec.noise_public_key = client.noise_public_key;
   spec.wireguard_public_key = client.wireguard_public_key;
   if (client.wireguard_preshared_key)
     spec.wireguard_preshared_key = std::make_shared<const SecretKey>(client.wireguard_preshared_key->clone());

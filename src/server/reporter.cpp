@@ -154,6 +154,10 @@ void Reporter::last_words() noexcept {
   for (; untold_; untold_ = std::move(untold_->next_untold)) hub_.note_lost(EventType::session_down, untold_->ended_ms);
 }
 
+void Reporter::session_roamed(const LiveSession& session) noexcept {
+  tell(EventType::session_roamed, [&](Event& event) { describe_session(event, session); });
+}
+
 void Reporter::health_changed(const LiveSession& session) noexcept {
   tell(EventType::health_changed, [&](Event& event) {
     describe_session(event, session);
@@ -179,7 +183,6 @@ void Reporter::log(LogLevel level, const std::string& message) noexcept {
 
 void Reporter::tick(Time now) noexcept {
   tell_ends();
-  if (throttle_.next_deadline() > now) return;
   std::vector<telemetry::RejectionSummary> due;
   try {
     throttle_.tick(now, due);

@@ -24,7 +24,8 @@ namespace smartvpn::telemetry {
   X(client_changed, 6)         \
   X(log, 7)                    \
   X(lost, 8)                   \
-  X(reconfigured, 9)
+  X(reconfigured, 9)           \
+  X(session_roamed, 10)
 
 enum class EventType : uint8_t {
 #define X(name, number) name = number,

@@ -127,6 +127,22 @@ void write_clients(Writer& writer, const std::vector<ClientStats>& clients) {
                        &LinkQuality::jitter_us);
 }
 
+void write_wireguard(Writer& writer, const WireguardStats& stats) {
+  writer.single("wireguard_peers", "gauge", "Keys that may begin a WireGuard handshake", std::to_string(stats.peers));
+#define X(name, help) writer.single("wireguard_" #name "_total", "counter", help, std::to_string(stats.name));
+  SMARTVPN_WIREGUARD_MESSAGE_LIST(X)
+#undef X
+  writer.begin("wireguard_datagrams_dropped_total", "counter", "WireGuard datagrams dropped, by reason");
+#define X(name, help)                  \
+  {                                    \
+    std::string labels;                \
+    label(labels, "reason", #name);    \
+    writer.series(labels, stats.name); \
+  }
+  SMARTVPN_WIREGUARD_DROP_LIST(X)
+#undef X
+}
+
 }  // namespace
 
 std::string StatsSnapshot::prometheus() const {
@@ -167,6 +183,7 @@ std::string StatsSnapshot::prometheus() const {
     label(labels, "health", health_name(static_cast<Health>(i)));
     writer.series(labels, sessions_by_health[i]);
   }
+  if (wireguard) write_wireguard(writer, *wireguard);
   if (!by_client.empty()) write_clients(writer, by_client);
   return out;
 }

@@ -64,7 +64,24 @@ void write_transports(JsonObject& parent, std::string& out, const std::vector<Tr
   by_name.close();
 }
 
+void write_wireguard(JsonObject& parent, std::string& out, const WireguardStats& stats) {
+  parent.key("wireguard");
+  JsonObject object(out);
+  object.number("peers", stats.peers);
+#define X(name, help) object.number(#name, stats.name);
+  SMARTVPN_WIREGUARD_COUNTER_LIST(X)
+#undef X
+  object.close();
+}
+
 }  // namespace
+
+void WireguardStats::add(const WireguardStats& other) noexcept {
+  peers += other.peers;
+#define X(name, help) name += other.name;
+  SMARTVPN_WIREGUARD_COUNTER_LIST(X)
+#undef X
+}
 
 uint64_t ScopeStats::rejections_total() const noexcept {
   uint64_t sum = 0;
@@ -120,6 +137,7 @@ std::string StatsSnapshot::json() const {
   scope.close();
   write_listeners(object, out, listeners);
   write_transports(object, out, transports);
+  if (wireguard) write_wireguard(object, out, *wireguard);
   object.close();
   return out;
 }

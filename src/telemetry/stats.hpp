@@ -64,6 +64,32 @@ struct ClientStats {
   std::string json() const;  // one line
 };
 
+// What of WireGuard's datagrams belongs to no session. X(name, help); the drops are a label of one metric.
+#define SMARTVPN_WIREGUARD_MESSAGE_LIST(X)                 \
+  X(handshakes_in, "Handshake initiations received")       \
+  X(responses_out, "Handshake responses sent")             \
+  X(cookie_replies_out, "Cookie replies sent, under load") \
+  X(initiations_out, "Handshake initiations sent, to reach a client or to renew its keys")
+#define SMARTVPN_WIREGUARD_DROP_LIST(X)                            \
+  X(malformed, "no message of WireGuard's")                        \
+  X(bad_mac1, "not for our key")                                   \
+  X(limited, "more handshakes than a source may begin")            \
+  X(unknown_peer, "a key that is no client's")                     \
+  X(unknown_index, "for no keys of ours, or no longer")            \
+  X(not_newer, "a handshake that was there before")                \
+  X(blocked_source, "from an address that may not connect")        \
+  X(untrusted_proxy, "a PROXY header from nobody who may send it") \
+  X(bad_proxy_header, "a PROXY header missing or wrong")
+#define SMARTVPN_WIREGUARD_COUNTER_LIST(X) SMARTVPN_WIREGUARD_MESSAGE_LIST(X) SMARTVPN_WIREGUARD_DROP_LIST(X)
+
+struct WireguardStats {
+  uint64_t peers = 0;  // keys that may begin a handshake
+#define X(name, help) uint64_t name = 0;
+  SMARTVPN_WIREGUARD_COUNTER_LIST(X)
+#undef X
+  void add(const WireguardStats& other) noexcept;  // of another shard
+};
+
 constexpr size_t kHealthCount = 4;
 
 struct StatsSnapshot {
@@ -78,7 +104,8 @@ struct StatsSnapshot {
   ScopeStats total;                                         // includes drops that belong to no session
   std::vector<ListenerStats> listeners;
   std::vector<TransportStats> transports;
-  std::vector<ClientStats> by_client;  // with telemetry.client_label; those that ever had a session
+  std::optional<WireguardStats> wireguard;  // with a WireGuard listener
+  std::vector<ClientStats> by_client;       // with telemetry.client_label; those that ever had a session
 
   // One line. Rejections, ends and drops hold only the names that are not zero.
   std::string json() const;

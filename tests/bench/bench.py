@@ -1,6 +1,6 @@
 """Runs the benchmark programs and collects their lines; scripts/bench.sh is how it is called.
 
-    bench.py BUILD_FOLDER primitives|server|tunnel|memory|counts|bindings...   to standard output
+    bench.py BUILD_FOLDER primitives|server|memory|tunnel|wireguard|counts|bindings...   to standard output
     bench.py BUILD_FOLDER --write docs/PERFORMANCE.md                           all of them, as a document
     bench.py BUILD_FOLDER --smoke                                               the programs without a network, for a moment
 
@@ -17,7 +17,8 @@ import sys
 import report
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-PARTS = ("primitives", "server", "memory", "tunnel", "counts", "bindings")
+PARTS = ("primitives", "server", "memory", "tunnel", "wireguard", "counts", "bindings")
+RIVALS = os.environ.get("BENCH_RIVALS", "build/rivals")  # of scripts/rivals.sh
 PRIORITY = os.environ.get("BENCH_PRIORITY", "nice -n -10").split() if os.geteuid() == 0 else []
 
 
@@ -86,18 +87,25 @@ def memory(tools, figures):
         figures.take(output_of(PRIORITY + [tools.program("bench_server"), "memory", "10000", *kind], 300))
 
 
-def network(tools, figures, what, options):
-    command = [sys.executable, "-B", os.path.join(HERE, "tunnel_bench.py"), what, tools.command, *options]
-    figures.take(output_of(command, 600))
+def network(figures, timeout, program, *arguments):
+    figures.take(output_of([sys.executable, "-B", os.path.join(HERE, program), *arguments], timeout))
 
 
 def tunnel(tools, figures):
-    upstream = os.environ.get("BENCH_WIREGUARD_GO")
-    network(tools, figures, "tunnel", ["--upstream", upstream] if upstream else [])
+    upstream = os.path.join(RIVALS, "wireguard-go")
+    network(figures, 600, "tunnel_bench.py", "tunnel", tools.command,
+            *(["--upstream", upstream] if os.access(upstream, os.X_OK) else []))
+
+
+def wireguard(tools, figures):
+    network(figures, 3600, "wireguard_bench.py", tools.command, "--rivals", RIVALS,
+            "--peer", tools.program("wireguard_peer"), "--aead", "openssl", "--aead", "automatic")
+    network(figures, 900, "wireguard_crowd.py", tools.command, "--rivals", RIVALS)
 
 
 def counts(tools, figures):
-    network(tools, figures, "counts", ["--count-library", tools.program("libbench_count.so")])
+    network(figures, 600, "tunnel_bench.py", "counts", tools.command,
+            "--count-library", tools.program("libbench_count.so"))
 
 
 def bindings(tools, figures, *options):
@@ -125,7 +133,7 @@ def smoke(tools):
         figures.take(output_of([tools.program("bench_server"), "handshakes", "0.3", *kind], 60))
     figures.take(output_of([tools.program("bench_server"), "memory", "20"], 60))
     bindings(tools, figures, "--languages", "c", "--quick")
-    wanted = ("bindings/drain/64/64/c", "bindings/sessions/c", "ik_responder/prepared", "seal/1420/64", "proxy_header/v2_tlvs", "end_to_end/plain/cpu",
+    wanted = ("bindings/drain/64/64/c", "bindings/sessions/c", "ik_responder/prepared", "seal/1420/64", "aead_seal/openssl/1424", "proxy_header/v2_tlvs", "end_to_end/plain/cpu",
               "end_to_end/tls/cpu", "idle_session/plain/resident")
     missing = [name for name in wanted if not name in figures]
     if missing:

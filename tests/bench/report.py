@@ -5,6 +5,7 @@ import platform
 import re
 import subprocess
 
+import wireguard_report as wireguard
 from bindings import table as bindings
 
 ROADS = (("plain veth", "veth"), ("smartvpn, `ws`", "smartvpn_ws"), ("smartvpn, `wss`", "smartvpn_wss"),
@@ -26,8 +27,7 @@ def facts(tools):
                 "libsodium": "libsodium23", "libuv": "libuv1"}
     versions = [first_line("openssl", "version"), first_line("iperf3", "--version"), first_line("go", "version")]
     versions += [f"{name} {first_line('dpkg-query', '-Wf', '${Version}', package)}" for name, package in packages.items()]
-    upstream = os.environ.get("BENCH_WIREGUARD_GO_VERSION")
-    versions += [f"upstream wireguard-go {upstream}"] if upstream else []
+    versions += wireguard.rivals()
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"),
         "machine": f"{cpu.group(1) if cpu else platform.machine()}, {os.cpu_count()} processors, Linux "
@@ -118,6 +118,7 @@ def goals(w):
     for what, bound, ratio in bindings.goals(w):
         rows.append(row(what, f"{bound} x", "–" if ratio is None else f"{ratio:.3g} x",
                         None if ratio is None else ratio >= bound))
+    rows += [row(*goal) for goal in wireguard.goals(w)]
     w.say("## Goals")
     w.say()
     w.table(["", "goal", "measured", "met"], rows)
@@ -160,6 +161,17 @@ def handshakes(w):
     ])
 
 
+AEAD_SIZES = (64, 144, 576, 1424)
+AEAD_BACKENDS = ("openssl", "sodium", "avx2", "avx512")
+
+
+def aead_cell(w, backend, size):
+    return "; ".join(w.cell(f"aead_{way}/{backend}/{size}", 1, " ns") +
+                     ("" if backend == "openssl" else
+                      f" ({w.ratio(f'aead_{way}/openssl/{size}', f'aead_{way}/{backend}/{size}')})")
+                     for way in ("seal", "open"))
+
+
 def small_ones(w):
     w.say("## Parsing, lists, sealing")
     w.say()
@@ -173,6 +185,11 @@ def small_ones(w):
             [[title, w.cell(f"seal/{size}/{n}", 1, " ns"), w.cell(f"open/{size}/{n}", 1, " ns"),
               w.cell(f"seal/{size}/{n}/rate", 1, " Gbit/s"), w.cell(f"openssl_speed/{size}", 1, " ns")]
              for title, size, n in (("packet of 1,420 bytes, batch of 64", 1420, 64), ("record of 64 KiB", 65536, 1))])
+    w.table(["a packet of a batch of 64, sealed; opened", *(f"{size:,} bytes" for size in AEAD_SIZES)],
+            [[backend] + [aead_cell(w, backend, size) for size in AEAD_SIZES] for backend in AEAD_BACKENDS])
+    w.say("In parentheses: times as fast as the OpenSSL back end in the same run. Opening begins with a copy of the "
+          "ciphertext. The batch above goes through the fastest back end.")
+    w.say()
     w.table(["UDP over loopback, sent and received by one thread, a datagram", "1,452 bytes", "128 bytes", "rate at 1,452"],
             [[title, w.cell(f"udp_loopback/{n}/1452", 1, " ns"), w.cell(f"udp_loopback/{n}/128", 1, " ns"),
               w.cell(f"udp_loopback/{n}/1452/rate", 1, " Gbit/s")]
@@ -210,12 +227,12 @@ def document(figures, about):
     w.say("<!-- Written by scripts/bench.sh; edit tests/bench/report.py instead. -->")
     w.say()
     w.say("Figures of one run on one machine. Only ratios within a run mean something elsewhere; `scripts/bench.sh` makes "
-          "this page anew, `scripts/bench.sh primitives|server|memory|tunnel|counts|bindings` prints a part.")
+          "this page anew, `scripts/bench.sh primitives|server|memory|tunnel|wireguard|counts|bindings` prints a part.")
     w.say()
     for name in ("date", "machine", "measured with", "versions", "commit"):
         if name in about:
             w.say(f"- {name}: {about[name]}")
     w.say()
-    for part in (goals, tunnels, handshakes, small_ones, memory_and_counts, bindings.section):
+    for part in (goals, tunnels, wireguard.section, handshakes, small_ones, memory_and_counts, bindings.section):
         part(w)
     return "\n".join(w.lines).rstrip() + "\n"

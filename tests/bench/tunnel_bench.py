@@ -7,167 +7,25 @@ that what else the machine does falls on all alike. Needs root.
 Prints lines "name<TAB>value<TAB>unit", each the median of the rounds, for report.py.
 """
 import argparse
-import base64
 import json
-import os
-import socket
 import statistics
 import struct
 import subprocess
-import sys
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration", "netns"))
-from netns import World, client_config, run, self_signed, wait_until  # noqa: E402
+from roads import MODES, Bench, Road, emit, measure
+from wireguard_ends import Stock
 
-PRIORITY = os.environ.get("BENCH_PRIORITY", "nice -n -10").split()  # on a busy machine: "chrt -r 1"
-TICK = os.sysconf("SC_CLK_TCK")
-
-
-def emit(name, value, unit):
-    print(f"{name}\t{value:.6g}\t{unit}", flush=True)
-
-
-class Road:
-    """One way from the client's namespace to the edge's: an address to talk to, and the processes that carry it."""
-
-    def __init__(self, name, target, pids=()):
-        self.name, self.target, self.pids = name, target, list(pids)
-
-    def cpu_seconds(self):
-        total = 0
-        for pid in self.pids:
-            with open(f"/proc/{pid}/stat") as stat:
-                fields = stat.read().rsplit(")", 1)[1].split()
-            total += int(fields[11]) + int(fields[12])
-        return total / TICK
-
-
-class Bench(World):
-    def start_nice(self, command, namespace, name):
-        return self.start(PRIORITY + command, namespace, name)
-
-    def add_target(self, host):
-        """An address at the edge that is reached through a tunnel alone."""
-        address = f"10.99.{host}.1"
-        self.in_edge(["ip", "addr", "add", f"{address}/32", "dev", "lo"])
-        return address
-
-    def add_smartvpn(self, name, host, tls=False, before=()):
-        target = self.add_target(host)
-        server, client = self.keygen(), self.keygen()
-        listen = {"transport": "websocket", "address": "198.51.100.1", "port": 8000 + host}
-        if tls:
-            self_signed(self)
-            listen["tls"] = {"certificate": self.path("cert.pem"), "key": self.path("key.pem")}
-        config = {
-            "listen": [listen],
-            "keys": {"noise_private_key": server["private_key"]},
-            "network": {"subnets": [f"10.8.{host}.0/24"], "routes": [f"10.99.{host}.0/24"]},
-            "forwarding": {"mode": "tun"},
-            "tun": {"name": f"vpn{host}"},
-            "clients": [{"id": "alice", "noise_public_key": client["public_key"]}],
-        }
-        path = self.write(f"{name}-server.json", config)
-        ends = [self.start_nice([*before, self.smartvpn, "serve", "--config", path, "--events"], self.edge,
-                                f"{name}-server")]
-        ends[0].wait_event("listening")
-        url = f"{'wss' if tls else 'ws'}://198.51.100.1:{8000 + host}/tunnel"
-        extra = {"tls": {"ca": self.path("cert.pem"), "server_name": "edge.test"}} if tls else {}
-        path = self.write(f"{name}-client.json", client_config(url, server, client, **extra))
-        ends.append(self.start_nice([self.smartvpn, "connect", "--config", path, "--tun", f"tun{host}", "--events"],
-                                    self.client, f"{name}-client"))
-        ends[1].wait_event("session_up")
-        return Road(name, target, [end.process.pid for end in ends])
-
-    def add_wireguard(self, name, host, program):
-        target = self.add_target(host)
-        keys = [self.keygen(), self.keygen()]
-        environment = ["env", "WG_I_PREFER_BUGGY_USERSPACE_TO_POLISHED_KMOD=1", "LOG_LEVEL=error"]
-        pids = []
-        for end, namespace in enumerate((self.edge, self.client)):
-            device = f"wg{host}{'sc'[end]}{os.getpid()}"[:15]
-            pids.append(self.start_nice([*environment, program, "-f", device], namespace, f"{name}-{end}").process.pid)
-            control = f"/var/run/wireguard/{device}.sock"
-            wait_until(lambda: os.path.exists(control), f"{control} is there")
-            peer = hex_key(keys[1 - end]["public_key"])
-            allowed = f"10.8.{host}.2/32" if end == 0 else f"10.99.{host}.0/24"
-            order = f"set=1\nprivate_key={hex_key(keys[end]['private_key'])}\n"
-            order += f"listen_port={51800 + host}\n" if end == 0 else ""
-            order += f"public_key={peer}\nallowed_ip={allowed}\n"
-            order += f"endpoint=198.51.100.1:{51800 + host}\npersistent_keepalive_interval=10\n" if end == 1 else ""
-            uapi(control, order + "\n")
-            run(["ip", "-n", namespace, "addr", "add", f"10.8.{host}.{end + 1}/24", "dev", device])
-            run(["ip", "-n", namespace, "link", "set", device, "mtu", "1420", "up"])
-        run(["ip", "-n", self.client, "route", "add", f"10.99.{host}.0/24", "dev", device])
-        return Road(name, target, pids)
-
-    def await_ways(self, roads):
-        for road in roads:
-            wait_until(lambda: subprocess.run(["ip", "netns", "exec", self.client, "ping", "-c", "1", "-W", "1",
-                                               road.target], capture_output=True).returncode == 0, road.name)
-        for road in roads:
-            self.start_nice(["iperf3", "-s", "-B", road.target], self.edge, f"iperf-{road.name}")
-            wait_until(lambda: f"{road.target}:5201" in self.in_edge(["ss", "-Hltn"]), f"iperf3 at {road.target}")
-
-    def iperf(self, road, seconds, streams, down):
-        """Gbit/s that arrived, and processor seconds of the tunnel's two ends for a gigabyte of it."""
-        command = PRIORITY + ["iperf3", "-J", "-C", "cubic", "-t", str(seconds), "-P", str(streams), "-c", road.target]
-        before = road.cpu_seconds()
-        report = json.loads(self.in_client(command + (["-R"] if down else []), timeout=seconds + 30))
-        end = report["end"]["sum_received"]
-        cpu = road.cpu_seconds() - before
-        return end["bits_per_second"] / 1e9, cpu / (end["bytes"] / 1e9)
-
-    def ping_ms(self, road):
-        out = self.in_client(PRIORITY + ["ping", "-q", "-i", "0.01", "-c", "100", road.target])
-        return float(out.rsplit("=", 1)[1].split("/")[1])
-
-
-def hex_key(key):
-    return base64.b64decode(key).hex()
-
-
-def uapi(path, text):
-    with socket.socket(socket.AF_UNIX) as control:
-        control.settimeout(10)
-        control.connect(path)
-        control.sendall(text.encode())
-        if b"errno=0" not in control.recv(4096):
-            raise AssertionError(f"{path} did not take its configuration")
-
-
-def measure(world, roads, modes, options, prefix):
-    """Rounds, and within each every road in every mode; then the median of each."""
-    rates, costs = {}, {}
-    for _ in range(options.rounds):
-        for mode, (streams, down) in modes.items():
-            for road in roads:
-                rate, cost = world.iperf(road, options.seconds, streams, down)
-                rates.setdefault((road.name, mode), []).append(rate)
-                costs.setdefault(road.name, []).append(cost)
-    for (name, mode), values in rates.items():
-        emit(f"{prefix}/{name}/{mode}", statistics.median(values), "Gbit/s")
-    for road in roads:
-        if road.pids:
-            emit(f"{prefix}_cpu/{road.name}", statistics.median(costs[road.name]), "s/GB")
-    # A ratio is one of figures that were taken one after the other; its median is not the medians' ratio.
-    for name, mode in rates:
-        if name != "wireguard_go_debian" and ("wireguard_go_debian", mode) in rates:
-            ratios = [a / b for a, b in zip(rates[name, mode], rates["wireguard_go_debian", mode])]
-            emit(f"{prefix}_ratio/{name}/{mode}", statistics.median(ratios), "times wireguard-go of Debian")
-
-
-MODES = {"1_up": (1, False), "1_down": (1, True), "4_up": (4, False), "4_down": (4, True)}
+DEBIAN = {"wireguard_go_debian": ("ratio", "times wireguard-go of Debian")}
 
 
 def tunnels(options):
     with Bench(options.smartvpn) as world:
         veth = Road("veth", "198.51.100.1")
         roads = [veth, world.add_smartvpn("smartvpn_ws", 1), world.add_smartvpn("smartvpn_wss", 2, tls=True),
-                 world.add_wireguard("wireguard_go_debian", 3, "wireguard-go")]
+                 world.add_wireguard("wireguard_go_debian", 3, Stock("wireguard-go", "-f"))]
         if options.upstream:
-            roads.append(world.add_wireguard("wireguard_go_upstream", 4, options.upstream))
+            roads.append(world.add_wireguard("wireguard_go_upstream", 4, Stock(options.upstream, "-f")))
         world.await_ways(roads)
         for road in roads:  # not counted: caches, windows, frequency
             world.iperf(road, 1, 1, False)
@@ -177,12 +35,10 @@ def tunnels(options):
                 pings[road.name].append(world.ping_ms(road))
         for name, values in pings.items():
             emit(f"rtt/{name}", statistics.median(values) * 1000, "us")
-        measure(world, roads, MODES, options, "throughput")
+        measure(world, roads, MODES, options, "throughput", DEBIAN)
         # Over veth a large segment is never cut, as a real network's card would cut it before the wire.
-        for name in (world.client, world.edge):
-            run(["ip", "netns", "exec", name, "ethtool", "-K", "veth0", "tso", "off", "gso", "off",
-                 "tx-udp-segmentation", "off"])
-        measure(world, roads, {mode: MODES[mode] for mode in ("1_up", "1_down")}, options, "cut")
+        world.set_offload("tso", "off", "gso", "off", "tx-udp-segmentation", "off")
+        measure(world, roads, {mode: MODES[mode] for mode in ("1_up", "1_down")}, options, "cut", DEBIAN)
 
 
 COUNTERS = ("allocations", "allocated_bytes", "locks", "copies", "copied_bytes")

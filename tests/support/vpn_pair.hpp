@@ -26,13 +26,14 @@ struct ServerSetup {
   std::string listen = R"({"transport":"websocket","address":"127.0.0.1","port":0})";
   std::string extra;    // further top-level members, each with a leading comma
   std::string network;  // further members of `network`, each with a leading comma
+  std::string keys;     // further members of `keys`, likewise
   std::string subnets = R"("10.8.0.0/24","fd00:8::/64")";
   std::string mode = "testing";
   crypto::KeyPair key = crypto::generate_key_pair(system_rng());
 
   std::string json() const {
-    return R"({"listen":[)" + listen + R"(],"keys":{"noise_private_key":")" + key_text(key.secret) +
-           R"("},"forwarding":{"mode":")" + mode + R"("},"network":{"subnets":[)" + subnets + "]" + network + "}" +
+    return R"({"listen":[)" + listen + R"(],"keys":{"noise_private_key":")" + key_text(key.secret) + "\"" + keys +
+           R"(},"forwarding":{"mode":")" + mode + R"("},"network":{"subnets":[)" + subnets + "]" + network + "}" +
            extra + "}";
   }
 };

@@ -3,7 +3,7 @@
 # large pieces and without optimisation, and holds it to test_switches.c and to the reviewed symbols.
 set -eu
 source=$1 folder=$2 cmake=$3 cc=$4 cxx=$5
-options=$(sed -n 's/^option(\(SMARTVPN_WITH_[A-Z]*\) .*/-D\1=OFF/p' "$source/cmake/Options.cmake")
+options=$(sed -n 's/^option(\(SMARTVPN_WITH_[A-Z_]*\) .*/-D\1=OFF/p' "$source/cmake/Options.cmake")
 [ -n "$options" ]
 rm -rf "$folder"
 # shellcheck disable=SC2086 # one word each

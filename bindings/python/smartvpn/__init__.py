@@ -23,6 +23,7 @@ from .config import (
     Limits,
     Listener,
     Network,
+    Performance,
     ProxyProtocol,
     Quic,
     RateLimit,
@@ -35,6 +36,7 @@ from .config import (
     Tun,
     WebSocket,
     WireGuard,
+    WireGuardSessions,
 )
 from .credentials import Credentials
 from .errors import (
@@ -108,6 +110,7 @@ __all__ = [
     "NothingThereError",
     "PacketBatch",
     "Packets",
+    "Performance",
     "ProxyProtocol",
     "Quic",
     "RateLimit",
@@ -144,6 +147,7 @@ __all__ = [
     "UnsupportedError",
     "WebSocket",
     "WireGuard",
+    "WireGuardSessions",
     "WokenError",
     "abi_version",
     "generate_key",

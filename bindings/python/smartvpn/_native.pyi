@@ -175,6 +175,7 @@ EVENT_CLIENT_CHANGED: Final[int]
 EVENT_LOG: Final[int]
 EVENT_LOST: Final[int]
 EVENT_RECONFIGURED: Final[int]
+EVENT_SESSION_ROAMED: Final[int]
 EVENTS_ALL: Final[int]
 
 def events_open(server: ServerHandle, type_mask: int, capacity: int) -> EventsHandle: ...

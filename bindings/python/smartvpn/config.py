@@ -118,6 +118,21 @@ class Network(Model):
 
 
 @dataclass
+class WireGuardSessions(Model):
+    """Sessions of WireGuard clients, and the configurations that they get."""
+
+    session_timeout_s: Optional[int] = None
+    persistent_keepalive_s: Optional[int] = None
+
+
+@dataclass
+class Performance(Model):
+    """How the work is done; `aead` is "automatic", "openssl", "sodium", "avx2" or "avx512"."""
+
+    aead: Optional[str] = None
+
+
+@dataclass
 class Forwarding(Model):
     """What stands behind the tunnels: "tun", "host" or "testing". A plain text stands for
     Forwarding(text)."""
@@ -235,6 +250,8 @@ class ServerConfig(Model):
     tun: Optional[Tun] = part(Tun.from_dict)
     security: Optional[Security] = part(Security.from_dict)
     session: Optional[SessionDefaults] = part(SessionDefaults.from_dict)
+    wireguard: Optional[WireGuardSessions] = part(WireGuardSessions.from_dict)
+    performance: Optional[Performance] = part(Performance.from_dict)
     registry: Optional[Registry] = part(Registry.from_dict)
     limits: Optional[Limits] = part(Limits.from_dict)
     telemetry: Optional[Telemetry] = part(Telemetry.from_dict)

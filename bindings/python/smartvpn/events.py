@@ -44,6 +44,7 @@ class EventType(str, enum.Enum):
     LOG = "log"
     LOST = "lost"
     RECONFIGURED = "reconfigured"
+    SESSION_ROAMED = "session_roamed"
 
     def __str__(self) -> str:
         return str(self.value)

@@ -22,12 +22,15 @@ from .config import (
     Limits,
     Listener,
     Network,
+    Performance,
     Registry,
     Security,
     ServerConfig,
     SessionDefaults,
     Telemetry,
     Tun,
+    WireGuard,
+    WireGuardSessions,
 )
 from .errors import BadStateError
 from .events import EventStream, EventType, mask_of
@@ -64,6 +67,8 @@ class Server(Running):
         tun: Optional[Tun] = None,
         security: Optional[Security] = None,
         session: Optional[SessionDefaults] = None,
+        wireguard: Optional[WireGuardSessions] = None,
+        performance: Optional[Performance] = None,
         registry: Optional[Registry] = None,
         limits: Optional[Limits] = None,
         telemetry: Optional[Telemetry] = None,
@@ -77,6 +82,8 @@ class Server(Running):
             tun=tun,
             security=security,
             session=session,
+            wireguard=wireguard,
+            performance=performance,
             registry=registry,
             limits=limits,
             telemetry=telemetry,
@@ -88,7 +95,10 @@ class Server(Running):
         elif said:
             raise TypeError("a Server is made of a configuration or of keywords, not of both")
         if isinstance(config, ServerConfig) and config.keys is None:
-            config = dataclasses.replace(config, keys=Keys(noise_private_key=generate_key()))
+            made = Keys(noise_private_key=generate_key())
+            if any(isinstance(listener, WireGuard) for listener in config.listen or ()):
+                made.wireguard_private_key = generate_key()
+            config = dataclasses.replace(config, keys=made)
         with _check.native_config(_check.SERVER, config) as native:
             raw = _native.server_create(native)
             self._config = _as_config(config)

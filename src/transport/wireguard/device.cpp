@@ -1,7 +1,8 @@
 // The device's face: peers come and go, listeners open, verdicts and strays arrive. See device.hpp.
 #include "transport/wireguard/device.hpp"
 
-#include "crypto/blake2s.hpp"
+#include <algorithm>
+
 #include "transport/wireguard/device_impl.hpp"
 
 namespace smartvpn::wireguard {
@@ -21,7 +22,10 @@ Device::Impl::Impl(const Surroundings& surroundings, DeviceOptions wanted)
   shared.rng = &around.rng;
 }
 
-Device::Impl::~Impl() { peers.clear(); }
+Device::Impl::~Impl() {
+  listeners.clear();
+  peers.clear();
+}
 
 Device::Impl::Listener* Device::Impl::listener(uint32_t index) noexcept {
   for (auto& listener : listeners)
@@ -32,6 +36,15 @@ Device::Impl::Listener* Device::Impl::listener(uint32_t index) noexcept {
 Peer* Device::Impl::peer(const PublicKey& key) noexcept {
   auto it = peers.find(key);
   return it == peers.end() ? nullptr : it->second.get();
+}
+
+void Device::Impl::timestamp_grew(Peer& peer) noexcept {
+  if (!std::exchange(peer.stamp_listed, true)) grown.push_back(&peer);
+}
+
+void Device::Impl::make_room_for_peers(size_t count) {
+  if (grown.capacity() < count) grown.reserve(std::max(count, 2 * grown.capacity()));
+  sender.make_room_for_peers(count);
 }
 
 int64_t Device::Impl::wall_clock_ns() const noexcept { return wall_clock_ms() * 1'000'000; }
@@ -55,27 +68,26 @@ Device::Device(const Surroundings& around, DeviceOptions options)
 Device::~Device() = default;
 
 Result<inet::Endpoint> Device::listen(ListenerOptions options) {
-  net::UdpOptions udp;
-  udp.address = options.address;
-  udp.fd = options.fd;
-  udp.reuse_port = impl_->options.shards > 1;
-  udp.path = "/listen/" + std::to_string(options.listener) + (options.fd >= 0 ? "/fd" : "");
   auto listener = std::make_unique<Impl::Listener>(*impl_, std::move(options));
-  auto socket = net::UdpSocket::open(impl_->around.loop, udp, *listener);
-  if (!socket) return socket.error();
-  listener->socket = std::move(*socket);
+  if (auto opened = listener->open(); !opened) return opened.error();
   impl_->listeners.push_back(std::move(listener));
   return impl_->listeners.back()->socket->local();
 }
 
+void Device::set_proxy_header(uint32_t listener, bool on) noexcept {
+  for (auto& known : impl_->listeners)
+    if (known->options.listener == listener) known->options.proxy_header = on;
+}
+
 void Device::set_peer(const PeerSettings& settings) {
   if (Peer* known = impl_->peer(settings.key)) {
-    auto at = impl_->by_number.find(known->client_number());
-    if (at != impl_->by_number.end() && at->second == known && settings.client_number != known->client_number())
-      impl_->by_number.erase(at);
     impl_->by_number[settings.client_number] = known;
+    auto former = impl_->by_number.find(known->client_number());
+    if (former != impl_->by_number.end() && former->second == known && settings.client_number != known->client_number())
+      impl_->by_number.erase(former);
     return known->change(settings);
   }
+  impl_->make_room_for_peers(impl_->peers.size() + 1);
   auto peer = std::make_unique<Peer>(*impl_, settings);
   Peer& added = *peer;
   auto [number, fresh] = impl_->by_number.try_emplace(settings.client_number, &added);
@@ -95,6 +107,7 @@ void Device::remove_peer(const PublicKey& key, Reason reason) noexcept {
   peer.end(reason);
   auto number = impl_->by_number.find(peer.client_number());
   if (number != impl_->by_number.end() && number->second == &peer) impl_->by_number.erase(number);
+  if (peer.stamp_listed) std::erase(impl_->grown, &peer);
   impl_->peers.erase(it);
 }
 
@@ -133,11 +146,10 @@ Drop Device::wake(uint64_t client_number, Packet&& packet) noexcept {
 
 void Device::take_new_timestamps(std::vector<std::pair<PublicKey, Tai64n>>& out, size_t max) {
   for (; max > 0 && !impl_->grown.empty(); --max) {
-    Peer* peer = impl_->peer(impl_->grown.back());
-    impl_->grown.pop_back();
-    if (!peer || peer->stored_ == peer->greatest_timestamp()) continue;
+    Peer* peer = impl_->grown.back();
     out.emplace_back(peer->key(), peer->greatest_timestamp());
-    peer->stored_ = peer->greatest_timestamp();
+    peer->stamp_listed = false;
+    impl_->grown.pop_back();
   }
 }
 
@@ -146,7 +158,7 @@ void Device::begin_drain() noexcept { impl_->draining = true; }
 void Device::close_all(Reason reason) noexcept {
   impl_->closing = true;
   impl_->handshakes.clear();
-  for (auto& listener : impl_->listeners) listener->socket->pause_reading();
+  for (auto& listener : impl_->listeners) listener->close();
   for (auto& [key, peer] : impl_->peers) peer->end(reason);
 }
 

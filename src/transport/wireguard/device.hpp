@@ -48,6 +48,7 @@ struct ListenerOptions {
   int fd = -1;                // a bound UDP socket of the host's, instead of `address`
   bool proxy_header = false;  // PROXY v2 (DGRAM) in front of every datagram, from trusted proxies only
   std::function<bool(const inet::IpAddress&)> trusts;
+  bool send_offload = true, receive_offload = true;  // UDP_SEGMENT and UDP_GRO, where the kernel has them
 };
 
 // What the registry says about one client. `psk` is shared with the entry.
@@ -98,6 +99,8 @@ class Device {
 
   // Binds a socket; errors carry "/listen/<index>". All listeners serve all peers.
   Result<inet::Endpoint> listen(ListenerOptions options);
+  // From the next datagram on. Without effect on an index that listens not here.
+  void set_proxy_header(uint32_t listener, bool on) noexcept;
 
   // Adds or changes a peer. A changed key is another peer. Throws std::bad_alloc with nothing changed.
   void set_peer(const PeerSettings& settings);

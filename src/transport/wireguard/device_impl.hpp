@@ -8,6 +8,7 @@
 #include "net/udp_socket.hpp"
 #include "transport/wireguard/handshake_limiter.hpp"
 #include "transport/wireguard/peer.hpp"
+#include "transport/wireguard/proxy_datagram.hpp"
 #include "transport/wireguard/receiver.hpp"
 #include "transport/wireguard/sender.hpp"
 
@@ -20,18 +21,25 @@ struct Device::Impl {
   // A socket, and what its datagrams are led through.
   class Listener final : public net::UdpHandler {
    public:
-    Listener(Impl& device, ListenerOptions wanted) : device_(device), options(std::move(wanted)) {}
+    Listener(Impl& device, ListenerOptions wanted);
+    ~Listener() override;
+    Result<void> open();
+    void close() noexcept;  // nothing is read any more
     void on_datagrams(std::span<net::Datagram> batch) override;
     void on_udp_writable() override;
     void on_udp_error(const Error& error) override;
 
-   private:
-    Impl& device_;
+    ListenerOptions options;
+    std::unique_ptr<net::UdpSocket> socket;  // null: it broke, and will be opened again
 
-   public:
-    const ListenerOptions options;
-    std::unique_ptr<net::UdpSocket> socket;
-    bool blocked = false;
+   private:
+    void take_behind_proxy(const net::Datagram& datagram, Path& path);
+    void reopen();
+    static constexpr Duration kRetry = seconds(1);
+    Impl& device_;
+    inet::Endpoint local_;  // once bound
+    ProxyDatagram proxy_;
+    net::Timer retry_;
   };
 
   struct KeyHash {
@@ -47,6 +55,8 @@ struct Device::Impl {
     Path from;
   };
 
+  void timestamp_grew(Peer& peer) noexcept;
+  void make_room_for_peers(size_t count);
   Time now() const noexcept { return around.loop.now(); }
   session::Admission& admission() noexcept { return around.host.admission(); }
   Listener* listener(uint32_t index) noexcept;
@@ -67,7 +77,7 @@ struct Device::Impl {
   static constexpr size_t kMaxWaitingHandshakes = 1024;
   static constexpr size_t kLoadedAt = 64;  // so many waiting handshakes are more than usual
   static constexpr Duration kLoadLasts = seconds(1);
-  static constexpr size_t kMaxWaitingPackets = 128;    // of a peer, for its session
+  static constexpr size_t kMaxWaitingPackets = 128;  // of a peer, for its session
   static constexpr size_t kMaxWaitingInAll = 8192;
 
   Surroundings around;
@@ -87,7 +97,7 @@ struct Device::Impl {
   Receiver receiver;
   Sender sender;
   std::function<void(Stray&&)> hand_over;
-  std::vector<PublicKey> grown;  // timestamps that the store has not
+  std::vector<Peer*> grown;  // whose timestamps the store has not; with room for all
   DeviceCounters counters;
   size_t waiting_packets = 0;
   bool draining = false, closing = false;

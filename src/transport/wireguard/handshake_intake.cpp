@@ -1,5 +1,6 @@
-// Handshake messages of whoever sends them (white paper, sections 5.3 and 5.4). What costs nothing comes first: the lists,
-// mac1, under load mac2 and the limit of the source. Exchanges of keys wait for their turn, a few in each of the loop's.
+// Handshake messages of whoever sends them (white paper, sections 5.3 and 5.4). What costs nothing comes first: the
+// lists, mac1, under load mac2 and the limit of the source. Exchanges of keys wait for their turn, a few in each of the
+// loop's.
 #include "transport/wireguard/device_impl.hpp"
 
 namespace smartvpn::wireguard {
@@ -47,7 +48,7 @@ bool Device::Impl::under_load() noexcept {
 // Under load whoever wants something has to show that it is where it says it is.
 bool Device::Impl::may_begin(ByteView message, const Path& from) {
   if (!under_load()) return true;
-  const inet::Endpoint& source = from.real ? *from.real : from.peer;
+  const inet::Endpoint& source = from.counted();
   if (!cookies.mac2_ok(message, source, now())) {
     ++counters.cookie_replies_out;
     send_message(cookies.reply(message, source, now(), around.rng), from);
@@ -95,8 +96,8 @@ void Device::Impl::open_initiation(const Waiting& waiting) {
   if (accepted == Accepted::not_newer) ++counters.not_newer;
   if (accepted == Accepted::too_often) ++counters.limited;
   if (accepted != Accepted::ok) return;
-  grown.push_back(known->key());
-  known->ask_admission(waiting.from);
+  timestamp_grew(*known);
+  known->initiation_accepted(waiting.from);
 }
 
 void Device::Impl::hand_to(unsigned shard, ByteView datagram, const Path& from, uint8_t ecn) {

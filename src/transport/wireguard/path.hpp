@@ -20,6 +20,11 @@ struct Path {
   bool same_source(const Path& other) const noexcept {
     return peer == other.peer && listener == other.listener && real == other.real;
   }
+  bool operator==(const Path& other) const noexcept {
+    return same_source(other) && local == other.local && interface == other.interface;
+  }
+  // Whom limits and cookies are about.
+  const inet::Endpoint& counted() const noexcept { return real ? *real : peer; }
 };
 
 }  // namespace smartvpn::wireguard

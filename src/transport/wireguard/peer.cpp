@@ -16,34 +16,38 @@ Peer::Peer(Device::Impl& device, const PeerSettings& settings)
     : PeerMachine(device.shared, settings.key, settings.psk.get(), device.options.timing),
       device_(device),
       client_number_(settings.client_number),
-      stored_(settings.greatest_timestamp),
       timer_(device.around.loop, [this] { on_timer(); }) {
   set_greatest_timestamp(settings.greatest_timestamp);
   if (settings.persistent_keepalive > Duration{0}) set_persistent_keepalive(settings.persistent_keepalive, now());
-  if (settings.endpoint) {
-    path_ = std::make_unique<Path>();
-    path_->peer = *settings.endpoint;
-    path_->real = settings.endpoint;
-  }
+  configured_ = settings.endpoint;
+  path_ = configured_path();
   arm();
 }
 
-Peer::~Peer() { device_.sender.forget(*this); }
+// Where it is before it was heard of; null: not known.
+std::unique_ptr<Path> Peer::configured_path() const {
+  if (!configured_) return nullptr;
+  auto path = std::make_unique<Path>();
+  if (!device_.listeners.empty()) path->listener = device_.listeners.front()->options.listener;
+  path->peer = *configured_;
+  path->real = *configured_;
+  return path;
+}
+
+Peer::~Peer() {
+  device_.sender.forget(part_);
+  device_.receiver.forget(*this);
+}
 
 Time Peer::now() const noexcept { return device_.now(); }
 
 void Peer::change(const PeerSettings& settings) {
+  set_greatest_timestamp(settings.greatest_timestamp);
   set_psk(settings.psk.get());
   client_number_ = settings.client_number;
   if (settings.persistent_keepalive != persistent_keepalive())
     act(set_persistent_keepalive(settings.persistent_keepalive, now()));
-  if (settings.endpoint && (!path_ || path_->peer != *settings.endpoint)) {
-    auto path = std::make_unique<Path>();
-    if (path_) path->listener = path_->listener;
-    path->peer = *settings.endpoint;
-    path->real = settings.endpoint;
-    path_ = std::move(path);
-  }
+  if (std::exchange(configured_, settings.endpoint) != settings.endpoint && configured_) path_ = configured_path();
   arm();
 }
 
@@ -63,12 +67,26 @@ Reason Peer::open_connection(const Path& from) {
   auto live = std::make_unique<Live>();
   live->connection = connection_at(from, device_.around.next_connection_id++);
   live->initiation = from;
+  if (!path_) live->place = std::make_unique<Path>();
   live->tentative_until = now() + kConfirmWithin;
   device_.by_connection.emplace(live->connection.id, this);
   live_ = std::move(live);
   Reason reason = device_.admission().on_accept(live_->connection);
   if (reason == Reason::none) reason = device_.admission().on_real_address(live_->connection);
   return reason;
+}
+
+void Peer::initiation_accepted(const Path& from) noexcept {
+  // A handshake can be relayed by whoever hears it: from where the client may not be it ends no session.
+  try {
+    if (device_.draining && session() == 0) return forget_initiation();
+    if (session() != 0 && !may_come_from(from)) return forget_initiation();
+    ask_admission(from);
+  } catch (const std::bad_alloc&) {
+    forget_initiation();
+    if (session() == 0) end(Reason::out_of_memory);
+  }
+  arm();
 }
 
 void Peer::ask_admission(const Path& from) {
@@ -96,7 +114,7 @@ void Peer::decide(const session::IdentityVerdict& verdict) noexcept {
   if (verdict.reason != Reason::none) return refuse(verdict.reason);
   if (session() == 0) live_->tentative_until = now() + kConfirmWithin;
   try {
-    if (std::exchange(live_->by_us, false)) return confirm(Path(live_->initiation));
+    if (std::exchange(live_->by_us, false)) return confirm(Path(live_->initiation), false);
     respond();
   } catch (const std::bad_alloc&) {
     end(Reason::out_of_memory);
@@ -125,7 +143,17 @@ void Peer::respond() noexcept {
 }
 
 // Ours was answered: the keys are good, and now it is asked whether there may be a session.
-void Peer::response_received(ByteView message, const Path& from) {
+void Peer::response_received(ByteView message, const Path& from) noexcept {
+  if (session() != 0 && !may_come_from(from)) return;
+  try {
+    take_answer(message, from);
+  } catch (const std::bad_alloc&) {
+    if (session() == 0) end(Reason::out_of_memory);
+  }
+  arm();
+}
+
+void Peer::take_answer(ByteView message, const Path& from) {
   Actions actions;
   if (!take_response(message, now(), &actions)) {
     ++device_.counters.malformed;
@@ -139,6 +167,7 @@ void Peer::response_received(ByteView message, const Path& from) {
   }
   live_->initiation = from;
   live_->by_us = true;
+  if (live_->waits_for_verdict) return;  // both have begun at once; it is about this one, too
   const session::Connection there = connection_at(from, live_->connection.id);
   auto verdict = device_.admission().on_identity(there, identity);
   if (!verdict) {
@@ -150,32 +179,43 @@ void Peer::response_received(ByteView message, const Path& from) {
 }
 
 // Keys stand that the peer has shown to have.
-void Peer::confirm(const Path& from) {
+// The endpoint follows data alone: what somebody has relayed of a handshake must not lead us to them.
+void Peer::confirm(const Path& from, bool by_data) {
   last_handshake_ms_ = wall_clock_ms();
   live_->tentative_until = kNever;
   if (live_->session == 0) {
     live_->connection = connection_at(from, live_->connection.id);
     Reason why = Reason::internal_error;
-    const uint64_t session = device_.around.host.on_confirmed(live_->connection, *this, &why);
+    uint64_t session = 0;
+    try {
+      session = device_.around.host.on_confirmed(live_->connection, *this, &why);
+    } catch (const std::bad_alloc&) {
+      why = Reason::out_of_memory;
+    }
     if (session == 0) return end(why);
     if (!live_) return;  // it was closed from in there
     live_->session = session;
   }
-  move_to(from);
+  if (by_data) move_to(from);
   if (last_rtt() >= Duration{0}) device_.around.host.on_rtt(live_->session, last_rtt(), now());
   if (!live_) return;
   flush_waiting();
   const Keypair* keys = live_ ? sending_keys(now()) : nullptr;
   // Whoever has begun the handshake speaks first: the other side may not use its keys before.
-  if (keys && keys->initiator && keys->next_counter == 0) send_keepalive();
+  if (keys && keys->initiator && keys->next_counter == 0 && part_.segments == 0) send_keepalive();
   arm();
 }
 
-bool Peer::may_come_from(const Path& from) {
+bool Peer::may_come_from(const Path& from) noexcept {
   if (!live_) return false;
-  const Path* known = live_->session != 0 ? path_.get() : &live_->initiation;
-  if (known && from.same_source(*known)) return true;
-  return device_.admission().may_roam(connection_at(from, live_->connection.id)) == Reason::none;
+  const session::Connection& known = live_->connection;
+  if (from.peer == known.peer_addr && from.real == known.real_addr && from.listener == known.listener) return true;
+  try {
+    if (device_.admission().may_roam(connection_at(from, known.id)) == Reason::none) return true;
+  } catch (const std::bad_alloc&) {
+  }
+  ++device_.counters.blocked_source;
+  return false;
 }
 
 bool Peer::authentic(Keypair& keys, const Path& from, bool payload, uint64_t messages, uint64_t outer) {
@@ -183,7 +223,7 @@ bool Peer::authentic(Keypair& keys, const Path& from, bool payload, uint64_t mes
   live_->messages_in += messages;
   live_->last_heard = now();
   const Received received = on_received(keys, payload, now());
-  if (received.confirmed && !live_->waits_for_verdict) confirm(from);
+  if (received.confirmed && !live_->waits_for_verdict) confirm(from, true);
   if (!live_) return false;
   if (live_->session != 0) move_to(from);
   if (live_ && std::exchange(live_->silent, false)) device_.around.host.on_silence(live_->session, false);
@@ -194,7 +234,8 @@ bool Peer::authentic(Keypair& keys, const Path& from, bool payload, uint64_t mes
 
 void Peer::move_to(const Path& from) {
   if (!path_) {
-    path_ = std::make_unique<Path>(from);
+    path_ = std::move(live_->place);
+    *path_ = from;
   } else if (path_->same_source(from)) {
     path_->local = from.local;
     path_->interface = from.interface;
@@ -202,22 +243,29 @@ void Peer::move_to(const Path& from) {
     *path_ = from;
   }
   session::Connection& connection = live_->connection;
-  const bool moved = connection.peer_addr != from.peer || connection.real_addr != from.real ||
-                     connection.listener != from.listener;
+  const bool moved =
+      connection.peer_addr != from.peer || connection.real_addr != from.real || connection.listener != from.listener;
   if (!moved) return;
   connection = connection_at(from, connection.id);
   device_.around.host.on_roamed(live_->session, connection);
 }
 
+// Whom silence has taken away can be called back. Whom somebody has sent away may come by itself.
 void Peer::end(Reason reason) noexcept {
   end_session();
   leave(reason);
+  if (reason == Reason::peer_timeout || !path_) return;
+  if (!configured_) return path_.reset();
+  path_->peer = *configured_;
+  path_->real = configured_;
+  path_->local = {};
+  path_->interface = 0;
 }
 
 void Peer::leave(Reason reason) noexcept {
   if (waiting_) device_.waiting_packets -= waiting_->size();
   waiting_.reset();
-  device_.sender.forget(*this);
+  drop(Drop::session_not_ready, device_.sender.forget(part_));
   if (!live_) return;
   const std::unique_ptr<Live> gone = std::move(live_);
   total_in_ += gone->bytes_in;
@@ -261,7 +309,7 @@ void Peer::on_timer() {
   act(actions);
   if (live_ && live_->queue) {
     live_->queue->look_at_gate(time);
-    flush_waiting();
+    if (live_->queue->ready(time)) device_.sender.put_in_backlog(part_);
   }
   arm();
 }

@@ -8,6 +8,7 @@
 #include "session/send_queue.hpp"
 #include "transport/wireguard/device.hpp"
 #include "transport/wireguard/path.hpp"
+#include "transport/wireguard/sender.hpp"
 
 namespace smartvpn::wireguard {
 
@@ -24,15 +25,17 @@ class Peer final : public PeerMachine, public session::Link {
   const Path* path() const noexcept { return path_.get(); }
   PeerFigures peer_figures() const;
 
+  bool stamp_listed = false;  // in the device's list of timestamps that the store has not
+
   // --- Handshakes. An initiation of the peer's has been accepted by the machine: may it have a session?
-  void ask_admission(const Path& from);
+  void initiation_accepted(const Path& from) noexcept;
   void decide(const session::IdentityVerdict& verdict) noexcept;
-  void response_received(ByteView message, const Path& from);
+  void response_received(ByteView message, const Path& from) noexcept;
   // What the machine wants done.
   void act(const Actions& actions) noexcept;
 
   // --- Data. False: nothing may be opened that came from there.
-  bool may_come_from(const Path& from);
+  bool may_come_from(const Path& from) noexcept;
   // At least one message opened; `outer`: bytes of all that did. False: there is no session for what was in them.
   bool authentic(Keypair& keys, const Path& from, bool payload, uint64_t messages, uint64_t outer);
   void drop(Drop drop, uint64_t packets) noexcept;
@@ -41,10 +44,11 @@ class Peer final : public PeerMachine, public session::Link {
   void source_is_gone() noexcept;
   // A packet for a client without a session. See Device::wake.
   Drop wake(Packet&& packet) noexcept;
-  // The carrier takes packets again.
-  void resume() noexcept;
-  // The next that may be sealed now, or an empty one.
-  Packet next_waiting() noexcept;
+  // What a gate or a full socket has held back goes on, as far as both let it. True: something is left that more room
+  // in the batch, or keys, would help.
+  bool drain() noexcept;
+  // Where its part of a batch goes now.
+  SendBatch::Target target() noexcept;
 
   // As end(), but the handshake under way goes on.
   void leave(Reason reason) noexcept;
@@ -65,10 +69,11 @@ class Peer final : public PeerMachine, public session::Link {
   // From the first accepted handshake to the end of what came of it.
   struct Live {
     session::Connection connection;
-    Path initiation;  // where the response to the peer's last initiation goes
+    Path initiation;              // where the response to the peer's last initiation goes
+    std::unique_ptr<Path> place;  // for the path of who was never heard of: confirming a session needs no memory
     uint64_t session = 0;
     bool waits_for_verdict = false;
-    bool by_us = false;      // the handshake that waits for a verdict was begun here and is complete
+    bool by_us = false;  // the handshake that waits for a verdict was begun here and is complete
     bool silent = false;
     Time tentative_until = kNever;
     Time last_heard{};
@@ -79,28 +84,34 @@ class Peer final : public PeerMachine, public session::Link {
 
   Time now() const noexcept;
   session::Connection connection_at(const Path& from, uint64_t id) const;
+  std::unique_ptr<Path> configured_path() const;
+  void take_answer(ByteView message, const Path& from);
   Reason open_connection(const Path& from);
+  void ask_admission(const Path& from);
   void refuse(Reason reason) noexcept;
   void respond() noexcept;
-  void confirm(const Path& from);
+  void confirm(const Path& from, bool by_data);
   void move_to(const Path& from);
   void initiate() noexcept;
+  void want_keys() noexcept;
   void send_keepalive() noexcept;
   void flush_waiting() noexcept;
   session::SendQueue& queue();
+  Drop enqueue(Packet&& packet);
   void on_timer();
   void arm() noexcept;
   Time deadline() const noexcept;
 
   Device::Impl& device_;
   uint64_t client_number_ = 0;
+  std::optional<inet::Endpoint> configured_;
   std::unique_ptr<Path> path_;  // null: never heard of
   std::unique_ptr<Live> live_;
-  const Live* leaving_ = nullptr;  // while its end is told
+  const Live* leaving_ = nullptr;                // while its end is told
   std::unique_ptr<std::deque<Packet>> waiting_;  // for a session
   uint64_t total_in_ = 0, total_out_ = 0;        // of sessions that are over
   int64_t last_handshake_ms_ = 0;
-  Tai64n stored_;  // what the store knows
+  PeerPart part_{*this};
   net::Timer timer_;
   friend class Device;
 };

@@ -7,7 +7,7 @@ namespace smartvpn::wireguard {
 uint16_t Peer::mtu() const { return device_.options.mtu; }
 
 void Peer::drop(Drop drop, uint64_t packets) noexcept {
-  if (live_ && live_->session != 0 && packets > 0) device_.around.host.on_drop(live_->session, drop, packets);
+  if (packets > 0) device_.around.host.on_drop(session(), drop, packets);
 }
 
 void Peer::act(const Actions& actions) noexcept {
@@ -18,6 +18,12 @@ void Peer::act(const Actions& actions) noexcept {
     device_.waiting_packets -= waiting_->size();
     waiting_.reset();
   }
+}
+
+// At once, or as soon as the last handshake is long enough ago.
+void Peer::want_keys() noexcept {
+  act(want_session(now()));
+  arm();
 }
 
 void Peer::initiate() noexcept {
@@ -41,10 +47,28 @@ void Peer::initiate() noexcept {
 
 void Peer::send_keepalive() noexcept {
   if (!path_) return;
-  if (sending_keys(now()))
-    device_.sender.keepalive(*this);
-  else
-    act(want_session(now()));
+  Keypair* keys = sending_keys(now());
+  if (!keys) return want_keys();
+  uint64_t counter = 0;
+  if (!keys->reserve(1, &counter)) return;
+  std::array<uint8_t, kMinData> message;
+  write_data_header(message.data(), keys->remote_index, counter);
+  crypto::SealJob job{counter, {}, message.data() + kDataHeader, 0};
+  device_.around.aead.seal(keys->send, {&job, 1});
+  bool source_gone = false;
+  device_.send_message(message, *path_, &source_gone);
+  if (source_gone) source_is_gone();
+  sent(*keys, false, 1, message.size());
+}
+
+SendBatch::Target Peer::target() noexcept {
+  SendBatch::Target out;
+  if (!path_) return out;
+  Device::Impl::Listener* listener = device_.listener(path_->listener);
+  out.keys = sending_keys(now());
+  out.path = path_.get();
+  out.socket = listener ? listener->socket.get() : nullptr;
+  return out;
 }
 
 void Peer::sent(Keypair& keys, bool payload, uint64_t messages, uint64_t outer) noexcept {
@@ -73,19 +97,41 @@ session::SendQueue& Peer::queue() {
 
 Drop Peer::send(Packet&& packet) {
   if (!live_ || live_->session == 0) return Drop::session_not_ready;
-  const bool ready = sending_keys(now()) != nullptr;
-  const auto* listener = device_.listener(path_->listener);
-  const bool held = !ready || live_->gate || (live_->queue && !live_->queue->empty()) || (listener && listener->blocked);
-  if (!held) {
-    device_.sender.add(*this, std::move(packet));
-    return Drop::none;
-  }
+  if (!packet || packet.size() == 0) return Drop::malformed_packet;
+  const bool held = live_->gate || (live_->queue && !live_->queue->empty()) || !sending_keys(now());
+  Drop drop = Drop::none;
+  if (!held && device_.sender.add(part_, packet, &drop)) return drop;
+  return enqueue(std::move(packet));
+}
+
+Drop Peer::enqueue(Packet&& packet) {
+  // Where memory is bounded a queue may take a part of what is left.
   const uint64_t dropped = queue().push(std::move(packet), now(), device_.around.pool.room() / 8);
   if (dropped > 0) drop(live_->queue->drop_name(), dropped);
-  if (!ready) act(want_session(now()));
-  if (ready && (!listener || !listener->blocked)) flush_waiting();
-  arm();
+  device_.sender.put_in_backlog(part_);
+  if (!sending_keys(now())) want_keys();
   return Drop::none;
+}
+
+bool Peer::drain() noexcept {
+  if (!live_ || !live_->queue || live_->queue->empty()) return false;
+  if (!sending_keys(now())) {
+    want_keys();
+    return true;
+  }
+  uint64_t dropped = 0;
+  while (device_.sender.has_room()) {
+    Packet packet = live_->queue->pop(now(), &dropped);
+    if (!packet) break;
+    const uint64_t segments = packet.segments;
+    Drop refused = Drop::none;
+    device_.sender.add(part_, packet, &refused);
+    if (refused != Drop::none) drop(refused, segments);
+  }
+  drop(live_->queue->drop_name(), dropped);
+  live_->queue->release_if_empty();
+  arm();
+  return live_->queue->ready(now());
 }
 
 Drop Peer::wake(Packet&& packet) noexcept {
@@ -104,7 +150,7 @@ Drop Peer::wake(Packet&& packet) noexcept {
   } catch (const std::bad_alloc&) {
     return Drop::queue_full;
   }
-  act(want_session(now()));
+  want_keys();
   return Drop::none;
 }
 
@@ -115,18 +161,6 @@ void Peer::flush_waiting() noexcept {
     for (Packet& packet : *waiting)
       if (const uint64_t session_now = session()) device_.around.host.on_awaited(session_now, std::move(packet));
   }
-  if (!live_ || !live_->queue || !sending_keys(now())) return;
-  uint64_t dropped = 0;
-  while (Packet packet = live_->queue->pop(now(), &dropped)) {
-    device_.sender.add(*this, std::move(packet));
-  }
-  if (dropped > 0) drop(live_->queue->drop_name(), dropped);
-  live_->queue->release_if_empty();
-}
-
-void Peer::resume() noexcept {
-  flush_waiting();
-  arm();
 }
 
 void Peer::set_gate(session::SendGate* gate) noexcept {
@@ -134,7 +168,7 @@ void Peer::set_gate(session::SendGate* gate) noexcept {
   live_->gate = gate;
   if (!live_->queue) return;
   live_->queue->set_gate(gate);
-  flush_waiting();
+  if (!live_->queue->empty()) device_.sender.put_in_backlog(part_);
   arm();
 }
 

@@ -1,13 +1,24 @@
-// See receiver.hpp. What is checked in which order (white paper, sections 5.4.6 and 6): the source by the lists, the tag,
-// the counter; only then anything about the peer changes.
+// See receiver.hpp. What is checked in which order (white paper, sections 5.4.6 and 6): the source by the lists, the
+// tag, the counter; only then anything about the peer changes.
 #include "transport/wireguard/receiver.hpp"
+
+#include <utility>
 
 #include "transport/wireguard/device_impl.hpp"
 #include "transport/wireguard/inner_ecn.hpp"
 
 namespace smartvpn::wireguard {
 
+struct Receiver::Opened {
+  size_t messages = 0;  // authentic, and never seen before
+  size_t packets = 0;   // of them, those in packets_
+  uint64_t outer = 0;   // bytes of the messages
+  uint64_t failed = 0, replayed = 0, malformed = 0;
+  bool payload = false;  // at least one was more than a keepalive
+};
+
 void Receiver::take(ByteSpan bytes, uint16_t segment_size, const Path& from, uint8_t ecn) {
+  if (bytes.empty()) return take_message(bytes, from, ecn);
   const size_t step = segment_size == 0 ? bytes.size() : segment_size;
   for (size_t at = 0; at < bytes.size(); at += step)
     take_message(bytes.subspan(at, std::min(step, bytes.size() - at)), from, ecn);
@@ -16,97 +27,89 @@ void Receiver::take(ByteSpan bytes, uint16_t segment_size, const Path& from, uin
 void Receiver::take_message(ByteSpan message, const Path& from, uint8_t ecn) {
   const MessageType type = message_type(message);
   if (type == MessageType::data) return take_data(message, from, ecn);
-  finish();  // in order
-  if (type == MessageType::invalid)
+  if (type == MessageType::invalid) {
     ++device_.counters.malformed;
-  else
-    device_.take_handshake(message, type, from);
+    return;
+  }
+  finish();  // in order
+  device_.take_handshake(message, type, from);
 }
 
 void Receiver::take_data(ByteSpan message, const Path& from, uint8_t ecn) {
   const uint32_t index = receiver_index(message, MessageType::data);
-  const bool goes_on = peer_ && index == index_ && ecn == ecn_ && from.same_source(from_);
-  if (!goes_on || count_ == kRun) {
-    finish();
-    if (!begin_run(index, from, ecn, message)) return;
+  if (!last_owner_ || index != last_index_) {
+    last_owner_ = owner_of(index, message, from, ecn);
+    last_index_ = index;
+    if (!last_owner_) return;
   }
-  crypto::OpenJob& job = jobs_[count_++];
-  job.counter = data_counter(message);
-  job.ad = {};
-  job.data = message.data() + kDataHeader;
-  job.size = message.size() - kDataHeader;
-  job.ok = false;
-  bytes_ += message.size();
+  Peer& owner = *last_owner_;
+  batch_.add(owner, index, from, ecn, message);
 }
 
-bool Receiver::begin_run(uint32_t index, const Path& from, uint8_t ecn, ByteView message) {
+Peer* Receiver::owner_of(uint32_t index, ByteView message, const Path& from, uint8_t ecn) {
   auto* peer = static_cast<Peer*>(device_.indices.find(index));
-  if (!peer) {
-    if (!device_.indices.is_ours(index) && device_.hand_over)
-      device_.hand_to(index % 256 % device_.options.shards, message, from, ecn);
-    else
-      ++device_.counters.unknown_index;
-    return false;
-  }
-  Keypair* keys = peer->receiving_keys(index, device_.now());
-  if (!keys) {
-    peer->drop(Drop::stale_key, 1);
-    return false;
-  }
-  if (!peer->may_come_from(from)) {
-    ++device_.counters.blocked_source;
-    return false;
-  }
-  peer_ = peer;
-  keys_ = keys;
-  index_ = index;
-  from_ = from;
-  ecn_ = ecn;
-  count_ = 0;
-  bytes_ = 0;
-  return true;
-}
-
-// One that has opened, was no replay, and is a packet: into the batch.
-void Receiver::add_opened(crypto::OpenJob& job, size_t* packets, bool* payload) {
-  const ByteSpan plain(job.data, job.size - crypto::kTagSize);
-  if (plain.empty()) return;  // a keepalive
-  *payload = true;
-  const size_t size = inner_size(plain);
-  if (size == 0) return peer_->drop(Drop::malformed_packet, 1);
-  if (ecn_ == kCongested && !mark_congestion(plain.first(size))) return peer_->drop(Drop::malformed_packet, 1);
-  packets_[(*packets)++] = {plain.first(size), 0, 0};
+  if (peer) return peer;
+  if (!device_.indices.is_ours(index) && device_.hand_over)
+    device_.hand_to(index % 256 % device_.options.shards, message, from, ecn);
+  else
+    ++device_.counters.unknown_index;
+  return nullptr;
 }
 
 void Receiver::finish() {
-  if (!peer_) return;
-  Peer& peer = *peer_;
-  Keypair& keys = *keys_;
-  const size_t count = std::exchange(count_, 0);
-  device_.around.aead.open(keys.recv, {jobs_.data(), count});
-  size_t packets = 0, opened = 0, replayed = 0, failed = 0;
-  uint64_t outer = 0;
-  bool payload = false;
-  for (size_t i = 0; i < count; ++i) {
-    crypto::OpenJob& job = jobs_[i];
+  if (!batch_.empty()) batch_.flush();
+  last_owner_ = nullptr;
+}
+
+void Receiver::forget(const Peer& peer) noexcept {
+  batch_.forget(peer);
+  if (last_owner_ == &peer) last_owner_ = nullptr;
+}
+
+// A packet for the host; a keepalive is none.
+void Receiver::take_packet(ByteSpan plain, uint8_t ecn, Opened& out) noexcept {
+  if (plain.empty()) return;
+  out.payload = true;
+  const ByteSpan packet = plain.first(inner_size(plain));
+  if (packet.empty() || !take_over_ecn(packet, ecn)) {
+    ++out.malformed;
+    return;
+  }
+  packets_[out.packets++] = {packet, 0, 0};
+}
+
+Receiver::Opened Receiver::open_messages(ReceiveBatch::Run& run, Keypair& keys) noexcept {
+  Opened out;
+  device_.around.aead.open(keys.recv, run.messages());
+  for (size_t i = 0; i < run.size; ++i) {
+    const crypto::OpenJob& job = run.jobs[i];
     if (!job.ok) {
-      ++failed;
+      ++out.failed;
     } else if (!keys.window.accept(job.counter)) {
-      ++replayed;
+      ++out.replayed;
     } else {
-      ++opened;
-      outer += job.size + kDataHeader;
-      add_opened(job, &packets, &payload);
+      ++out.messages;
+      out.outer += job.size + kDataHeader;
+      take_packet({job.data, job.size - crypto::kTagSize}, run.ecn[i], out);
     }
   }
-  peer_ = nullptr;
-  if (failed > 0) peer.drop(Drop::decrypt_failed, failed);
-  if (replayed > 0) peer.drop(Drop::replayed, replayed);
-  if (opened == 0) return;
-  if (!peer.authentic(keys, from_, payload, opened, outer)) return;
+  return out;
+}
+
+void Receiver::open_run(ReceiveBatch::Run& run) {
+  Peer& peer = *run.peer;
+  Keypair* keys = peer.receiving_keys(run.index, device_.now());
+  if (!keys) return peer.drop(Drop::stale_key, run.size);
+  if (!peer.may_come_from(run.path)) return;
+  const Opened opened = open_messages(run, *keys);
+  peer.drop(Drop::decrypt_failed, opened.failed);
+  peer.drop(Drop::replayed, opened.replayed);
+  peer.drop(Drop::malformed_packet, opened.malformed);
+  if (opened.messages == 0) return;
+  if (!peer.authentic(*keys, run.path, opened.payload, opened.messages, opened.outer)) return;
   const uint64_t session = peer.session();
-  for (size_t i = 0; i < packets; ++i) packets_[i].session = session;
-  if (packets > 0) device_.around.host.on_packets(session, {packets_.data(), packets});
+  for (size_t i = 0; i < opened.packets; ++i) packets_[i].session = session;
+  if (opened.packets > 0) device_.around.host.on_packets(session, {packets_.data(), opened.packets});
 }
 
 }  // namespace smartvpn::wireguard

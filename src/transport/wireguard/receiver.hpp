@@ -1,43 +1,40 @@
-// From datagrams to inner packets: data messages are gathered into runs of one peer's keys and one source, opened at
-// once, and given to the host as one batch, in order and where they lie.
+// From datagrams to inner packets: messages are told apart, data is gathered into runs, and what a run holds is opened
+// at once and given to the host as one batch, in order and where it lies.
 #pragma once
 
 #include <array>
 
-#include "net/udp_socket.hpp"
 #include "transport/wireguard/device.hpp"
-#include "transport/wireguard/path.hpp"
+#include "transport/wireguard/receive_batch.hpp"
 
 namespace smartvpn::wireguard {
 
-class Peer;
-
-class Receiver {
+class Receiver final : private ReceiveBatch::Opener {
  public:
-  static constexpr size_t kRun = 128;
-  explicit Receiver(Device::Impl& device) : device_(device) {}
+  explicit Receiver(Device::Impl& device) : device_(device), batch_(*this) {}
 
   // Messages of one source: a datagram, or several of `segment_size` bytes. The bytes are changed.
   void take(ByteSpan bytes, uint16_t segment_size, const Path& from, uint8_t ecn);
   // Opens what is gathered. The bytes given so far are not needed any more afterwards.
   void finish();
+  // The peer is going.
+  void forget(const Peer& peer) noexcept;
 
  private:
+  struct Opened;
   void take_message(ByteSpan message, const Path& from, uint8_t ecn);
   void take_data(ByteSpan message, const Path& from, uint8_t ecn);
-  bool begin_run(uint32_t index, const Path& from, uint8_t ecn, ByteView message);
-  void add_opened(crypto::OpenJob& job, size_t* packets, bool* payload);
+  Peer* owner_of(uint32_t index, ByteView message, const Path& from, uint8_t ecn);
+  void open_run(ReceiveBatch::Run& run) override;
+  Opened open_messages(ReceiveBatch::Run& run, Keypair& keys) noexcept;
+  void take_packet(ByteSpan plain, uint8_t ecn, Opened& out) noexcept;
 
   Device::Impl& device_;
-  Peer* peer_ = nullptr;  // of the run; null: none is open
-  Keypair* keys_ = nullptr;
-  uint32_t index_ = 0;
-  Path from_;
-  uint8_t ecn_ = 0;
-  size_t count_ = 0;
-  uint64_t bytes_ = 0;
-  std::array<crypto::OpenJob, kRun> jobs_;
-  std::array<PacketView, kRun> packets_;
+  ReceiveBatch batch_;
+  // Whose the latest data message was: the next is likely the same one's. Means nothing once the batch is opened.
+  uint32_t last_index_ = 0;
+  Peer* last_owner_ = nullptr;
+  std::array<PacketView, ReceiveBatch::kMessages> packets_;
 };
 
 }  // namespace smartvpn::wireguard

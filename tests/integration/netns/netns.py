@@ -18,7 +18,8 @@ import tempfile
 import time
 
 WAIT_S = 30
-NAMED_HERE = ("/run/netns", "/etc/netns")  # where `ip netns` keeps names, and files for them
+# Where `ip netns` keeps names, and files for them; where `wg` looks for the sockets of devices.
+NAMED_HERE = ("/run/netns", "/etc/netns", "/run/wireguard")
 
 
 def stand_apart():

@@ -178,6 +178,7 @@ TEST(ServerConfig, WrongTypesAndRanges) {
                {"/network/host_services/0", "\"ssh\""},
                {"/tun/name", "\"a name far too long\""},
                {"/limits/threads", "0"},
+               {"/limits/threads", "65"},
                {"/limits/memory_bytes", "18446744073709551615"},
                {"/limits/memory_bytes", "99999999999999999999999"},
                {"/clients/0/id", "\"\""},
@@ -207,14 +208,73 @@ TEST(ServerConfig, KnownButNotBuiltIsUnsupportedNeverUnknown) {
     const char* pointer;
     const char* value;
   } cases[] = {{"/listen/0/transport", "\"quic\""},
-               {"/listen/0/transport", "\"wireguard\""},
                {"/forwarding/mode", "\"nat\""},
-               {"/forwarding/mode", "\"bridge\""},
-               {"/limits/threads", "2"}};
+               {"/forwarding/mode", "\"bridge\""}};
   for (const auto& c : cases)
     EXPECT_EQ(validated(Kind::server, {{c.pointer, c.value}}), std::string("UNSUPPORTED ") + c.pointer) << c.value;
   EXPECT_EQ(validated(Kind::server, {{"/network/subnets", R"(["10.8.0.0/24","10.9.0.0/24"])"}}),
             "UNSUPPORTED /network/subnets/1");
+}
+
+// The base with a WireGuard listener beside the first one.
+constexpr const char* kWireguard = R"({"transport":"wireguard","port":51820})";
+
+TEST(ServerConfig, AWireguardListenerNeedsItsKeyAndNoOther) {
+  const std::string quoted = "\"" + kKeyB + "\"";
+  EXPECT_EQ(validated(Kind::server, {{"/listen/1", kWireguard}}), "INVALID /keys/wireguard_private_key");
+  EXPECT_EQ(validated(Kind::server, {{"/listen/1", kWireguard}, {"/keys/wireguard_private_key", quoted}}), "OK");
+  EXPECT_EQ(validated(Kind::server, {{"/listen/0", kWireguard},
+                                     {"/keys/wireguard_private_key", quoted},
+                                     {"/keys/noise_private_key", "null"}}),
+            "OK");
+  auto config = server_with({{"/listen/1", kWireguard}, {"/keys/wireguard_private_key", quoted}});
+  EXPECT_EQ(config.listen[1].transport, Transport::wireguard);
+  EXPECT_EQ(config.wireguard.session_timeout_s, 180u);
+  EXPECT_EQ(config.wireguard.persistent_keepalive_s, 25u);
+  EXPECT_EQ(validated(Kind::server, {{"/wireguard/session_timeout_s", "179"}}), "INVALID /wireguard/session_timeout_s");
+  EXPECT_EQ(validated(Kind::server, {{"/wireguard/persistent_keepalive_s", "65536"}}),
+            "INVALID /wireguard/persistent_keepalive_s");
+}
+
+TEST(ServerConfig, WhatAWireguardListenerHasNotIsAnErrorThatNamesTheKey) {
+  const std::string quoted = "\"" + kKeyB + "\"";
+  const Change wrong[] = {
+      {"/listen/1/path", R"("/tunnel")"},
+      {"/listen/1/public_url", R"("ws://vpn.example.com")"},
+      {"/listen/1/tls", R"({"certificate":"c.pem","key":"k.pem"})"},
+      {"/listen/1/real_ip_header", R"("forwarded")"},
+      {"/listen/1/real_ip_trusted_proxies", R"(["10.0.0.0/8"])"},
+      {"/listen/1/proxy_protocol/mode", R"("v1")"},
+      {"/listen/1/proxy_protocol/mode", R"("any")"},
+      {"/listen/1/proxy_protocol/header_timeout_ms", "4000"},
+      {"/listen/1/proxy_protocol/local", R"("health")"},
+      {"/listen/1/proxy_protocol/max_header_bytes", "500"},
+  };
+  for (const Change& change : wrong)
+    EXPECT_EQ(validated(Kind::server, {{"/listen/1", kWireguard}, {"/keys/wireguard_private_key", quoted}, change}),
+              std::string("INVALID ") + change.pointer);
+  EXPECT_EQ(validated(Kind::server, {{"/listen/1", kWireguard},
+                                     {"/keys/wireguard_private_key", quoted},
+                                     {"/listen/1/proxy_protocol",
+                                      R"({"mode":"v2","trusted_proxies":["10.0.0.0/8"],"addressless":"refuse"})"}}),
+            "OK");
+}
+
+TEST(ServerConfig, TcpAndUdpShareAPortAndTwoWireguardListenersDoNot) {
+  const std::string quoted = "\"" + kKeyB + "\"";
+  const char* same_number = R"({"transport":"wireguard","port":8443})";
+  EXPECT_EQ(validated(Kind::server, {{"/listen/1", same_number}, {"/keys/wireguard_private_key", quoted}}), "OK");
+  EXPECT_EQ(
+      validated(Kind::server,
+                {{"/listen/1", same_number}, {"/listen/2", same_number}, {"/keys/wireguard_private_key", quoted}}),
+      "INVALID /listen/2/port");
+}
+
+TEST(ServerConfig, AClientHasAKeyOfOneKindAtLeast) {
+  EXPECT_EQ(validated(Kind::server, {{"/clients", R"([{"id":"phone"}])"}}), "INVALID /clients/0/noise_public_key");
+  EXPECT_EQ(validated(Kind::server, {{"/clients", R"([{"id":"phone","wireguard_public_key":")" + kKeyA + "\"}," +
+                                                      R"({"id":"pad","wireguard_public_key":")" + kKeyB + "\"}]"}}),
+            "OK");
 }
 
 TEST(ServerConfig, TheHostIsAskedWhereItIsRequired) {

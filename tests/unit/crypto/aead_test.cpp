@@ -31,8 +31,14 @@ class AeadEngines : public ::testing::TestWithParam<Backend> {
     return AeadKey(std::move(key));
   }
 };
-INSTANTIATE_TEST_SUITE_P(, AeadEngines, ::testing::Values(Backend::openssl, Backend::sodium),
-                         [](const auto& param) { return param.param == Backend::openssl ? "OpenSsl" : "Sodium"; });
+std::vector<Backend> backends_to_try() {
+  std::vector<Backend> here;
+  for (Backend b : {Backend::openssl, Backend::sodium, Backend::avx2, Backend::avx512})
+    if (AeadEngine::backend_available(b)) here.push_back(b);
+  return here;
+}
+INSTANTIATE_TEST_SUITE_P(, AeadEngines, ::testing::ValuesIn(backends_to_try()),
+                         [](const auto& param) { return std::string(AeadEngine::backend_name(param.param)); });
 
 TEST_P(AeadEngines, UsesTheBackendAskedFor) { EXPECT_EQ(engine_.backend(), GetParam()); }
 

@@ -149,14 +149,7 @@ TEST(UdpSocket, LinkLocalPeerIsAnsweredThroughItsInterface) {
     b.open(*loop, "::");
     UdpText ask("ask", b.at("fe80::1")), answer("answer", {});
     ask.message.interface = if_nametoindex("lo");
-    // The kernel makes a new IPv6 address its own a moment after it was set.
-    Timer again(*loop, [&] {
-      ask.send_by(*a.socket);
-      again.start_in(milliseconds(20));
-    });
-    again.start_in(Duration(0));
-    ASSERT_TRUE(run_until(*loop, [&] { return !b.got.empty(); }));
-    again.stop();
+    ASSERT_TRUE(testing::reach(*loop, ask, *a.socket, b));
     EXPECT_EQ(b.got[0].to.text(), "fe80::1");
     EXPECT_EQ(b.got[0].interface, if_nametoindex("lo"));
     answer.message.to = b.got[0].from;

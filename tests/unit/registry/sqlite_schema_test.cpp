@@ -16,7 +16,7 @@ using ::smartvpn::testing::difference;
 using ::smartvpn::testing::RandomClients;
 using ::smartvpn::testing::TemporaryFolder;
 
-constexpr int64_t kThisVersion = 1;
+constexpr int64_t kThisVersion = 2;
 
 class SqliteSchema : public ::testing::Test {
  protected:
@@ -60,13 +60,13 @@ TEST_F(SqliteSchema, AnEmptyFileIsVersionZeroAndIsMigrated) {
 
 TEST_F(SqliteSchema, ANewerFileIsRefusedAndLeftAsItIs) {
   { ASSERT_TRUE(SqliteStore::open(path())); }
-  write("PRAGMA user_version=2");
+  write("PRAGMA user_version=3");
   const std::string before = content();
   auto opened = SqliteStore::open(path());
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().status, Status::UNSUPPORTED);
   EXPECT_EQ(opened.error().path, "/registry/path");
-  EXPECT_NE(opened.error().text.find("newer version: its schema is 2, this version knows 1"), std::string::npos)
+  EXPECT_NE(opened.error().text.find("newer version: its schema is 3, this version knows 2"), std::string::npos)
       << opened.error().text;
   EXPECT_EQ(content(), before);
 }
@@ -100,26 +100,49 @@ TEST_F(SqliteSchema, AMigrationKeepsEverythingAndHappensWholeOrNotAtAll) {
     before = *(*store)->load();
   }
   const char* const first = sqlite_schema_steps()[0];
+  const char* const second = sqlite_schema_steps()[1];
   const char* const added = "CREATE TABLE added (x); INSERT INTO added SELECT id FROM client";
   const char* const broken = "DELETE FROM client; INSERT INTO nowhere VALUES (1)";
   {
     auto db = raw();
-    const char* const steps[] = {first, added, broken};
-    EXPECT_FALSE(migrate_sqlite(db, 1, steps));
-    EXPECT_EQ(*db.first_number("PRAGMA user_version"), 1);
+    const char* const steps[] = {first, second, added, broken};
+    EXPECT_FALSE(migrate_sqlite(db, 2, steps));
+    EXPECT_EQ(*db.first_number("PRAGMA user_version"), 2);
     EXPECT_EQ(*db.first_number("SELECT count(*) FROM sqlite_master WHERE name = 'added'"), 0);
     EXPECT_FALSE(db.in_transaction());
   }
   EXPECT_EQ(difference(*(*SqliteStore::open(path()))->load(), before), "");
   {
     auto db = raw();
-    const char* const steps[] = {first, added};
-    ASSERT_TRUE(migrate_sqlite(db, 1, steps));
-    EXPECT_EQ(*db.first_number("PRAGMA user_version"), 2);
+    const char* const steps[] = {first, second, added};
+    ASSERT_TRUE(migrate_sqlite(db, 2, steps));
+    EXPECT_EQ(*db.first_number("PRAGMA user_version"), 3);
     EXPECT_EQ(*db.first_number("SELECT count(*) FROM added"), 3);
-    EXPECT_EQ(*sqlite_schema_of(db, 2), 2);
+    EXPECT_EQ(*sqlite_schema_of(db, 3), 3);
     EXPECT_EQ(*db.first_number("SELECT count(*) FROM client"), 3);
   }
+}
+
+TEST_F(SqliteSchema, AFileOfTheFirstVersionKeepsItsClientsAndTakesStamps) {
+  RandomClients random(5);
+  std::vector<Client> before;
+  {
+    auto store = SqliteStore::open(path());
+    ASSERT_TRUE((*store)->apply({{Write::Kind::insert, random.client("a")}}, std::nullopt));
+    before = *(*store)->load();
+  }
+  write("DROP TABLE handshake_stamp; PRAGMA user_version=1");  // what version 1 wrote
+  const HandshakeStamp stamp{PublicKey{7}, {1, 2, 3}, 1000};
+  {
+    auto store = SqliteStore::open(path());
+    ASSERT_TRUE(store) << store.error().text;
+    EXPECT_EQ(difference(*(*store)->load(), before), "");
+    EXPECT_TRUE((*store)->load_stamps(0)->empty());
+    ASSERT_TRUE((*store)->save_stamps({stamp}));
+  }
+  EXPECT_EQ(*(*SqliteStore::open(path()))->load_stamps(0), std::vector<HandshakeStamp>{stamp});
+  write("UPDATE handshake_stamp SET label = x'00'");
+  EXPECT_EQ((*SqliteStore::open(path()))->load_stamps(0).error().status, Status::SYSTEM);
 }
 
 TEST_F(SqliteSchema, AFirstMigrationThatFailsLeavesAFileThatIsStillEmpty) {

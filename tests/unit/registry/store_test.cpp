@@ -192,6 +192,31 @@ TYPED_TEST(StoreTest, AStaleRevisionIsAConflict) {
   EXPECT_EQ(*this->apply({}), 3u) << "no write, no revision";
 }
 
+TYPED_TEST(StoreTest, TheGreatestStampOfAKeyIsKeptWhateverTheOrder) {
+  const HandshakeStamp early{PublicKey{1}, {0x40, 1}, 100}, late{PublicKey{1}, {0x40, 2}, 200},
+      other{PublicKey{2}, {9}, 1};
+  ASSERT_TRUE(this->store().save_stamps({late, other}));
+  ASSERT_TRUE(this->store().save_stamps({early}));
+  const HandshakeStamp kept{late.key, late.label, early.noted_ms};
+  EXPECT_EQ(*this->store().load_stamps(0), (std::vector<HandshakeStamp>{kept, other}));
+  EXPECT_EQ(*this->store().revision(), 0u);
+  ASSERT_TRUE(this->store().save_stamps({}));
+}
+
+TYPED_TEST(StoreTest, OldStampsOfKeysThatAreNoClientsAreForgotten) {
+  Client client = stored("a", 1);
+  client.wireguard_public_key = PublicKey{1};
+  client.rotation.emplace();
+  client.rotation->noise_public_key = PublicKey{9};
+  client.rotation->wireguard_public_key = PublicKey{2};
+  ASSERT_TRUE(this->apply({{Kind::insert, client}}));
+  const HandshakeStamp present{PublicKey{1}, {1}, 10}, previous{PublicKey{2}, {1}, 10};
+  const HandshakeStamp gone_long_ago{PublicKey{3}, {1}, 10}, gone_lately{PublicKey{4}, {1}, 100};
+  ASSERT_TRUE(this->store().save_stamps({present, previous, gone_long_ago, gone_lately}));
+  EXPECT_EQ(*this->store().load_stamps(100), (std::vector<HandshakeStamp>{present, previous, gone_lately}));
+  EXPECT_EQ(this->store().load_stamps(0)->size(), 3u);
+}
+
 TYPED_TEST(StoreTest, TheFeedSaysWhatChangedOrThatItForgot) {
   EXPECT_TRUE(this->store().changes_since(0)->complete);
   ASSERT_TRUE(this->apply({{Kind::insert, stored("a", 1)}, {Kind::insert, stored("b", 2)}}));

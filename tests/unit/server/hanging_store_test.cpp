@@ -37,6 +37,12 @@ class HangingStore final : public registry::Store {
     return memory_.apply(writes, expected);
   }
   Result<uint64_t> revision() override { return memory_.revision(); }
+  Result<void> save_stamps(const std::vector<registry::HandshakeStamp>& stamps) override {
+    return memory_.save_stamps(stamps);
+  }
+  Result<std::vector<registry::HandshakeStamp>> load_stamps(int64_t forget_before_ms) override {
+    return memory_.load_stamps(forget_before_ms);
+  }
   Result<registry::ChangeFeed> changes_since(uint64_t revision) override { return memory_.changes_since(revision); }
 
  private:
