@@ -63,7 +63,6 @@ std::string notes(const KeySpec& spec) {
     out += spec.fallback.empty() ? " *Not in this build.*" : " *Only the default is in this build.*";
   else if (!spec.unsupported.empty())
     out += " *Not in this build: " + words_text(spec.unsupported) + ".*";
-  if (spec.built_max != INT64_MAX) out += " *In this build at most " + std::to_string(spec.built_max) + ".*";
   return out;
 }
 

@@ -54,8 +54,6 @@ struct KeySpec {
   std::string_view values = {};
   // Choices that this build has not, separated by '|'; "*" for any value but the default.
   std::string_view unsupported = {};
-  // Integers: values above it are in the model but not in this build.
-  int64_t built_max = INT64_MAX;
   bool secret = false;
   // In its parent, where the parent is present.
   bool required = false;

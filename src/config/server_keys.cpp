@@ -118,7 +118,7 @@ constexpr KeySpec kServerKeys[] = {
   {.path = "/registry/keep_private_keys", .type = Type::boolean, .fallback = "false", .doc = "Whether generated private keys can be exported again later."},
 
   {.path = "/limits", .type = Type::object, .doc = "What the server may take."},
-  {.path = "/limits/threads", .type = Type::integer, .min = 1, .max = 1024, .fallback = "1", .doc = "Data threads.", .built_max = 1},
+  {.path = "/limits/threads", .type = Type::integer, .min = 1, .max = 64, .fallback = "1", .doc = "Data threads: shards that share the clients."},
   {.path = "/limits/memory_bytes", .type = Type::integer, .min = 0, .max = kMaxExact, .fallback = "0", .doc = "Ceiling for packet buffers, queues, connections, sessions and waiting events together; 0: none. There packets are dropped (`queue_full`) and new connections refused (`out_of_memory`); connections that are no sessions yet get half of it at most.", .effect = Effect::applied},
   {.path = "/limits/sessions", .type = Type::integer, .min = 0, .max = 1000000, .fallback = "0", .doc = "Ceiling for live sessions; 0: none.", .effect = Effect::applied},
   {.path = "/limits/event_queue", .type = Type::integer, .min = 16, .max = 1 << 20, .fallback = "4096", .doc = "Events a subscription holds in each lane unless it asks otherwise."},

@@ -13,9 +13,7 @@ bool is_fallback(const KeySpec& spec, const Json& value) {
 
 bool is_not_built(const KeySpec& spec, const Json& value) {
   if (spec.unsupported == "*") return !is_fallback(spec, value);
-  if (spec.type == Type::choice && value.is_string()) return has_word(spec.unsupported, value.text());
-  return spec.type == Type::integer && value.is_integer() && value.integer() > spec.built_max &&
-         value.integer() <= spec.max;
+  return spec.type == Type::choice && value.is_string() && has_word(spec.unsupported, value.text());
 }
 
 Result<void> check_object(const KeyNode& node, const Json& value, const std::string& pointer, bool complete) {

@@ -44,13 +44,15 @@ Result<std::unique_ptr<TcpListener>> TcpListener::listen(Loop& loop, const Liste
   auto fd = open_socket(at, options.path);
   if (!fd) return fd.error();
   set_flag(fd->get(), SOL_SOCKET, SO_REUSEADDR, 1);
-  if (options.reuse_port && !set_flag(fd->get(), SOL_SOCKET, SO_REUSEPORT, 1))
-    return system_error(errno, "cannot share a port", options.path);
+  auto share = [&] { return set_flag(fd->get(), SOL_SOCKET, SO_REUSEPORT, 1); };
+  if (options.sharing == PortSharing::join && !share()) return system_error(errno, "cannot share a port", options.path);
   // Said either way, because the host's default is a sysctl.
   if (at.ip.is_v6()) set_flag(fd->get(), IPPROTO_IPV6, IPV6_V6ONLY, at.ip.is_unspecified() ? 0 : 1);
   auto address = to_socket_address(at);
   if (::bind(fd->get(), address.get(), address.size) != 0)
     return system_error(errno, "cannot bind " + at.text(), options.path);
+  if (options.sharing == PortSharing::found && !share())
+    return system_error(errno, "cannot share a port", options.path);
   if (::listen(fd->get(), options.backlog) != 0)
     return system_error(errno, "cannot listen on " + at.text(), options.path);
   return make(loop, std::move(*fd), std::move(on_accept));

@@ -14,13 +14,17 @@
 
 namespace smartvpn::net {
 
+// Several shards on one port. Whoever founds it binds as if alone, so that a port which somebody else has is refused as
+// ever; only then it lets those in who join.
+enum class PortSharing : uint8_t { none, found, join };
+
 struct ListenOptions {
   // An IP address. "::" is dual stack; on a host without IPv6 it becomes 0.0.0.0.
   std::string address = "::";
   uint16_t port = 0;  // 0: the kernel chooses
   int backlog = 1024;
-  bool reuse_port = false;  // several shards on one port
-  std::string path;         // configuration path for errors
+  PortSharing sharing = PortSharing::none;
+  std::string path;  // configuration path for errors
 };
 
 class TcpListener final : private FdHandler {

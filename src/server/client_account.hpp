@@ -1,7 +1,7 @@
 // What the server remembers of a registered client over all its sessions: counters that survive its
 // reconnects, and the rate limits that its sessions share. An account is opened by a client's first
 // session and gone when the client is removed, so there are never more than registered clients; sessions
-// that still end hold theirs. Shard thread only.
+// that still end hold theirs. Under the lock of what shards share (server/control.hpp), but for the limits.
 #pragma once
 
 #include <memory>
@@ -9,15 +9,47 @@
 #include <unordered_map>
 
 #include "acl/token_bucket.hpp"
+#include "base/mutex.hpp"
 #include "telemetry/counters.hpp"
 
 namespace smartvpn::server {
+
+// A bucket that sessions on several shards take from. The lock is a limited client's alone: a session without a limit
+// has no gate, and never comes here.
+class SharedBucket {
+ public:
+  void set(uint64_t bytes_per_second, uint64_t burst, Time now) noexcept {
+    MutexLock lock(mutex_);
+    bucket_.set(bytes_per_second, burst, now);
+  }
+  uint64_t bytes_per_second() const noexcept {
+    MutexLock lock(mutex_);
+    return bucket_.bytes_per_second();
+  }
+  bool limited() const noexcept { return bytes_per_second() != 0; }
+  bool open(Time now) const noexcept {
+    MutexLock lock(mutex_);
+    return bucket_.open(now);
+  }
+  void spend(uint64_t bytes, Time now) noexcept {
+    MutexLock lock(mutex_);
+    bucket_.spend(bytes, now);
+  }
+  Time opens_at() const noexcept {
+    MutexLock lock(mutex_);
+    return bucket_.opens_at();
+  }
+
+ private:
+  mutable Mutex mutex_;
+  acl::TokenBucket bucket_ GUARDED_BY(mutex_);
+};
 
 struct ClientAccount {
   telemetry::SessionCounters ended;  // of its sessions that are over
   uint64_t sessions_total = 0;
   int64_t last_seen_ms = 0;  // wall clock, of its sessions that are over
-  acl::TokenBucket from_client, to_client;
+  SharedBucket from_client, to_client;
 };
 
 class ClientAccounts {

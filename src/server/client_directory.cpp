@@ -33,7 +33,7 @@ Reason judge_client(const ClientDirectory::Found& found, const PublicKey& key, u
   return found.policy->judge(real_address);
 }
 
-Result<std::unique_ptr<ClientDirectory>> ClientDirectory::open(registry::AddressPool& pool, router::RouteTable& routes,
+Result<std::unique_ptr<ClientDirectory>> ClientDirectory::open(registry::AddressPool& pool, RouteLog& routes,
                                                                registry::Registry::Options options) {
   auto registry = registry::Registry::open({}, 0, pool, system_rng(), options);
   if (!registry) return registry.error();
@@ -159,16 +159,20 @@ void ClientDirectory::forget_secrets(const registry::Client& client) noexcept {
 }
 
 void ClientDirectory::add_routes(const registry::Client& client) {
-  const uint64_t number = entries_.at(client.id).number;
-  for (const auto& ip : client.addresses) routes_.add_client(inet::host_prefix(ip), number);
-  for (const auto& subnet : client.subnets) routes_.add_client(subnet, number);
+  tell_routes(RouteChange::Kind::add_client, client, entries_.at(client.id).number);
 }
 
 void ClientDirectory::remove_routes(const registry::Client& client) {
   auto it = entries_.find(client.id);
-  if (it == entries_.end()) return;
-  for (const auto& ip : client.addresses) routes_.remove_client(inet::host_prefix(ip), it->second.number);
-  for (const auto& subnet : client.subnets) routes_.remove_client(subnet, it->second.number);
+  if (it != entries_.end()) tell_routes(RouteChange::Kind::remove_client, client, it->second.number);
+}
+
+void ClientDirectory::tell_routes(RouteChange::Kind kind, const registry::Client& client, uint64_t number) {
+  if (client.addresses.empty() && client.subnets.empty()) return;
+  auto change = std::make_unique<RouteChange>(kind, 0, number);
+  for (const auto& ip : client.addresses) change->prefixes.push_back(inet::host_prefix(ip));
+  for (const auto& subnet : client.subnets) change->prefixes.push_back(subnet);
+  routes_.append(std::move(change));
 }
 
 }  // namespace smartvpn::server

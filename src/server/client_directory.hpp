@@ -1,5 +1,5 @@
 // The registry as the server uses it: entries with their compiled lists and their places in the
-// routing table. Shard thread only (before start and after stop: whoever holds the lifecycle lock).
+// routing tables. Shared by all shards, under the lock of server/control.hpp.
 #pragma once
 
 #include <memory>
@@ -8,8 +8,8 @@
 
 #include "acl/source_policy.hpp"
 #include "registry/registry.hpp"
-#include "router/router.hpp"
 #include "server/plan.hpp"
+#include "server/route_log.hpp"
 #include "server/shared_secrets.hpp"
 
 namespace smartvpn::server {
@@ -22,7 +22,7 @@ Result<ClientListsPtr> compile_client_lists(const registry::ClientSecurity& secu
 class ClientDirectory {
  public:
   // Empty. `pool` and `routes` must outlive the directory.
-  static Result<std::unique_ptr<ClientDirectory>> open(registry::AddressPool& pool, router::RouteTable& routes,
+  static Result<std::unique_ptr<ClientDirectory>> open(registry::AddressPool& pool, RouteLog& routes,
                                                        registry::Registry::Options options);
   // What the store has, once, before anything else.
   Result<void> load(std::vector<registry::Client> clients, uint64_t revision);
@@ -76,7 +76,7 @@ class ClientDirectory {
     ClientListsPtr lists;
     uint64_t number = 0;
   };
-  ClientDirectory(registry::Registry registry, registry::AddressPool& pool, router::RouteTable& routes,
+  ClientDirectory(registry::Registry registry, registry::AddressPool& pool, RouteLog& routes,
                   registry::Registry::Options options)
       : registry_(std::move(registry)), pool_(pool), routes_(routes), options_(options) {}
   void expect_secrets(const registry::Client& client);
@@ -85,11 +85,12 @@ class ClientDirectory {
   void forget_wireguard_keys(const registry::Client& client) noexcept;
   void add_routes(const registry::Client& client);
   void remove_routes(const registry::Client& client);
+  void tell_routes(RouteChange::Kind kind, const registry::Client& client, uint64_t number);
   Found found(const registry::Client* client) const;
 
   registry::Registry registry_;
   registry::AddressPool& pool_;
-  router::RouteTable& routes_;
+  RouteLog& routes_;
   registry::Registry::Options options_;
   std::unordered_map<std::string, Entry> entries_;
   std::unordered_map<PublicKey, std::string, registry::KeyHash> wireguard_keys_{0,

@@ -53,6 +53,7 @@ bool DataPath::may_come_from(const LiveSession& session, const inet::InnerPacket
 }
 
 void DataPath::from_session(LiveSession& session, std::span<const PacketView> batch) {
+  keep_up();
   for (const PacketView& packet : batch) {
     if (!session.limits || !held_back(session, packet)) take_in(session, packet);
   }
@@ -70,6 +71,8 @@ void DataPath::take_in(LiveSession& session, const PacketView& packet) {
     to_engine(session, packet);
   } else if (LiveSession* peer = parts_.sessions.find(verdict_.session)) {
     to_peer(*peer, packet);
+  } else {
+    to_other_shard({packet.bytes, packet.segment_size, session.id}, super_.segments, verdict_.session);
   }
 }
 
@@ -101,12 +104,7 @@ void DataPath::to_engine(const LiveSession& session, const PacketView& packet) {
   }
   if (batch_.size() + super_.segments > kBatch) hand_over();
   if (packet.segment_size != 0 && !engine_->takes_super_packets()) {
-    size_t cut = inet::segment(packet.bytes, super_, parts_.pool, [&](Packet&& piece) {
-      batch_.push_back({piece.bytes(), 0, session.id});
-      own_.push_back(std::move(piece));
-    });
-    if (cut < super_.segments) parts_.reporter.unowned().drop(Drop::queue_full, super_.segments - cut);
-    return;
+    return cut_for_engine({packet.bytes, packet.segment_size, session.id}, super_);
   }
   if (inet::wants_mss_clamp(info_)) {
     if (Packet copy = parts_.pool.copy_of(packet.bytes)) {
@@ -119,6 +117,14 @@ void DataPath::to_engine(const LiveSession& session, const PacketView& packet) {
   batch_.push_back({packet.bytes, packet.segment_size, session.id});
 }
 
+void DataPath::cut_for_engine(const PacketView& packet, const inet::SuperInfo& info) {
+  size_t cut = inet::segment(packet.bytes, info, parts_.pool, [&](Packet&& piece) {
+    batch_.push_back({piece.bytes(), 0, packet.session});
+    own_.push_back(std::move(piece));
+  });
+  if (cut < info.segments) parts_.reporter.unowned().drop(Drop::queue_full, info.segments - cut);
+}
+
 void DataPath::hand_over() {
   try {
     if (!batch_.empty()) engine_->write(batch_);
@@ -128,9 +134,11 @@ void DataPath::hand_over() {
   batch_.clear();  // views, of bytes that are gone soon
   own_.clear();
   last_ = {};
+  if (parts_.crossing) parts_.crossing->publish();
 }
 
 void DataPath::on_engine_packets(std::span<Packet> batch) {
+  keep_up();
   inet::InnerPacket info;
   for (Packet& packet : batch) {
     Drop drop = inet::classify(packet.bytes(), info);
@@ -141,6 +149,7 @@ void DataPath::on_engine_packets(std::span<Packet> batch) {
     }
     if (drop == Drop::none && verdict.to_all) {
       to_everybody(packet, info);
+      to_everybody_elsewhere(packet);
       continue;
     }
     LiveSession* session = drop == Drop::none ? parts_.sessions.find(verdict.session) : nullptr;
@@ -151,11 +160,14 @@ void DataPath::on_engine_packets(std::span<Packet> batch) {
       continue;
     }
     if (!session) {
+      const PacketView view{packet.bytes(), packet.segment_size, 0};
+      if (drop == Drop::none && to_other_shard(view, packet.segments, verdict.session)) continue;
       parts_.reporter.unowned().drop(drop == Drop::none ? Drop::no_route : drop, packet.segments);
       continue;
     }
     to_session(*session, std::move(packet), info);
   }
+  if (parts_.crossing) parts_.crossing->publish();
 }
 
 void DataPath::deliver_awaited(LiveSession& session, Packet&& packet) {
@@ -224,9 +236,12 @@ void DataPath::too_big(LiveSession& session, const Packet& packet, const inet::I
   size_t size = inet::write_too_big(packet.bytes(), info, mtu, info.dst, answer);
   if (size == 0) return;
   PacketView view{ByteView(answer.data(), size), 0, 0};
-  LiveSession* sender = parts_.sessions.find(parts_.router.table().lookup(info.src).session);
-  if (!sender) return engine_->write({&view, 1});
-  if (Packet copy = parts_.pool.copy_of(view.bytes)) send(*sender, std::move(copy));
+  const uint64_t sender = parts_.router.table().lookup(info.src).session;
+  if (LiveSession* here = parts_.sessions.find(sender)) {
+    if (Packet copy = parts_.pool.copy_of(view.bytes)) send(*here, std::move(copy));
+  } else if (!to_other_shard(view, 1, sender)) {
+    engine_->write({&view, 1});
+  }
 }
 
 void DataPath::on_engine_drop(Drop drop, uint64_t packets) { parts_.reporter.unowned().drop(drop, packets); }

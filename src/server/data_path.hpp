@@ -10,6 +10,7 @@
 #include "inet/super_packet.hpp"
 #include "net/loop.hpp"
 #include "router/router.hpp"
+#include "server/crossing.hpp"
 #include "server/reporter.hpp"
 
 namespace smartvpn::server {
@@ -22,6 +23,9 @@ class DataPath final : public forward::EngineSink {
     Reporter& reporter;
     PacketPool& pool;
     net::Loop& loop;
+    // With several shards: changes of routes that others make, and the rings to and from them. Else null.
+    RouteLog::Reader* routes = nullptr;
+    Crossing::End* crossing = nullptr;
   };
   explicit DataPath(const Parts& parts);
 
@@ -35,9 +39,14 @@ class DataPath final : public forward::EngineSink {
   // Asked before a packet for a client without a session is dropped; takes it, or says why not. Must not throw.
   using Offline = std::function<Drop(uint64_t client_number, Packet&& packet)>;
   void on_offline(Offline callback) { offline_ = std::move(callback); }
+  // The same for a client whose carrier is on another shard: none when it is on its way there.
+  Drop to_offline_elsewhere(size_t shard, uint64_t client_number, const Packet& packet) noexcept;
   // A packet that has waited for this session to begin.
   void deliver_awaited(LiveSession& session, Packet&& packet);
   bool engine_failed() const { return engine_failed_; }
+  // Takes what other shards have sent here, up to `limit` packets of each. True: more is waiting.
+  bool from_other_shards(size_t limit);
+  static constexpr size_t kBatch = 256;
 
   void on_engine_packets(std::span<Packet> batch) override;
   void on_engine_drop(Drop drop, uint64_t packets) override;
@@ -66,7 +75,16 @@ class DataPath final : public forward::EngineSink {
   void send_whole_or_cut(LiveSession& session, Packet&& packet, const inet::InnerPacket& info);
   void too_big(LiveSession& session, const Packet& packet, const inet::InnerPacket& info, uint16_t mtu);
 
-  static constexpr size_t kBatch = 256;
+  // data_path_crossing.cpp
+  void keep_up() noexcept;
+  // For a session that is not this shard's. False: it is no other shard's either.
+  bool to_other_shard(const PacketView& packet, uint16_t segments, uint64_t to) noexcept;
+  void to_everybody_elsewhere(const Packet& packet) noexcept;
+  void take_over(const ShardRing::Record& record, ByteView bytes);
+  void take_over_for_offline(const ShardRing::Record& record, ByteView bytes);
+  void take_over_for_engine(const ShardRing::Record& record, ByteView bytes);
+  void cut_for_engine(const PacketView& packet, const inet::SuperInfo& info);
+
   Parts parts_;
   forward::Engine* engine_ = nullptr;
   Offline offline_;

@@ -10,13 +10,6 @@ namespace {
 using Mode = config::ProxyProtocolConfig::Mode;
 using Addressless = config::ProxyProtocolConfig::Addressless;
 
-acl::RateLimits limits_of(const config::SecurityConfig& security) {
-  acl::RateLimits limits;
-  limits.connections_per_source = security.max_connections_per_ip;
-  limits.new_per_minute = security.new_connections_per_ip_per_minute;
-  return limits;
-}
-
 std::optional<inet::IpAddress> ip_of(const std::optional<inet::Endpoint>& endpoint) {
   if (!endpoint) return std::nullopt;
   return endpoint->ip;
@@ -25,20 +18,12 @@ std::optional<inet::IpAddress> ip_of(const std::optional<inet::Endpoint>& endpoi
 }  // namespace
 
 Gatekeeper::Gatekeeper(const Parts& parts)
-    : parts_(parts),
-      limiter_(limits_of(parts.plan.config.security), system_rng().u64()),
-      handshakes_(parts.plan.config.security.max_handshakes_in_progress),
-      authorize_timer_(parts.loop, [this] { tick(); }) {
-  if (!parts.requests) return;
-  auto deliver = [this](uint64_t connection, const Authorizer::Outcome& outcome) {
-    host_has_decided(connection, outcome);
-  };
-  authorizer_.emplace(parts.requests, std::move(deliver), system_rng().u32());
-}
+    : parts_(parts), control_(parts.control), authorize_timer_(parts.loop, [this] { tick(); }) {}
 
 void Gatekeeper::reconfigured() {
-  limiter_.set_limits(limits_of(parts_.plan.config.security));
-  handshakes_.set_max(parts_.plan.config.security.max_handshakes_in_progress);
+  MutexLock lock(control_.mutex);
+  control_.limiter.set_limits(rate_limits(plan().config.security));
+  control_.handshakes.set_max(plan().config.security.max_handshakes_in_progress);
 }
 
 Reason Gatekeeper::on_accept(const session::Connection& connection) {
@@ -49,7 +34,7 @@ Reason Gatekeeper::on_accept(const session::Connection& connection) {
   ++scope.connections_total;
   ++scope.connections_open;
   if (full) return Reason::out_of_memory;
-  const ListenerPlan& listener = parts_.plan.listeners[connection.listener];
+  const ListenerPlan& listener = plan().listeners[connection.listener];
   if (listener.config.proxy_protocol.mode == Mode::off) return Reason::none;
   if (!listener.trusted.contains(connection.peer_addr.ip)) return Reason::untrusted_proxy;
   return enter_header_stage(connection, entry);
@@ -63,10 +48,11 @@ void Gatekeeper::count_connections() noexcept {
 // Until its header is complete a connection counts against its proxy, which serves many clients
 // and so has the bound of all handshakes together.
 Reason Gatekeeper::enter_header_stage(const session::Connection& connection, Entry& entry) {
-  uint32_t& waiting = awaiting_header_[connection.peer_addr.ip];
+  MutexLock lock(control_.mutex);
+  uint32_t& waiting = control_.awaiting_header[connection.peer_addr.ip];
   ++waiting;
   entry.stage = Stage::header;
-  return waiting > parts_.plan.config.security.max_handshakes_in_progress ? Reason::too_many_connections : Reason::none;
+  return waiting > plan().config.security.max_handshakes_in_progress ? Reason::too_many_connections : Reason::none;
 }
 
 Reason Gatekeeper::on_http_proxy(const session::Connection& connection) {
@@ -74,8 +60,8 @@ Reason Gatekeeper::on_http_proxy(const session::Connection& connection) {
   // A PROXY header without an address leaves nobody who could be believed.
   if (told && !connection.real_addr) return Reason::untrusted_proxy;
   const inet::IpAddress& proxy = told ? connection.real_addr->ip : connection.peer_addr.ip;
-  if (!parts_.plan.listeners[connection.listener].real_ip_trusted.contains(proxy)) return Reason::untrusted_proxy;
-  if (Reason reason = parts_.plan.connection_policy.judge(proxy); reason != Reason::none) return reason;
+  if (!plan().listeners[connection.listener].real_ip_trusted.contains(proxy)) return Reason::untrusted_proxy;
+  if (Reason reason = plan().connection_policy.judge(proxy); reason != Reason::none) return reason;
   Entry& entry = entries_[connection.id];
   return entry.stage == Stage::header ? Reason::none : enter_header_stage(connection, entry);
 }
@@ -83,30 +69,32 @@ Reason Gatekeeper::on_http_proxy(const session::Connection& connection) {
 void Gatekeeper::leave_header_stage(const session::Connection& connection, Entry& entry) noexcept {
   if (entry.stage != Stage::header) return;
   entry.stage = Stage::stranger;
-  auto it = awaiting_header_.find(connection.peer_addr.ip);
-  if (it != awaiting_header_.end() && --it->second == 0) awaiting_header_.erase(it);
+  auto it = control_.awaiting_header.find(connection.peer_addr.ip);
+  if (it != control_.awaiting_header.end() && --it->second == 0) control_.awaiting_header.erase(it);
 }
 
 Reason Gatekeeper::on_real_address(const session::Connection& connection) {
   Entry& entry = entries_[connection.id];
+  MutexLock lock(control_.mutex);
   leave_header_stage(connection, entry);
-  const auto& proxy = parts_.plan.listeners[connection.listener].config.proxy_protocol;
+  const auto& proxy = plan().listeners[connection.listener].config.proxy_protocol;
   if (!connection.real_addr && proxy.addressless == Addressless::refuse) return Reason::proxy_addressless;
-  if (Reason reason = parts_.plan.connection_policy.judge(ip_of(connection.real_addr)); reason != Reason::none)
+  if (Reason reason = plan().connection_policy.judge(ip_of(connection.real_addr)); reason != Reason::none)
     return reason;
   inet::IpAddress source = connection.real_addr ? connection.real_addr->ip : connection.peer_addr.ip;
-  if (Reason reason = limiter_.open(source, parts_.loop.now()); reason != Reason::none) return reason;
+  if (Reason reason = control_.limiter.open(source, parts_.loop.now()); reason != Reason::none) return reason;
   entry.counted = source;
-  if (!handshakes_.enter()) return Reason::too_many_handshakes;
+  if (!control_.handshakes.enter()) return Reason::too_many_handshakes;
   entry.in_handshake = true;
+  lock.unlock();
   parts_.reporter.accepted(connection);
   return Reason::none;
 }
 
 Reason Gatekeeper::may_send(uint32_t listener, const std::optional<inet::Endpoint>& real) {
-  if (!real && parts_.plan.listeners[listener].config.proxy_protocol.addressless == Addressless::refuse)
+  if (!real && plan().listeners[listener].config.proxy_protocol.addressless == Addressless::refuse)
     return Reason::proxy_addressless;
-  return parts_.plan.connection_policy.judge(ip_of(real));
+  return plan().connection_policy.judge(ip_of(real));
 }
 
 Reason Gatekeeper::may_roam(const session::Connection& connection) {
@@ -114,9 +102,23 @@ Reason Gatekeeper::may_roam(const session::Connection& connection) {
   auto it = entries_.find(connection.id);
   if (it == entries_.end() || !it->second.offered) return Reason::client_removed;
   const Admitted& admitted = it->second.admitted;
-  auto found = parts_.clients.find(admitted.client_id);
+  MutexLock lock(control_.mutex);
+  auto found = control_.clients->find(admitted.client_id);
   if (!found.client || found.number != admitted.client_number) return Reason::client_removed;
   return judge(connection, admitted.key, found);
+}
+
+bool Gatekeeper::knows_key(const PublicKey& key) {
+  MutexLock lock(control_.mutex);
+  return control_.clients->find_by_key(key).client != nullptr;
+}
+
+const SecretKey* Gatekeeper::shared_secret(const PublicKey& own, const PublicKey& theirs) {
+  MutexLock lock(control_.mutex);
+  const SecretKey* secret = control_.clients->shared_secret(own, theirs);
+  if (!secret) return nullptr;
+  secret_ = secret->clone();
+  return &secret_;
 }
 
 bool Gatekeeper::may_start_handshake(const session::Connection& connection) {
@@ -135,14 +137,14 @@ Reason Gatekeeper::judge(const session::Connection& connection, const PublicKey&
 // The client has all the sessions it may, and would rather keep them.
 bool Gatekeeper::refuses_new(const registry::Client& client) const {
   return client.session_policy == registry::SessionPolicy::refuse_new &&
-         parts_.sessions.of_client(client.id).size() >= client.max_sessions;
+         control_.sessions.count(client.id) >= client.max_sessions;
 }
 
 // A further session within the ceiling of all, or one that will replace another of the same client.
 bool Gatekeeper::has_room(const registry::Client& client) const {
-  const uint32_t ceiling = parts_.plan.config.limits.sessions;
-  return ceiling == 0 || parts_.sessions.size() < ceiling ||
-         parts_.sessions.of_client(client.id).size() >= std::max<size_t>(client.max_sessions, 1);
+  const uint32_t ceiling = plan().config.limits.sessions;
+  return ceiling == 0 || control_.sessions.size() < ceiling ||
+         control_.sessions.count(client.id) >= std::max<size_t>(client.max_sessions, 1);
 }
 
 std::optional<session::IdentityVerdict> Gatekeeper::on_identity(const session::Connection& connection,
@@ -150,8 +152,9 @@ std::optional<session::IdentityVerdict> Gatekeeper::on_identity(const session::C
   session::IdentityVerdict verdict;
   Entry& entry = entries_[connection.id];
   const bool wireguard = connection.transport == session::Transport::wireguard;
-  auto found = wireguard ? parts_.clients.find_by_wireguard_key(identity.static_key)
-                         : parts_.clients.find_by_key(identity.static_key);
+  MutexLock lock(control_.mutex);
+  auto found = wireguard ? control_.clients->find_by_wireguard_key(identity.static_key)
+                         : control_.clients->find_by_key(identity.static_key);
   // A rekey may not change who somebody is. The number, because an id may be given to another key.
   if (!found.client || (identity.rekey && entry.admitted.client_number != found.number)) {
     verdict.reason = Reason::unknown_client;
@@ -162,13 +165,13 @@ std::optional<session::IdentityVerdict> Gatekeeper::on_identity(const session::C
   if (verdict.reason == Reason::too_many_sessions) verdict.retry_after_s = 10;
   if (verdict.reason != Reason::none) return verdict;
   if (identity.rekey) ++parts_.reporter.scope(connection.listener).rekeys_total;
-  if (authorizer_ && !identity.rekey && !ask_host(connection, identity, entry, verdict)) return std::nullopt;
+  if (control_.authorizer && !identity.rekey && !ask_host(connection, identity, entry, verdict)) return std::nullopt;
   if (verdict.reason == Reason::none) verdict.grant = grant(entry);
   return verdict;
 }
 
 session::Grant Gatekeeper::grant(const Entry& entry) const {
-  const config::NetworkConfig& network = parts_.plan.config.network;
+  const config::NetworkConfig& network = plan().config.network;
   session::Grant out;
   out.client_id = entry.admitted.client_id;
   out.addresses = entry.admitted.addresses;
@@ -189,9 +192,9 @@ Reason Gatekeeper::offer(Entry& entry, const ClientDirectory::Found& found, cons
   admitted.client_number = found.number;
   admitted.key = identity.static_key;
   admitted.fixed = found.client->addresses;
-  if (entry.offered) parts_.pool.release(entry.admitted.lease);
+  if (entry.offered) control_.addresses.release(entry.admitted.lease);
   entry.offered = false;
-  auto offer = parts_.pool.offer(request);
+  auto offer = control_.addresses.offer(request);
   if (offer.reason != Reason::none) return offer.reason;
   // From here on nothing allocates: the lease is known to its entry or does not exist.
   admitted.lease = offer.lease;
@@ -201,15 +204,16 @@ Reason Gatekeeper::offer(Entry& entry, const ClientDirectory::Found& found, cons
   return Reason::none;
 }
 
-const Gatekeeper::Admitted* Gatekeeper::may_confirm(const session::Connection& connection, Reason* why) {
+NO_THREAD_SAFETY_ANALYSIS const Gatekeeper::Admitted* Gatekeeper::may_confirm(const session::Connection& connection,
+                                                                              Reason* why) {
   Entry& entry = entries_[connection.id];
   *why = Reason::client_removed;
   if (!entry.offered) return nullptr;
   // The entry may have changed between message 2 and the first data, or be another's by now.
-  auto found = parts_.clients.find(entry.admitted.client_id);
+  auto found = control_.clients->find(entry.admitted.client_id);
   if (!found.client || found.number != entry.admitted.client_number) return nullptr;
   // The lists too: the host may have taken long, and changed them meanwhile.
-  *why = parts_.plan.connection_policy.judge(ip_of(connection.real_addr));
+  *why = plan().connection_policy.judge(ip_of(connection.real_addr));
   if (*why != Reason::none) return nullptr;
   *why = judge(connection, entry.admitted.key, found);
   if (*why != Reason::none) return nullptr;
@@ -218,35 +222,38 @@ const Gatekeeper::Admitted* Gatekeeper::may_confirm(const session::Connection& c
   *why = Reason::too_many_sessions;
   if (!has_room(*found.client) || refuses_new(*found.client)) return nullptr;
   *why = Reason::replaced;  // a newer session of the same client was faster
-  if (!parts_.pool.can_commit(entry.admitted.lease)) return nullptr;
+  if (!control_.addresses.can_commit(entry.admitted.lease)) return nullptr;
   *why = Reason::none;
   return &entry.admitted;
 }
 
-uint64_t Gatekeeper::confirm(const session::Connection& connection) noexcept {
+NO_THREAD_SAFETY_ANALYSIS uint64_t Gatekeeper::confirm(const session::Connection& connection) noexcept {
   Entry& entry = entries_.find(connection.id)->second;
   entry.stage = Stage::session;
   ++confirmed_;
   count_connections();
-  if (entry.in_handshake) handshakes_.leave();
+  if (entry.in_handshake) control_.handshakes.leave();
   entry.in_handshake = false;
-  return parts_.pool.commit(entry.admitted.lease).displaced;
+  return control_.addresses.commit(entry.admitted.lease).displaced;
 }
 
 void Gatekeeper::on_closed(const session::Connection& connection, Reason reason, const std::string& detail) noexcept {
   auto it = entries_.find(connection.id);
   if (it == entries_.end()) return;
-  if (authorizer_) authorizer_->forget(connection.id);
+  MutexLock lock(control_.mutex);
+  if (control_.authorizer) control_.authorizer->forget(connection.id);
+  control_.verdicts.forget(connection.id);
   leave_header_stage(connection, it->second);
   Entry entry = std::move(it->second);
   entries_.erase(it);
   if (entry.stage == Stage::session) --confirmed_;
   count_connections();
   --parts_.reporter.scope(connection.listener).connections_open;
-  if (entry.counted) limiter_.closed(entry.counted, parts_.loop.now());
-  if (entry.in_handshake) handshakes_.leave();
+  if (entry.counted) control_.limiter.closed(entry.counted, parts_.loop.now());
+  if (entry.in_handshake) control_.handshakes.leave();
   bool was_session = entry.stage == Stage::session && session_end_(connection.id, reason, detail);
-  if (entry.offered) parts_.pool.release(entry.admitted.lease);
+  if (entry.offered) control_.addresses.release(entry.admitted.lease);
+  lock.unlock();
   if (was_session || reason == Reason::none) return;  // `none`: it did what it came for, a health check
   if (reason == Reason::proxy_local)
     parts_.reporter.scope(connection.listener).reject(reason);

@@ -7,7 +7,7 @@
 namespace smartvpn::server {
 
 Authorizer::Limits Gatekeeper::authorize_limits() const {
-  const config::SecurityConfig& security = parts_.plan.config.security;
+  const config::SecurityConfig& security = plan().config.security;
   return {milliseconds(security.authorize_timeout_ms), security.max_handshakes_in_progress};
 }
 
@@ -15,9 +15,11 @@ bool Gatekeeper::ask_host(const session::Connection& connection, const session::
                           session::IdentityVerdict& verdict) {
   const Authorizer::Question question{connection, entry.admitted.client_id, entry.admitted.client_number,
                                       identity.static_key};
-  auto outcome = authorizer_->ask(question, authorize_limits(), parts_.loop.now(), wall_clock_ms());
-  authorize_timer_.start_at(authorizer_->next_deadline());
+  control_.verdicts.expect(connection.id);
+  auto outcome = control_.authorizer->ask(question, authorize_limits(), parts_.loop.now(), wall_clock_ms());
+  next_deadline();
   if (!outcome) return false;
+  control_.verdicts.forget(connection.id);
   verdict.reason = take(entry, *outcome);
   return true;
 }
@@ -45,21 +47,50 @@ void Gatekeeper::host_has_decided(uint64_t connection, const Authorizer::Outcome
 }
 
 Result<void> Gatekeeper::authorize_answer(uint64_t token, const Authorizer::Answer& answer) {
-  if (!authorizer_ || !authorizer_->answer(token, answer, authorize_limits(), parts_.loop.now()))
-    return make_error(Status::NOT_FOUND, "no open request has this token");
-  authorize_timer_.start_at(authorizer_->next_deadline());
+  bool found = false;
+  {
+    MutexLock lock(control_.mutex);
+    auto& authorizer = control_.authorizer;
+    found = authorizer && authorizer->answer(token, answer, authorize_limits(), parts_.loop.now());
+    if (found) next_deadline();
+  }
+  if (!found) return make_error(Status::NOT_FOUND, "no open request has this token");
+  deliver_late();
   return {};
 }
 
 void Gatekeeper::stop_asking(Reason reason) noexcept {
-  if (authorizer_) authorizer_->close(reason);
+  {
+    MutexLock lock(control_.mutex);
+    if (!control_.authorizer) return;
+    control_.authorizer->close(reason);
+  }
+  deliver_late();
 }
 
+// Those for connections of this shard right away, the others by their own shards. A carrier may end its connection
+// over it, and asks for the lock then.
+void Gatekeeper::deliver_late() noexcept {
+  std::unique_ptr<LateVerdict> verdict;
+  {
+    MutexLock lock(control_.mutex);
+    control_.send_verdicts(parts_.shard);
+    verdict = control_.verdicts.take(parts_.shard);
+  }
+  for (; verdict; verdict = std::move(verdict->next)) host_has_decided(verdict->connection, verdict->outcome);
+}
+
+void Gatekeeper::next_deadline() noexcept { authorize_timer_.start_at(control_.authorizer->next_deadline()); }
+
 void Gatekeeper::tick() {
-  limiter_.tick(parts_.loop.now());
-  if (!authorizer_) return;
-  authorizer_->tick(parts_.loop.now());
-  authorize_timer_.start_at(authorizer_->next_deadline());
+  {
+    MutexLock lock(control_.mutex);
+    if (parts_.shard == 0) control_.limiter.tick(parts_.loop.now());
+    if (!control_.authorizer) return;
+    control_.authorizer->tick(parts_.loop.now());
+    next_deadline();
+  }
+  deliver_late();
 }
 
 }  // namespace smartvpn::server

@@ -186,7 +186,7 @@ Result<void> RegistryHub::start(std::unique_ptr<registry::Store> store, Shard& s
   shard.stamps().load(*stamps);
   store_ = std::move(store);
   return declare(
-      clients, [&shard](const Command& command) { return command(shard); }, true);
+      clients, [&shard](size_t, const Command& command) { return command(shard); }, true);
 }
 
 void RegistryHub::set_rules(registry::KeyRules rules) {
@@ -222,7 +222,7 @@ Result<AppliedChanges> RegistryHub::apply_one(const ClientChange& change, const 
 Result<void> RegistryHub::declare(const std::vector<config::ClientConfig>& clients, const Command& and_then) {
   MutexLock lock(mutex_);
   if (auto declared = declare(clients, on_shard_, false); !declared) return declared;
-  return insist(on_shard_, and_then);
+  return insist_everywhere(on_shard_, and_then);
 }
 
 Result<void> RegistryHub::declare(const std::vector<config::ClientConfig>& clients, const OnShard& on_shard,
@@ -241,10 +241,16 @@ Result<void> RegistryHub::declare(const std::vector<config::ClientConfig>& clien
   return error;
 }
 
-Result<void> RegistryHub::insist(const OnShard& on_shard, const Command& command) {
+Result<void> RegistryHub::insist_everywhere(const OnShard& on_shard, const Command& command) const {
+  for (size_t shard = 0; shard < shards_; ++shard)
+    if (auto done = insist(on_shard, shard, command); !done) return done;
+  return {};
+}
+
+Result<void> RegistryHub::insist(const OnShard& on_shard, size_t shard, const Command& command) {
   for (;; std::this_thread::sleep_for(kInsistPause)) {
     try {
-      Result<void> result = on_shard(command);
+      Result<void> result = on_shard(shard, command);
       const Status status = result ? Status::OK : result.error().status;
       if (status != Status::NO_MEMORY && status != Status::LIMIT) return result;
     } catch (const std::bad_alloc&) {
@@ -259,10 +265,12 @@ Result<AppliedChanges> RegistryHub::run(const std::vector<ClientChange>& changes
   std::optional<Drafting> drafting;
   ServerFacts facts;
   const registry::KeyRules rules = rules_;
-  auto looked = on_shard([&](Shard& shard) -> Result<void> {
-    const registry::Registry& registry = shard.clients().registry();
-    drafting.emplace(rules, wall_clock_ms(), registry.revision());
-    for (const ClientChange& change : changes) drafting->knows(id_of(change), registry.share(id_of(change)));
+  auto looked = on_shard(0, [&](Shard& shard) -> Result<void> {
+    shard.with_clients([&](const ClientDirectory& clients) {
+      const registry::Registry& registry = clients.registry();
+      drafting.emplace(rules, wall_clock_ms(), registry.revision());
+      for (const ClientChange& change : changes) drafting->knows(id_of(change), registry.share(id_of(change)));
+    });
     facts = shard.facts();
     return {};
   });
@@ -291,13 +299,13 @@ Result<void> RegistryHub::store_and_commit(Drafting& drafting, const ServerFacts
     bool held = true;
     ~Reservation() {
       if (!held) return;
-      (void)insist(on_shard, [this](Shard& shard) -> Result<void> {
+      (void)insist(on_shard, 0, [this](Shard& shard) -> Result<void> {
         shard.roll_back(change);
         return {};
       }).ok();
     }
   } reservation{on_shard, change};
-  auto prepared = on_shard([&](Shard& shard) { return shard.prepare(change); });
+  auto prepared = on_shard(0, [&](Shard& shard) { return shard.prepare(change); });
   if (!prepared) return at_change(prepared.error(), drafting.change_of_step);
   // What the answer needs is made while the change can still fail.
   for (auto& made : drafting.made) {
@@ -309,13 +317,30 @@ Result<void> RegistryHub::store_and_commit(Drafting& drafting, const ServerFacts
   if (!written) return at_change(written.error(), drafting.change_of_step);
   reservation.held = false;
   out.revision = *written;
-  auto committed = insist(on_shard, [&](Shard& shard) -> Result<void> {
-    shard.commit(change);
-    return {};
-  });
+  auto committed = commit(change, on_shard);
   // A server that stopped meanwhile has no copy any more; the change is in the store all the same.
   if (!committed && committed.error().status != Status::BAD_STATE) return committed;
   return {};
+}
+
+Result<void> RegistryHub::commit(RegistryChange& change, const OnShard& on_shard) const {
+  auto done = insist(on_shard, 0, [&](Shard& shard) -> Result<void> {
+    shard.commit(change);
+    shard.judge_sessions(change);
+    if (shards_ == 1) shard.settle_sessions(change);
+    return {};
+  });
+  for (size_t other = 1; done && other < shards_; ++other) {
+    done = insist(on_shard, other, [&](Shard& shard) -> Result<void> {
+      shard.judge_sessions(change);
+      return {};
+    });
+  }
+  if (!done || shards_ == 1) return done;
+  return insist_everywhere(on_shard, [&](Shard& shard) -> Result<void> {
+    shard.settle_sessions(change);
+    return {};
+  });
 }
 
 }  // namespace smartvpn::server

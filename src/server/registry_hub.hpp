@@ -1,6 +1,6 @@
 // How the registry is changed: on the caller's thread, one change at a time, through three stations. The
-// shard checks and reserves, the store writes, the shard commits and acts on live sessions. Only the caller
-// waits for the disk; the shard runs two short commands, and nothing is answered before all of it is done.
+// first shard checks and reserves, the store writes, the first shard commits, and all shards act on live sessions.
+// Only the caller waits for the disk; shards run short commands, and nothing is answered before all of it is done.
 #pragma once
 
 #include <functional>
@@ -30,11 +30,12 @@ class RegistryHub {
  public:
   using Command = std::function<Result<void>(Shard&)>;
   using Ready = Server::Ready;
-  // Runs the command on the shard's thread and waits for it: its result, BAD_STATE if there is no such thread
+  // Runs the command on the thread of that shard and waits for it: its result, BAD_STATE if there is no such thread
   // (any more), LIMIT or NO_MEMORY if it could not be asked now.
-  using OnShard = std::function<Result<void>(const Command&)>;
+  using OnShard = std::function<Result<void>(size_t shard, const Command&)>;
 
-  RegistryHub(OnShard on_shard, registry::KeyRules rules) : on_shard_(std::move(on_shard)), rules_(rules) {}
+  RegistryHub(OnShard on_shard, registry::KeyRules rules, size_t shards = 1)
+      : on_shard_(std::move(on_shard)), shards_(shards), rules_(rules) {}
 
   // No change runs while it lives. To be had before the server's own lock, as changes have them.
   Mutex& changing() RETURN_CAPABILITY(mutex_) { return mutex_; }
@@ -56,7 +57,7 @@ class RegistryHub {
                                const Ready& ready = {});
   // The same for one change, with paths inside the client's JSON.
   Result<AppliedChanges> apply_one(const ClientChange& change, const Ready& ready = {});
-  // Those that are missing, as start(), and then `and_then` on the shard: what was created stays only together with
+  // Those that are missing, as start(), and then `and_then` on every shard: what was created stays only together with
   // what it came with, so that is insisted upon. It may run again after NO_MEMORY or LIMIT.
   Result<void> declare(const std::vector<config::ClientConfig>& clients, const Command& and_then);
 
@@ -68,11 +69,14 @@ class RegistryHub {
       REQUIRES(mutex_);
   Result<void> store_and_commit(Drafting& drafting, const ServerFacts& facts, const OnShard& on_shard,
                                 AppliedChanges& out, const Ready& ready) REQUIRES(mutex_);
+  Result<void> commit(RegistryChange& change, const OnShard& on_shard) const;
   // What is decided must reach the copy, however long memory or the shard's queue is short: else the copy would not be
   // the store's any more. Ends with the server at the latest.
-  static Result<void> insist(const OnShard& on_shard, const Command& command);
+  static Result<void> insist(const OnShard& on_shard, size_t shard, const Command& command);
+  Result<void> insist_everywhere(const OnShard& on_shard, const Command& command) const;
 
   const OnShard on_shard_;
+  const size_t shards_;
   Mutex mutex_;  // one change at a time, the store's write included
   registry::KeyRules rules_ GUARDED_BY(mutex_);
   std::unique_ptr<registry::Store> store_ GUARDED_BY(mutex_);

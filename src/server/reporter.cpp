@@ -183,7 +183,6 @@ void Reporter::log(LogLevel level, const std::string& message) noexcept {
 
 void Reporter::tick(Time now) noexcept {
   tell_ends();
-  if (throttle_.next_deadline() > now) return;
   std::vector<telemetry::RejectionSummary> due;
   try {
     throttle_.tick(now, due);

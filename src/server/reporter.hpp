@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "server/session_table.hpp"
+#include "server/shared_throttle.hpp"
 #include "telemetry/event_hub.hpp"
-#include "telemetry/rejection_throttle.hpp"
 #include "telemetry/stats.hpp"
 
 namespace smartvpn::server {
@@ -17,7 +17,9 @@ enum class LogLevel { debug = 0, info = 1, warning = 2, error = 3 };
 
 class Reporter {
  public:
-  Reporter(telemetry::EventHub& hub, size_t listeners) : hub_(hub), scopes_(listeners) {}
+  // Hub and throttle are those of all shards.
+  Reporter(telemetry::EventHub& hub, SharedThrottle& throttle, size_t listeners)
+      : hub_(hub), throttle_(throttle), scopes_(listeners) {}
 
   void listening(uint32_t listener, session::Transport transport, const inet::Endpoint& address) noexcept;
   void accepted(const session::Connection& connection) noexcept;
@@ -50,9 +52,9 @@ class Reporter {
   bool is_first(const session::Connection& connection, Reason reason, Time now) noexcept;
 
   telemetry::EventHub& hub_;
+  SharedThrottle& throttle_;
   std::vector<telemetry::ScopeStats> scopes_;
   telemetry::SessionCounters unowned_;
-  telemetry::RejectionThrottle throttle_;
   std::unique_ptr<LiveSession> untold_;  // sessions whose end is still to be told, the oldest first
 };
 

@@ -1,4 +1,6 @@
-// The lifecycle of a server, and its commands; those of the registry are in server_registry.cpp.
+// The lifecycle of a server. Its commands are in server_commands.cpp, those of the registry in server_registry.cpp.
+#include <algorithm>
+
 #include "server/server_impl.hpp"
 #include "server/store_factory.hpp"
 
@@ -7,7 +9,7 @@ namespace smartvpn::server {
 Result<void> Server::Impl::open_registry() {
   auto store = open_store_(registry_config_);
   if (!store) return store.error();
-  return registry_.start(std::move(*store), *shard_, shard_->config().clients);
+  return registry_.start(std::move(*store), *shards_[0], shards_[0]->config().clients);
 }
 
 Result<void> Server::Impl::start() {
@@ -32,18 +34,38 @@ Result<void> Server::Impl::start() {
 Result<void> Server::Impl::prepare() {
   if (auto ok = start_dispatcher(); !ok) return ok;
   if (auto ok = open_registry(); !ok) return ok;
-  if (auto ok = shard_->open(); !ok) return ok;
-  return start_stamps();
+  for (auto& shard : shards_)
+    if (auto ok = shard->open(shard == shards_[0] ? nullptr : shards_[0].get()); !ok) return ok;
+  if (auto ok = start_stamps(); !ok) return ok;
+  return start_helpers();
+}
+
+// Before the first shard's: if one cannot be started, the others have served nobody whom anybody knows of.
+Result<void> Server::Impl::start_helpers() {
+  for (size_t i = 1; i < shards_.size(); ++i) {
+    auto thread = net::Thread::start("svpn-shard" + std::to_string(i), [shard = shards_[i].get()] { shard->run(); });
+    if (!thread) return thread.error();
+    helpers_.push_back(std::move(*thread));
+  }
+  return {};
+}
+
+// Loops that have not been stopped are, so that it ends whatever has come before.
+void Server::Impl::stop_helpers() noexcept {
+  for (size_t i = 1; i < shards_.size(); ++i) shards_[i]->loop().stop();
+  helpers_.clear();  // joins
 }
 
 Result<void> Server::Impl::launch() {
   std::optional<Duration> stop;
   {
     MutexLock lock(mutex_);
-    endpoints_ = shard_->endpoints();
-    host_channel_ = shard_->host_channel();
+    endpoints_ = shards_[0]->endpoints();
+    host_channel_ = shards_[0]->host_channel();
     auto thread = net::Thread::start("svpn-shard0", [this] {
-      shard_->run();
+      shards_[0]->run();
+      stop_helpers();
+      for (auto& shard : shards_) shard->close_everything();
       on_thread_end();
       stamps_->stop();   // its last write
       registry_.stop();  // after the shard's end: a change on its way has its answer then
@@ -62,6 +84,7 @@ Result<void> Server::Impl::launch() {
 }
 
 void Server::Impl::fail_start() {
+  stop_helpers();
   {
     MutexLock lock(mutex_);
     starting_ = false;  // first: a change that waits for it in command() holds the registry's lock
@@ -76,9 +99,32 @@ void Server::Impl::fail_start() {
 void Server::Impl::become_stopped() {
   state_ = State::stopped;
   host_channel_.reset();
-  shard_.reset();
+  destroy_shards();
   close_queues();
   changed_.notify_all();
+}
+
+// What one shard still tells another ends before any of them goes.
+void Server::Impl::destroy_shards() noexcept {
+  for (auto& shard : shards_) shard->close_everything();
+  shards_.clear();
+  crossing_.reset();
+  control_.reset();
+}
+
+Result<void> Server::Impl::build(std::shared_ptr<const Plan> plan) {
+  shard_count_ = plan->config.limits.threads;
+  auto control = Control::create(*plan, shard_count_);
+  if (!control) return control.error();
+  control_ = std::move(*control);
+  requests_ = control_->requests;
+  if (shard_count_ > 1) crossing_ = std::make_unique<Crossing>(*control_);
+  for (size_t i = 0; i < shard_count_; ++i) {
+    auto shard = Shard::create(plan, {hub_, *control_, crossing_.get(), i, stamps_});
+    if (!shard) return shard.error();
+    shards_.push_back(std::move(*shard));
+  }
+  return {};
 }
 
 Result<void> Server::Impl::start_dispatcher() {
@@ -118,7 +164,7 @@ void Server::Impl::publish_log(const char* level, const std::string& message) no
 }
 
 Result<void> Server::Impl::start_stamps() {
-  if (!shard_->speaks_wireguard()) return {};
+  if (!shards_[0]->speaks_wireguard()) return {};
   return stamps_->start([this](const std::vector<registry::HandshakeStamp>& due) { return registry_.save_stamps(due); },
                         [this](const std::string& text) { publish_log("warning", text); });
 }
@@ -138,20 +184,27 @@ void Server::Impl::request_stop(Duration drain) {
     state_ = State::draining;
     // The queue of commands may be full of waiting ones; it empties at the loop's pace.
     try {
-      while (!shard_->loop().post([this, drain] { shard_->begin_drain(drain); })) {
-        if (shard_->loop().stopped()) break;
+      for (auto& each : shards_) {
+        Shard* shard = each.get();
+        while (!shard->loop().post([shard, drain] { shard->begin_drain(drain); })) {
+          if (shard->loop().stopped()) break;
+        }
       }
     } catch (const std::bad_alloc&) {
-      shard_->loop().stop();  // without a goodbye, but it ends
+      shards_[0]->loop().stop();  // without a goodbye, but it ends, and its thread ends the others
     }
   }
 }
 
 void Server::Impl::on_thread_end() {
-  std::unique_ptr<Shard> shard;
+  std::unique_ptr<Control> control;
+  std::unique_ptr<Crossing> crossing;
+  std::vector<std::unique_ptr<Shard>> shards;  // goes first
   MutexLock lock(mutex_);
   state_ = State::stopped;
-  shard = std::move(shard_);
+  shards.swap(shards_);
+  crossing = std::move(crossing_);
+  control = std::move(control_);
   close_queues();
   changed_.notify_all();
 }
@@ -194,10 +247,7 @@ Result<std::unique_ptr<Server>> Server::create(config::ServerConfig config, Open
   auto plan = make_plan(std::move(config));
   if (!plan) return plan.error();
   auto impl = std::make_unique<Impl>(plan->config, open_store ? std::move(open_store) : server::open_store);
-  auto shard = Shard::create(std::move(*plan), impl->hub_, impl->stamps_);
-  if (!shard) return shard.error();
-  impl->shard_ = std::move(*shard);
-  impl->requests_ = impl->shard_->requests();
+  if (auto built = impl->build(std::make_shared<const Plan>(std::move(*plan))); !built) return built.error();
   impl->callback_queue_ = callback_queue;
   return std::unique_ptr<Server>(new Server(std::move(impl)));
 }
@@ -235,114 +285,13 @@ bool Server::in_callback() const {
   return impl_->dispatcher_ && impl_->dispatcher_->is_current();
 }
 
-Result<std::vector<SessionInfo>> Server::sessions() {
-  return impl_->command([this]() -> Result<std::vector<SessionInfo>> { return impl_->shard_->sessions(); });
-}
-Result<SessionInfo> Server::session(uint64_t id) {
-  return impl_->command([this, id] { return impl_->shard_->session(id); });
-}
-Result<void> Server::disconnect(uint64_t session_id, Reason reason) {
-  return impl_->command([this, session_id, reason] { return impl_->shard_->disconnect(session_id, reason); });
-}
-Result<telemetry::StatsSnapshot> Server::stats() {
-  return impl_->command([this]() -> Result<telemetry::StatsSnapshot> {
-    telemetry::StatsSnapshot out = impl_->shard_->stats();
-    out.callback_exceptions = impl_->callback_exceptions_;
-    return out;
-  });
-}
-Result<telemetry::ClientStats> Server::client_stats(const std::string& id) {
-  return impl_->command([this, id] { return impl_->shard_->client_stats(id); });
-}
-Result<void> Server::reconfigure(config::ServerConfig next,
-                                 const std::vector<std::pair<std::string, std::string>>& told) {
-  auto plan = make_plan(std::move(next));
-  if (!plan) return plan.error();
-  impl_->registry_.set_rules(
-      {plan->config.keys.wireguard_private_key.has_value(), plan->config.registry.keep_private_keys});
-  return impl_->registry_.declare(plan->config.clients, [&plan, &told](Shard& shard) -> Result<void> {
-    shard.reconfigure(*plan, told);
-    return {};
-  });
-}
-Result<void> Server::reload_certificates() {
-  // Files are read here: the shard never waits for the disk.
-  auto contexts = impl_->command([this]() -> Result<Shard::TlsContexts> { return impl_->shard_->tls_contexts(); });
-  if (!contexts) return contexts.error();
-  for (auto& context : *contexts) {
-    if (!context) continue;
-    auto fresh = context->reloaded();
-    if (!fresh) return fresh.error();
-    context = std::move(*fresh);
-  }
-  return impl_->command([this, &contexts]() -> Result<void> {
-    impl_->shard_->set_tls_contexts(std::move(*contexts));
-    return {};
-  });
-}
-
-namespace {
-
-Error nobody_is_asked() {
-  return make_error(Status::BAD_STATE, "the host is asked only with security.authorize \"required\"");
-}
-
-}  // namespace
-
-Result<RequestPtr> Server::authorize_next(int32_t timeout_ms, const RequestQueue::Ready& ready) {
-  return impl_->requests_ ? impl_->requests_->next(timeout_ms, ready) : nobody_is_asked();
-}
-
-Result<int> Server::authorize_fd() const {
-  return impl_->requests_ ? Result<int>(impl_->requests_->fd()) : nobody_is_asked();
-}
-
-Result<void> Server::authorize_answer(uint64_t token, const Authorizer::Answer& answer) {
-  if (!impl_->requests_) return nobody_is_asked();
-  auto answered = impl_->command([this, token, answer] { return impl_->shard_->authorize_answer(token, answer); });
-  if (!answered && answered.error().status == Status::BAD_STATE)
-    return make_error(Status::NOT_FOUND, "the server is not running, so nothing is open");
-  return answered;
-}
-
-namespace {
-
-Error no_host_engine() {
-  return make_error(Status::BAD_STATE, "packets need forwarding.mode \"host\" and a started server");
-}
-
-}  // namespace
-
-Result<size_t> Server::packets_read(ByteSpan arena, std::span<forward::HostPacket> meta, int32_t timeout_ms) {
-  std::shared_ptr<forward::HostChannel> channel;
-  {
-    MutexLock lock(impl_->mutex_);
-    channel = impl_->host_channel_;
-  }
-  return channel ? channel->read(arena, meta, timeout_ms) : no_host_engine();
-}
-
-Result<size_t> Server::packets_write(ByteView arena, std::span<const forward::HostPacket> meta) {
-  std::shared_ptr<forward::HostChannel> channel;
-  {
-    MutexLock lock(impl_->mutex_);
-    channel = impl_->host_channel_;
-  }
-  return channel ? channel->write(arena, meta) : no_host_engine();
-}
-
-Result<int> Server::packets_fd() const {
-  MutexLock lock(impl_->mutex_);
-  if (!impl_->host_channel_) return no_host_engine();
-  return impl_->host_channel_->fd();
-}
-
 // In the child no other thread is left.
 NO_THREAD_SAFETY_ANALYSIS void Server::abandon_after_fork() noexcept {
   Impl* impl = impl_.release();  // leaked: its threads do not exist here
   impl->hub_.abandon_after_fork();
   if (impl->requests_) impl->requests_->abandon_after_fork();
-  if (impl->shard_) impl->shard_->abandon_after_fork();
+  for (auto& shard : impl->shards_) shard->abandon_after_fork();
+  for (auto& helper : impl->helpers_) helper->abandon_after_fork();
   if (impl->thread_) impl->thread_->abandon_after_fork();
   impl->stamps_->abandon_after_fork();
   if (impl->dispatcher_) impl->dispatcher_->abandon_after_fork();

@@ -14,19 +14,25 @@ namespace smartvpn::server {
 inline Error server_not_running() { return make_error(Status::BAD_STATE, "the server is not running"); }
 
 // Lifecycle. `mutex_` guards the state and who joins the thread; it is never held while a command or
-// the host's code runs. The shard's thread itself says that the server has stopped, and destroys the
-// shard: whoever stops without waiting learns of the end by the state and the events.
+// the host's code runs. The first shard's thread itself waits for those of the others, says that the server has
+// stopped, and destroys the shards: whoever stops without waiting learns of the end by the state and the events.
 class Server::Impl {
  public:
   Impl(const config::ServerConfig& config, OpenStore open_store)
       : registry_config_(config.registry),
         open_store_(std::move(open_store)),
-        registry_([this](const RegistryHub::Command& fn) { return command([&] { return fn(*shard_); }); },
-                  {config.keys.wireguard_private_key.has_value(), config.registry.keep_private_keys}) {}
+        registry_([this](size_t shard, const RegistryHub::Command& fn) { return command_on(shard, fn); },
+                  {config.keys.wireguard_private_key.has_value(), config.registry.keep_private_keys},
+                  config.limits.threads) {}
+  // Shards, their rings, and what they share.
+  Result<void> build(std::shared_ptr<const Plan> plan);
 
   Result<void> start();
   Result<void> prepare() REQUIRES(registry_.changing());
   Result<void> launch();
+  Result<void> start_helpers();
+  void stop_helpers() noexcept;
+  void destroy_shards() noexcept;
   void fail_start();
   Result<void> open_registry() REQUIRES(registry_.changing());
   State state() const {
@@ -43,29 +49,47 @@ class Server::Impl {
   void on_thread_end();
   void on_store_closed();
 
-  // Runs `fn` on the shard's thread and gives its result. The posted command alone holds the giver, so that one
-  // which never runs is known to have gone.
+  // Runs `fn(Shard&)` on the thread of that shard, the first one's for what concerns the server, and gives its
+  // result. The posted command alone holds the giver, so that one which never runs is known to have gone.
   template <class Fn>
-  auto command(Fn fn) -> decltype(fn()) {
-    Answer<decltype(fn())> answer;
+  auto command_on(size_t index, Fn fn) -> decltype(fn(std::declval<Shard&>())) {
+    Answer<decltype(fn(std::declval<Shard&>()))> answer;
     {
       MutexLock lock(mutex_);
       changed_.wait(lock, [this]() REQUIRES(mutex_) { return !starting_; });
       if (state_ != State::running && state_ != State::draining) return server_not_running();
-      if (!shard_->loop().post([giver = answer.giver(), fn = std::move(fn)]() mutable { giver.give(run(fn)); }))
-        return shard_->loop().stopped() ? server_not_running()
-                                        : make_error(Status::LIMIT, "too many commands are waiting");
+      Shard& shard = *shards_[index];
+      auto body = [giver = answer.giver(), fn = std::move(fn), &shard]() mutable { giver.give(run(fn, shard)); };
+      if (!shard.loop().post(std::move(body)))
+        return shard.loop().stopped() ? server_not_running()
+                                      : make_error(Status::LIMIT, "too many commands are waiting");
     }
     auto given = answer.wait();
     if (!given) return server_not_running();  // the server stopped before the command's turn came
     return std::move(*given);
   }
+  template <class Fn>
+  auto command(Fn fn) {
+    return command_on(0, std::move(fn));
+  }
+  // `fn(Shard&)` on every shard in turn, the first one first, until one fails.
+  template <class Fn>
+  Result<void> command_everywhere(const Fn& fn) {
+    for (size_t index = 0; index < shard_count_; ++index)
+      if (auto done = command_on(index, [&fn](Shard& shard) -> Result<void> { return fn(shard); }); !done) return done;
+    return {};
+  }
+  // Of the shard that made this id; a made-up id is anybody's.
+  size_t owner_of(uint64_t session) const noexcept {
+    const size_t owner = ShardIds(0, shard_count_).shard_of(session);
+    return owner < shard_count_ ? owner : 0;
+  }
 
   // What has no memory fails its caller and nobody else.
   template <class Fn>
-  static auto run(Fn& fn) -> decltype(fn()) {
+  static auto run(Fn& fn, Shard& shard) -> decltype(fn(shard)) {
     try {
-      return fn();
+      return fn(shard);
     } catch (const std::bad_alloc&) {
       return Error{Status::NO_MEMORY, {}, 0, {}};
     }
@@ -85,7 +109,12 @@ class Server::Impl {
   std::atomic<uint64_t> callback_exceptions_{0};
   std::shared_ptr<RequestQueue> requests_;  // null: the host is not asked. Constant after create()
   std::unique_ptr<Dispatcher> dispatcher_ GUARDED_BY(mutex_);
-  std::unique_ptr<Shard> shard_;  // changed under mutex_; its own thread, and what runs there, reads it without
+  // In the order in which they need each other. Changed under mutex_; the shards' own threads read it without.
+  std::unique_ptr<Control> control_;
+  std::unique_ptr<Crossing> crossing_;  // null: one shard
+  std::vector<std::unique_ptr<Shard>> shards_;
+  size_t shard_count_ = 0;                             // constant after create()
+  std::vector<std::unique_ptr<net::Thread>> helpers_;  // of all shards but the first, whose thread joins them
   std::unique_ptr<net::Thread> thread_ GUARDED_BY(mutex_);
   std::vector<BoundEndpoint> endpoints_ GUARDED_BY(mutex_);
   std::shared_ptr<forward::HostChannel> host_channel_ GUARDED_BY(mutex_);

@@ -52,18 +52,23 @@ Result<AppliedChanges> Server::transact(const std::vector<ClientChange>& changes
   return impl_->registry_.apply(changes, expected_revision, ready);
 }
 Result<registry::Client> Server::client_get(const std::string& id) {
-  return impl_->command([this, id] { return impl_->shard_->clients().registry().get(id); });
+  return impl_->command([id](Shard& shard) -> Result<registry::Client> {
+    return shard.with_clients([&](const ClientDirectory& clients) { return clients.registry().get(id); });
+  });
 }
 Result<std::vector<registry::ClientPtr>> Server::client_list() {
-  return impl_->command(
-      [this]() -> Result<std::vector<registry::ClientPtr>> { return impl_->shard_->clients().registry().list(); });
+  return impl_->command([](Shard& shard) -> Result<std::vector<registry::ClientPtr>> {
+    return shard.with_clients([](const ClientDirectory& clients) { return clients.registry().list(); });
+  });
 }
 Result<ClientPage> Server::client_query(const config::ClientQuery& query) {
   ClientSnapshot all;
-  auto taken = impl_->command([this, &all, &query]() -> Result<void> {
-    all.clients = impl_->shard_->clients().registry().list();
-    all.revision = impl_->shard_->clients().registry().revision();
-    if (query.online) all.online = impl_->shard_->clients_online();
+  auto taken = impl_->command([&all, &query](Shard& shard) -> Result<void> {
+    shard.with_clients([&](const ClientDirectory& clients) {
+      all.clients = clients.registry().list();
+      all.revision = clients.registry().revision();
+    });
+    if (query.online) all.online = shard.clients_online();
     return {};
   });
   if (!taken) return taken.error();
@@ -72,9 +77,9 @@ Result<ClientPage> Server::client_query(const config::ClientQuery& query) {
 Result<ExportedClient> Server::client_export(const std::string& id, bool wireguard) {
   registry::ClientPtr client;
   ServerFacts facts;
-  auto taken = impl_->command([this, &id, &client, &facts]() -> Result<void> {
-    client = impl_->shard_->clients().registry().share(id);
-    facts = impl_->shard_->facts();
+  auto taken = impl_->command([&id, &client, &facts](Shard& shard) -> Result<void> {
+    client = shard.with_clients([&](const ClientDirectory& clients) { return clients.registry().share(id); });
+    facts = shard.facts();
     return {};
   });
   if (!taken) return taken.error();
@@ -87,7 +92,9 @@ Result<ExportedClient> Server::client_export(const std::string& id, bool wiregua
   return out;
 }
 Result<uint64_t> Server::registry_revision() {
-  return impl_->command([this]() -> Result<uint64_t> { return impl_->shard_->clients().registry().revision(); });
+  return impl_->command([](Shard& shard) -> Result<uint64_t> {
+    return shard.with_clients([](const ClientDirectory& clients) { return clients.registry().revision(); });
+  });
 }
 
 }  // namespace smartvpn::server

@@ -19,10 +19,10 @@ namespace smartvpn::server {
 
 class RateGate final : public session::SendGate {
  public:
-  explicit RateGate(acl::TokenBucket& shared) noexcept : shared_(shared) {}
+  explicit RateGate(SharedBucket& shared) noexcept : shared_(shared) {}
   bool limited() const noexcept { return shared_.limited() || own.limited(); }
   // A super-packet would be too long a turn: it goes as the packets it consists of.
-  bool is_slow() const noexcept { return is_slow(shared_) || is_slow(own); }
+  bool is_slow() const noexcept { return is_slow(shared_.bytes_per_second()) || is_slow(own.bytes_per_second()); }
 
   bool open(Time now) const noexcept override { return shared_.open(now) && own.open(now); }
   void passed(size_t bytes, Time now) noexcept override {
@@ -35,10 +35,8 @@ class RateGate final : public session::SendGate {
 
  private:
   static constexpr uint64_t kSlow = 8 << 20;  // bytes a second: 64 KiB take 8 ms
-  static bool is_slow(const acl::TokenBucket& bucket) noexcept {
-    return bucket.limited() && bucket.bytes_per_second() < kSlow;
-  }
-  acl::TokenBucket& shared_;
+  static bool is_slow(uint64_t rate) noexcept { return rate != 0 && rate < kSlow; }
+  SharedBucket& shared_;
 };
 
 class SessionLimits {

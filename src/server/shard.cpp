@@ -5,6 +5,7 @@
 #include "crypto/x25519.hpp"
 #include "forward/testing_engine.hpp"
 #include "forward/tun/tun_engine.hpp"
+#include "server/far_engine.hpp"
 #include "server/forwarding_advice.hpp"
 
 namespace smartvpn::server {
@@ -63,6 +64,12 @@ bool has_tls(const Plan& plan) {
   return std::any_of(plan.listeners.begin(), plan.listeners.end(), [](const auto& listener) { return !!listener.tls; });
 }
 
+std::vector<std::shared_ptr<const net::TlsContext>> contexts_of(const Plan& plan) {
+  std::vector<std::shared_ptr<const net::TlsContext>> out;
+  for (const auto& listener : plan.listeners) out.push_back(listener.tls);
+  return out;
+}
+
 proxyproto::Mode proxy_mode(ProxyMode mode) {
   if (mode == ProxyMode::v1) return proxyproto::Mode::v1;
   if (mode == ProxyMode::v2) return proxyproto::Mode::v2;
@@ -71,30 +78,19 @@ proxyproto::Mode proxy_mode(ProxyMode mode) {
 
 }  // namespace
 
-Result<std::unique_ptr<Shard>> Shard::create(Plan plan, telemetry::EventHub& hub,
-                                             std::shared_ptr<HandshakeStamps> stamps) {
-  if (!stamps) stamps = std::make_shared<HandshakeStamps>();
-  auto pool = registry::AddressPool::create(plan.config.network.subnets);
-  if (!pool) return pool.error();
+Result<std::unique_ptr<Shard>> Shard::create(std::shared_ptr<const Plan> plan, const Place& place) {
   auto loop = net::Loop::create();
   if (!loop) return loop.error();
-  std::unique_ptr<Shard> shard(new Shard(std::move(plan), hub, std::move(*loop), std::move(*pool), std::move(stamps)));
-  const bool wireguard = shard->plan_.config.keys.wireguard_private_key.has_value();
-  auto directory = ClientDirectory::open(shard->addresses_, shard->router_.table(), {.wireguard_addresses = wireguard});
-  if (!directory) return directory.error();
-  shard->clients_ = std::move(*directory);
-  if (shard->plan_.config.keys.noise_private_key) shard->clients_->set_static_keys(shard->keys_);
-  if (auto key = wireguard_key(shard->plan_.config.keys); key && shard->speaks_wireguard())
-    shard->clients_->set_wireguard_key(std::move(key));
-  if (shard->plan_.config.security.authorize) {
-    auto requests = RequestQueue::create();
-    if (!requests) return requests.error();
-    shard->requests_ = std::move(*requests);
-  }
-  shard->gatekeeper_ = std::make_unique<Gatekeeper>(Gatekeeper::Parts{shard->plan_, *shard->clients_, shard->addresses_,
-                                                                      shard->sessions_, shard->reporter_,
-                                                                      shard->memory_, *shard->loop_, shard->requests_});
+  std::unique_ptr<Shard> shard(new Shard(std::move(plan), place, std::move(*loop)));
   Shard* self = shard.get();
+  if (place.crossing) {
+    auto wake = net::Wake::create(*shard->loop_, [self] { self->on_wake(); });
+    if (!wake) return wake.error();
+    shard->wake_ = std::move(*wake);
+    place.control.set_port(place.index, self, shard->wake_.get());
+  }
+  shard->gatekeeper_ = std::make_unique<Gatekeeper>(
+      Gatekeeper::Parts{shard->plan_, place.control, place.index, shard->reporter_, shard->memory_, *shard->loop_});
   shard->gatekeeper_->on_session_end([self](uint64_t connection, Reason reason, const std::string& detail) {
     return self->on_session_end(connection, reason, detail);
   });
@@ -106,37 +102,54 @@ Result<std::unique_ptr<Shard>> Shard::create(Plan plan, telemetry::EventHub& hub
   return shard;
 }
 
-Shard::Shard(Plan plan, telemetry::EventHub& hub, std::unique_ptr<net::Loop> loop, registry::AddressPool pool,
-             std::shared_ptr<HandshakeStamps> stamps)
+Shard::Shard(std::shared_ptr<const Plan> plan, const Place& place, std::unique_ptr<net::Loop> loop)
     : plan_(std::move(plan)),
-      hub_(hub),
+      hub_(place.hub),
+      control_(place.control),
+      ids_(place.index, place.control.shards),
+      routes_(place.control.routes, place.index),
       loop_(std::move(loop)),
-      addresses_(std::move(pool)),
-      memory_(plan_.config.limits.memory_bytes, has_tls(plan_), packets_),
-      aead_(crypto::AeadEngine::parse_backend(plan_.config.performance.aead).value()),
-      router_(router_options(plan_.config.network), system_rng().u64()),
-      reporter_(hub, plan_.listeners.size()),
-      data_path_({sessions_, router_, reporter_, packets_, *loop_}),
-      keys_(static_keys(plan_.config.keys)),
-      stamps_(std::move(stamps)),
+      memory_(plan_->config.limits.memory_bytes, has_tls(*plan_), packets_, place.control.memory_book()),
+      aead_(crypto::AeadEngine::parse_backend(plan_->config.performance.aead).value()),
+      router_(router_options(plan_->config.network), system_rng().u64()),
+      sessions_(ids_),
+      reporter_(hub_, control_.rejections, plan_->listeners.size()),
+      data_path_({sessions_, router_, reporter_, packets_, *loop_, place.crossing ? &routes_ : nullptr,
+                  place.crossing ? &crossing_.emplace(*place.crossing, place.index) : nullptr}),
+      keys_(static_keys(plan_->config.keys)),
+      tls_(contexts_of(*plan_)),
+      stamps_(place.stamps ? place.stamps : std::make_shared<HandshakeStamps>()),
       tick_(*loop_, [this] { tick(); }),
       drain_timer_(*loop_, [this] { drain_step(); }),
-      secrets_timer_(*loop_, [this] { prepare_secrets(); }) {
+      secrets_timer_(*loop_, [this] { prepare_secrets(); }),
+      next_connection_id_(ids_.first_connection()) {
   router::RouteNetwork network;
-  network.subnets = plan_.config.network.subnets;
-  network.gateways = addresses_.gateways();
+  network.subnets = plan_->config.network.subnets;
+  {
+    MutexLock lock(control_.mutex);
+    network.gateways = control_.addresses.gateways();
+    if (is_first()) {
+      if (plan_->config.keys.noise_private_key) control_.clients->set_static_keys(keys_);
+      if (auto key = wireguard_key(plan_->config.keys); key && speaks_wireguard())
+        control_.clients->set_wireguard_key(std::move(key));
+    }
+  }
   router_.table().set_network(network);
   loop_->set_turn_hook([this] {
     if (engine_) engine_->flush();
     if (wireguard_) wireguard_->flush();
     gatekeeper_->begin_turn();
+    memory_.refresh();
   });
 }
 
-Shard::~Shard() { close_everything(); }
+Shard::~Shard() {
+  close_everything();
+  control_.set_port(index(), nullptr, nullptr);
+}
 
 std::unique_ptr<forward::Engine> Shard::make_engine() {
-  switch (plan_.config.forwarding.mode) {
+  switch (plan_->config.forwarding.mode) {
     case ForwardMode::testing:
       return std::make_unique<forward::TestingEngine>();
     case ForwardMode::host: {
@@ -146,7 +159,7 @@ std::unique_ptr<forward::Engine> Shard::make_engine() {
     }
     case ForwardMode::tun: {
       forward::TunOptions options;
-      const config::TunConfig& tun = plan_.config.tun;
+      const config::TunConfig& tun = plan_->config.tun;
       options.name = tun.name;
       options.fd = tun.fd;
       options.path = tun.fd >= 0 ? "/tun/fd" : "/tun";
@@ -157,19 +170,26 @@ std::unique_ptr<forward::Engine> Shard::make_engine() {
   return nullptr;
 }
 
-Result<void> Shard::open_engine() {
+Result<void> Shard::open_engine(const Shard* first) {
   forward::EngineNetwork network;
-  network.subnets = plan_.config.network.subnets;
-  network.gateways = addresses_.gateways();
-  network.mtu = plan_.config.network.mtu;
+  network.subnets = plan_->config.network.subnets;
+  {
+    MutexLock lock(control_.mutex);
+    network.gateways = control_.addresses.gateways();
+  }
+  network.mtu = plan_->config.network.mtu;
   network.routes = client_subnets();
-  engine_ = make_engine();
+  if (first)
+    engine_ = std::make_unique<FarEngine>(*crossing_, first->engine_->takes_super_packets());
+  else
+    engine_ = make_engine();
   if (auto ok = engine_->start(network, data_path_); !ok) {
     engine_.reset();
     return ok.error();
   }
   data_path_.set_engine(engine_.get());
-  for (const std::string& advice : forwarding_advice(plan_.config)) reporter_.log(LogLevel::warning, advice);
+  if (first) return {};
+  for (const std::string& advice : forwarding_advice(plan_->config)) reporter_.log(LogLevel::warning, advice);
   return {};
 }
 
@@ -190,7 +210,7 @@ ws::ListenerOptions Shard::listener_options(const Plan& plan, std::shared_ptr<co
   options.upgrade.path = config.path;
   options.real_ip = ws::RealIpHeader::named(config.real_ip_header);
   options.trusts = [this, index](const inet::IpAddress& ip) {
-    return plan_.listeners[index].real_ip_trusted.contains(ip);
+    return plan_->listeners[index].real_ip_trusted.contains(ip);
   };
   options.responder.keys = std::move(keys);
   options.responder.super_packets = true;
@@ -199,39 +219,40 @@ ws::ListenerOptions Shard::listener_options(const Plan& plan, std::shared_ptr<co
   return options;
 }
 
-Result<void> Shard::open_listeners() {
+// The first shard gets the port, if the kernel is to choose; the others share it, and the kernel spreads connections.
+Result<void> Shard::open_listeners(const Shard* first) {
   ws::Surroundings around{*loop_, *this, aead_, packets_, system_rng(), next_connection_id_};
-  for (size_t i = 0; i < plan_.listeners.size(); ++i) {
+  for (size_t i = 0; i < plan_->listeners.size(); ++i) {
     listeners_.emplace_back();
-    if (plan_.listeners[i].config.transport == config::Transport::wireguard) {
-      if (auto ok = open_wireguard(i); !ok) return ok;
+    if (plan_->listeners[i].config.transport == config::Transport::wireguard) {
+      if (auto ok = open_wireguard(i, first); !ok) return ok;
       continue;
     }
-    auto listener = ws::WsListener::create(around, listener_options(plan_, keys_, i), plan_.listeners[i].tls);
+    ws::ListenerOptions options = listener_options(*plan_, keys_, i);
+    if (first) options.address.port = first->endpoints_[i].address.port;
+    if (crossing_) options.port = first ? net::PortSharing::join : net::PortSharing::found;
+    auto listener = ws::WsListener::create(around, std::move(options), tls_[i]);
     if (!listener) return listener.error();
     endpoints_.push_back({static_cast<uint32_t>(i), session::Transport::websocket, (*listener)->local()});
     listeners_.back() = std::move(*listener);
   }
+  if (first) return {};
   for (const auto& endpoint : endpoints_) reporter_.listening(endpoint.listener, endpoint.transport, endpoint.address);
   return {};
 }
 
-Result<void> Shard::open() {
-  auto ok = open_engine();
-  if (ok) ok = open_listeners();
+Result<void> Shard::open(const Shard* first) {
+  catch_up();
+  auto ok = open_engine(first);
+  if (ok) ok = open_listeners(first);
   if (!ok) {
     close_everything();
     return ok;
   }
   started_ms_ = wall_clock_ms();
   tick_.start_in(kTick);
-  prepare_secrets();
+  if (is_first()) prepare_secrets();
   return {};
-}
-
-void Shard::run() {
-  loop_->run();
-  close_everything();
 }
 
 void Shard::close_everything() {
@@ -263,7 +284,7 @@ void Shard::begin_drain(Duration drain) {
 void Shard::drain_step() {
   drain_timer_.start_in(kDrainStep);
   Time now = loop_->now();
-  if (!closing_ && (now >= drain_until_ || sessions_.size() == 0)) {
+  if (!closing_ && (now >= drain_until_ || nobody_is_left())) {
     closing_ = true;
     close_until_ = now + kCloseLimit;
     for (auto& listener : listeners_)
@@ -274,7 +295,16 @@ void Shard::drain_step() {
   for (auto& listener : listeners_)
     if (listener) open += listener->connections();
   if (wireguard_) open += wireguard_->connections();
-  if (closing_ && (open == 0 || now >= close_until_)) loop_->stop();
+  if (closing_ && !drained_ && (open == 0 || now >= close_until_)) {
+    drained_ = true;
+    control_.note_drained();
+  }
+  if (control_.all_drained()) loop_->stop();  // not before: the others' commands and packets may need this one
+}
+
+bool Shard::nobody_is_left() {
+  MutexLock lock(control_.mutex);
+  return control_.sessions.size() == 0;
 }
 
 void Shard::tick() {
@@ -284,7 +314,7 @@ void Shard::tick() {
   reporter_.tick(now);
   note_wireguard_stamps();
   sessions_.for_each([&](LiveSession& session) { tell_roamed(session); });
-  memory_.set_events(hub_.waiting());
+  memory_.set_events(is_first() ? hub_.waiting() : 0);
   if (memory_.is_tight()) {
     sessions_.for_each([&](LiveSession& session) {
       session.link->trim();
@@ -295,7 +325,8 @@ void Shard::tick() {
 }
 
 void Shard::prepare_secrets() {
-  if (clients_->prepare_secrets(kSecretsAtOnce)) secrets_timer_.start_in(kSecretsStep);
+  MutexLock lock(control_.mutex);
+  if (control_.clients->prepare_secrets(kSecretsAtOnce)) secrets_timer_.start_in(kSecretsStep);
 }
 
 void Shard::abandon_after_fork() noexcept {

@@ -1,17 +1,16 @@
-// A shard: one loop and everything it owns — listeners, sessions, routing, the engine. Built and torn
-// down by whoever holds the server's lifecycle lock; between open() and the end of run() only its own
-// thread touches it. A server has one shard in this version.
+// A shard: one loop and everything it owns — listeners, sessions, routing, and for the first one the engine. Built
+// and torn down by whoever holds the server's lifecycle lock; between open() and the end of run() only its own
+// thread touches it. What the shards of a server share is in Control; packets for each other's sessions go by Crossing.
 #pragma once
 
 #include <atomic>
 
 #include "forward/host/host_engine.hpp"
 #include "net/timer.hpp"
-#include "server/client_account.hpp"
+#include "server/crossing.hpp"
 #include "server/data_path.hpp"
 #include "server/gatekeeper.hpp"
 #include "server/handshake_stamps.hpp"
-#include "server/memory_guard.hpp"
 #include "server/registry_hub.hpp"
 #include "server/server.hpp"
 #include "transport/wireguard/device.hpp"
@@ -21,55 +20,75 @@ namespace smartvpn::server {
 
 class Shard final : public session::Host {
  public:
-  // `stamps`: what WireGuard's keys have shown before; null: a book of its own.
-  static Result<std::unique_ptr<Shard>> create(Plan plan, telemetry::EventHub& hub,
-                                               std::shared_ptr<HandshakeStamps> stamps = nullptr);
+  // What it shares with others, and which of them it is. All of it outlives the shards.
+  struct Place {
+    telemetry::EventHub& hub;
+    Control& control;
+    Crossing* crossing = nullptr;  // null: it is the only one
+    size_t index = 0;
+    std::shared_ptr<HandshakeStamps> stamps = nullptr;  // what WireGuard's keys have shown before; null: its own book
+  };
+  static Result<std::unique_ptr<Shard>> create(std::shared_ptr<const Plan> plan, const Place& place);
   ~Shard() override;
 
-  const config::ServerConfig& config() const { return plan_.config; }
+  const config::ServerConfig& config() const { return plan_->config; }
+  size_t index() const noexcept { return ids_.shard(); }
   // What the store has, before open().
   Result<void> load_clients(std::vector<registry::Client> clients, uint64_t revision);
   HandshakeStamps& stamps() { return *stamps_; }
   bool speaks_wireguard() const;
-  // Opens the engine and the listeners; on failure everything is closed again.
-  Result<void> open();
-  // Serves until the drain is over. Closes listeners and engine before it returns.
-  void run();
+  // Opens the engine and the listeners; on failure everything is closed again. `first` is the server's first shard,
+  // open already, with the engine and the ports that all have; null for itself.
+  Result<void> open(const Shard* first = nullptr);
+  // Serves until the drain of all shards is over.
+  void run() { loop_->run(); }
+  // Listeners and engine. When no shard's thread runs any more, or none did.
+  void close_everything();
   net::Loop& loop() { return *loop_; }
 
   // On the shard's thread, from here on.
   // No new sessions from now; live ones may leave within `drain`, then they are closed.
   void begin_drain(Duration drain);
-  // The stations of RegistryHub. Prepared, a change is committed or rolled back; either may be repeated when
-  // it ran out of memory.
-  Result<void> prepare(RegistryChange& change) { return clients_->prepare(change.draft); }
+  // The stations of RegistryHub, on the first shard. Prepared, a change is committed or rolled back; either may be
+  // repeated when it ran out of memory.
+  Result<void> prepare(RegistryChange& change);
   void commit(RegistryChange& change);
-  void roll_back(RegistryChange& change) { clients_->roll_back(change.draft); }
-  const ClientDirectory& clients() const { return *clients_; }
+  void roll_back(RegistryChange& change);
+  // Then, on every shard, what it does to live sessions: first those that may not go on end, on all shards, then those
+  // that are too many, and the others live by it.
+  void judge_sessions(const RegistryChange& change);
+  void settle_sessions(const RegistryChange& change);
+  // Calls `fn(const ClientDirectory&)` under the lock of Control.
+  template <class Fn>
+  auto with_clients(Fn&& fn) const {
+    MutexLock lock(control_.mutex);
+    return fn(std::as_const(*control_.clients));
+  }
   ServerFacts facts() const;
   std::vector<std::string> clients_online() const;
   Result<void> authorize_answer(uint64_t token, const Authorizer::Answer& answer) {
     return gatekeeper_->authorize_answer(token, answer);
   }
-  std::vector<SessionInfo> sessions();
+  // This shard's alone; the first one begins a snapshot, the others add to it.
+  void add_sessions(std::vector<SessionInfo>& all);
   Result<SessionInfo> session(uint64_t id);
   Result<void> disconnect(uint64_t session_id, Reason reason);
-  telemetry::StatsSnapshot stats();
-  Result<telemetry::ClientStats> client_stats(const std::string& id);
+  void add_stats(telemetry::StatsSnapshot& out);
+  Result<void> add_client_stats(const std::string& id, telemetry::ClientStats& out);
   // TLS contexts by listener, null where there is none: to be made anew elsewhere, because the shard
   // does not wait for the disk. The new ones are for new connections.
   using TlsContexts = std::vector<std::shared_ptr<const net::TlsContext>>;
   TlsContexts tls_contexts() const;
   void set_tls_contexts(TlsContexts fresh);
   // Takes a plan that differs from the present one only in keys that can be changed while it runs, and acts on
-  // live sessions. `told`: path and result of each changed key, for the event.
-  void reconfigure(Plan& next, const std::vector<std::pair<std::string, std::string>>& told);
+  // live sessions. May be repeated when it ran out of memory.
+  void reconfigure(const std::shared_ptr<const Plan>& next);
+  // `told`: path and result of each changed key, for the event.
+  void tell_reconfigured(const std::vector<std::pair<std::string, std::string>>& told) { reporter_.reconfigured(told); }
 
   // Set by open(), constant afterwards.
   const std::vector<BoundEndpoint>& endpoints() const { return endpoints_; }
   std::shared_ptr<forward::HostChannel> host_channel() const { return host_channel_; }
-  // Where the host is asked; null unless `security.authorize` is required. Set by create().
-  std::shared_ptr<RequestQueue> requests() const { return requests_; }
 
   // session::Host
   session::Admission& admission() override { return *gatekeeper_; }
@@ -86,85 +105,105 @@ class Shard final : public session::Host {
   void abandon_after_fork() noexcept;
 
  private:
-  Shard(Plan plan, telemetry::EventHub& hub, std::unique_ptr<net::Loop> loop, registry::AddressPool pool,
-        std::shared_ptr<HandshakeStamps> stamps);
-  Result<void> open_engine();
+  Shard(std::shared_ptr<const Plan> plan, const Place& place, std::unique_ptr<net::Loop> loop);
+  bool is_first() const noexcept { return index() == 0; }
+  Result<void> open_engine(const Shard* first);
   std::vector<inet::Cidr> client_subnets() const;
   void route_client_subnets();
-  Result<void> open_listeners();
+  Result<void> open_listeners(const Shard* first);
+  // shard_neighbours.cpp. Another shard has something for this one.
+  void on_wake();
+  void end_condemned() noexcept;
+  // Takes back what a displaced session has, wherever it is: to be ended here, or its id noted for its own shard.
+  uint64_t displace(uint64_t lease) noexcept REQUIRES(control_.mutex);
+  void catch_up();
   // Of a plan that may not be in force yet, with its keys.
   ws::ListenerOptions listener_options(const Plan& plan, std::shared_ptr<const session::StaticKeys> keys,
                                        size_t index) const;
   std::unique_ptr<forward::Engine> make_engine();
   // shard_wireguard.cpp
-  Result<void> open_wireguard(size_t index);
-  void set_wireguard_peer(const PublicKey& key, const registry::Client& client);
+  Result<void> open_wireguard(size_t index, const Shard* first);
+  void make_wireguard();
+  wireguard::PeerSettings wireguard_settings(const PublicKey& key, const registry::Client& client,
+                                             uint64_t number) const;
+  void set_wireguard_peer(const wireguard::PeerSettings& peer);
   void update_wireguard_peers(const registry::Draft& draft);
   void drop_stale_wireguard_peers();
+  void forget_wireguard_homes();
+  Drop wake_client(uint64_t client, Packet&& packet) noexcept;
+  void hand_over(wireguard::Stray&& stray) noexcept;
   void note_wireguard_stamps() noexcept;
   std::optional<telemetry::WireguardStats> wireguard_stats() const;
   void tell_roamed(LiveSession& session) noexcept;
+  // Called under the lock of Control, through the gatekeeper.
   bool on_session_end(uint64_t connection, Reason reason, const std::string& detail) noexcept;
-  LiveSession* adopt(std::unique_ptr<LiveSession> session, const registry::Client& client);
+  LiveSession* begin_session(const session::Connection& connection, session::Link& link, Reason* why,
+                             uint64_t* displaced) REQUIRES(control_.mutex);
+  LiveSession* adopt(std::unique_ptr<LiveSession> session, const registry::Client& client) REQUIRES(control_.mutex);
   // What of the client's entry holds for a live session: at its start and after every change.
-  void apply_settings(LiveSession& session, const registry::Client& client);
-  void take_settings(LiveSession& session, const registry::Client& client);
+  void apply_settings(LiveSession& session, const registry::Client& client) REQUIRES(control_.mutex);
+  void take_settings(LiveSession& session, const registry::Client& client) REQUIRES(control_.mutex);
   // All or, throwing, none that an older session has.
-  void attach(const LiveSession& session, const std::vector<inet::Cidr>& routes);
+  void attach(const LiveSession& session, const std::vector<inet::Cidr>& routes) REQUIRES(control_.mutex);
   void tell_network(session::Link& link) noexcept;
-  // Holds a client's live sessions against its entry as it is now: ends them, or applies it to them.
-  void enforce(const std::string& client_id);
+  void judge_sessions_of(const std::string& client_id);
+  void settle_sessions_of(const std::string& client_id);
   Reason judge(const LiveSession& session, const ClientDirectory::Found& found) const;
   // The first session on a rotation's new key is told.
   void note_key(const LiveSession& session) noexcept;
   // What is over by the clock: clients, and overlaps of rotations.
   void expire();
+  void expire_rotations(int64_t now);
   // The part of it that is about traffic.
-  void apply_limits(LiveSession& session, const registry::Client& client);
-  std::unique_ptr<LiveSession> take_out(uint64_t connection) noexcept;
+  void apply_limits(LiveSession& session, const registry::Client& client) REQUIRES(control_.mutex);
+  std::unique_ptr<LiveSession> take_out(uint64_t connection) noexcept REQUIRES(control_.mutex);
   void end_session(uint64_t id, Reason reason) noexcept;
   void tick();
   void prepare_secrets();
-  void close_everything();
   void drain_step();
+  bool nobody_is_left();
   telemetry::SessionCounters counters_of(const LiveSession& session) const noexcept;
   int64_t last_seen_ms(const LiveSession& session) const noexcept;
   SessionInfo describe(const LiveSession& session) const;
   void add_session(telemetry::ClientStats& client, const LiveSession& session) const;
-  std::vector<telemetry::ClientStats> stats_by_client();
-  std::string client_url() const;
+  void begin_stats(telemetry::StatsSnapshot& out);
+  void add_stats_by_client(std::vector<telemetry::ClientStats>& all);
 
-  Plan plan_;
+  std::shared_ptr<const Plan> plan_;
   telemetry::EventHub& hub_;
+  Control& control_;
+  const ShardIds ids_;
+  RouteLog::Reader routes_;
+  std::optional<Crossing::End> crossing_;  // none: there is no other shard
   std::unique_ptr<net::Loop> loop_;
-  registry::AddressPool addresses_;
+  std::unique_ptr<net::Wake> wake_;
   PacketPool packets_;
   MemoryGuard memory_;
   crypto::AeadEngine aead_;
   router::Router router_;
-  ClientAccounts accounts_;
   SessionTable sessions_;
   std::unordered_map<uint64_t, uint64_t> session_of_connection_;
   Reporter reporter_;
-  std::unique_ptr<ClientDirectory> clients_;
-  std::shared_ptr<RequestQueue> requests_;
   std::unique_ptr<Gatekeeper> gatekeeper_;
   DataPath data_path_;
   std::unique_ptr<forward::Engine> engine_;
   std::shared_ptr<forward::HostChannel> host_channel_;
   std::shared_ptr<const session::StaticKeys> keys_;
+  TlsContexts tls_;
   std::vector<std::unique_ptr<ws::WsListener>> listeners_;  // by index; null where it is another transport's
   std::unique_ptr<wireguard::Device> wireguard_;            // null without a listener of its
   const std::shared_ptr<HandshakeStamps> stamps_;
   HandshakeStamps::Grown grown_stamps_;
+  std::unordered_map<uint64_t, unsigned> wireguard_homes_;  // by client number, with several shards
+  uint64_t rotations_over_ = 0;                             // of Control, as this shard's peers have it
   std::vector<BoundEndpoint> endpoints_;
   net::Timer tick_;
   net::Timer drain_timer_;
   net::Timer secrets_timer_;
   Time drain_until_ = kNever, close_until_ = kNever;
-  uint64_t next_connection_id_ = 1;
+  uint64_t next_connection_id_;
   int64_t started_ms_ = 0;
-  bool draining_ = false, closing_ = false;
+  bool draining_ = false, closing_ = false, drained_ = false;
   bool reconfigured_ = false;  // since the start: handshakes that began before it were told the old network
 };
 

@@ -40,31 +40,53 @@ bool same_subnets(const registry::Draft::Step& step) {
 }  // namespace
 
 Result<void> Shard::load_clients(std::vector<registry::Client> clients, uint64_t revision) {
-  return clients_->load(std::move(clients), revision);
+  MutexLock lock(control_.mutex);
+  auto loaded = control_.clients->load(std::move(clients), revision);
+  catch_up();
+  return loaded;
 }
 
 ServerFacts Shard::facts() const {
   ServerFacts out;
   for (const auto& endpoint : endpoints_) {
     const bool wireguard = endpoint.transport == session::Transport::wireguard;
-    if (!wireguard && out.url.empty()) out.url = url_of(plan_.listeners[endpoint.listener].config, endpoint.address);
+    if (!wireguard && out.url.empty()) out.url = url_of(plan_->listeners[endpoint.listener].config, endpoint.address);
     if (wireguard && out.wireguard_endpoint.empty()) out.wireguard_endpoint = dialled(endpoint.address);
   }
   out.noise_public_key = keys_->current.pub;
-  if (const auto& key = plan_.config.keys.wireguard_private_key) out.wireguard_public_key = crypto::public_key_of(*key);
-  const config::NetworkConfig& network = plan_.config.network;
+  if (const auto& key = plan_->config.keys.wireguard_private_key)
+    out.wireguard_public_key = crypto::public_key_of(*key);
+  const config::NetworkConfig& network = plan_->config.network;
   if (!network.wireguard_endpoint.empty()) out.wireguard_endpoint = network.wireguard_endpoint;
-  out.wireguard_keepalive_s = plan_.config.wireguard.persistent_keepalive_s;
+  out.wireguard_keepalive_s = plan_->config.wireguard.persistent_keepalive_s;
   out.routes = network.routes;
   out.dns = network.dns;
   out.mtu = network.mtu;
   return out;
 }
 
-std::vector<std::string> Shard::clients_online() const { return sessions_.clients(); }
+std::vector<std::string> Shard::clients_online() const {
+  MutexLock lock(control_.mutex);
+  return control_.sessions.clients();
+}
+
+Result<void> Shard::prepare(RegistryChange& change) {
+  MutexLock lock(control_.mutex);
+  return control_.clients->prepare(change.draft);
+}
+
+void Shard::roll_back(RegistryChange& change) {
+  MutexLock lock(control_.mutex);
+  control_.clients->roll_back(change.draft);
+}
 
 void Shard::commit(RegistryChange& change) {
-  clients_->commit(change.draft, change.lists);
+  {
+    MutexLock lock(control_.mutex);
+    control_.clients->commit(change.draft, change.lists);
+    catch_up();
+  }
+  control_.wake_others(index());
   prepare_secrets();
   if (!std::all_of(change.draft.steps.begin(), change.draft.steps.end(), same_subnets)) route_client_subnets();
   for (; change.told < change.draft.steps.size(); ++change.told) {
@@ -73,10 +95,19 @@ void Shard::commit(RegistryChange& change) {
     if (change.names[change.told])
       reporter_.client_changed(client.id, change.names[change.told], change.draft.base + change.told + 1);
   }
-  for (const auto& step : change.draft.steps) {
-    enforce(step.after ? step.after->id : step.before->id);
-    if (!step.after) accounts_.remove(step.before->id);
-  }
+  MutexLock lock(control_.mutex);
+  for (const auto& step : change.draft.steps)
+    if (!step.after) control_.accounts.remove(step.before->id);
+}
+
+void Shard::judge_sessions(const RegistryChange& change) {
+  for (const auto& step : change.draft.steps) judge_sessions_of(step.after ? step.after->id : step.before->id);
+}
+
+// What the others had sent here by the old rules comes first.
+void Shard::settle_sessions(const RegistryChange& change) {
+  while (data_path_.from_other_shards(DataPath::kBatch)) continue;
+  for (const auto& step : change.draft.steps) settle_sessions_of(step.after ? step.after->id : step.before->id);
   update_wireguard_peers(change.draft);
 }
 
@@ -84,7 +115,7 @@ void Shard::commit(RegistryChange& change) {
 // send, and would take the host's own way out.
 std::vector<inet::Cidr> Shard::client_subnets() const {
   std::vector<inet::Cidr> out;
-  for (const auto& client : clients_->registry().list())
+  for (const auto& client : with_clients([](const auto& clients) { return clients.registry().list(); }))
     for (const auto& subnet : client->subnets)
       if (subnet.prefix != 0) out.push_back(subnet);
   return out;
@@ -112,26 +143,46 @@ Reason Shard::judge(const LiveSession& session, const ClientDirectory::Found& fo
   return moved ? Reason::disconnected : Reason::none;
 }
 
-void Shard::enforce(const std::string& client_id) {
-  const ClientDirectory::Found found = clients_->find(client_id);
-  std::vector<LiveSession*> stay;
-  for (uint64_t id : sessions_.of_client(client_id)) {
-    LiveSession* live = sessions_.find(id);
-    if (!live || live->ending != Reason::none) continue;
-    if (Reason reason = judge(*live, found); reason != Reason::none)
-      end_session(id, reason);
-    else
-      stay.push_back(live);
-  }
-  std::sort(stay.begin(), stay.end(), [](const LiveSession* a, const LiveSession* b) { return a->since > b->since; });
-  for (size_t i = 0; i < stay.size(); ++i) {
-    if (i < found.client->max_sessions) {
-      apply_settings(*stay[i], *found.client);
-      data_path_.judge_waiting(*stay[i]);
-    } else {
-      end_session(stay[i]->id, Reason::replaced);
+void Shard::judge_sessions_of(const std::string& client_id) {
+  std::vector<std::pair<uint64_t, Reason>> over;
+  {
+    MutexLock lock(control_.mutex);
+    const ClientDirectory::Found found = control_.clients->find(client_id);
+    for (const SessionIndex::Seat* seat : control_.sessions.of_client(client_id)) {
+      const LiveSession* live = sessions_.find(seat->session);
+      if (!live || live->ending != Reason::none) continue;
+      if (Reason reason = judge(*live, found); reason != Reason::none) over.emplace_back(live->id, reason);
     }
   }
+  for (auto [id, reason] : over) end_session(id, reason);
+}
+
+// The newest stay, wherever they are.
+void Shard::settle_sessions_of(const std::string& client_id) {
+  std::vector<LiveSession*> stay;
+  std::vector<uint64_t> go;
+  {
+    MutexLock lock(control_.mutex);
+    const registry::Client* client = control_.clients->find(client_id).client;
+    if (!client) return;
+    auto seats = control_.sessions.of_client(client_id);
+    std::erase_if(seats, [](const SessionIndex::Seat* seat) { return seat->ending; });
+    std::sort(seats.begin(), seats.end(), [](const auto* a, const auto* b) {
+      return a->since != b->since ? a->since > b->since : a->session > b->session;
+    });
+    for (size_t i = 0; i < seats.size(); ++i) {
+      LiveSession* live = sessions_.find(seats[i]->session);
+      if (!live) continue;
+      if (i < client->max_sessions) {
+        apply_settings(*live, *client);
+        stay.push_back(live);
+      } else {
+        go.push_back(live->id);
+      }
+    }
+  }
+  for (LiveSession* live : stay) data_path_.judge_waiting(*live);
+  for (uint64_t id : go) end_session(id, Reason::replaced);
 }
 
 void Shard::apply_settings(LiveSession& session, const registry::Client& client) {
@@ -140,22 +191,35 @@ void Shard::apply_settings(LiveSession& session, const registry::Client& client)
 }
 
 void Shard::take_settings(LiveSession& session, const registry::Client& client) {
-  session.expires_at_ms = client.expires_at_ms;
-  session.fixed = client.addresses;
+  // What can fail first. The farewell is for all it may have from now on, before it has it.
+  auto farewell = std::make_unique<RouteChange>(RouteChange::Kind::detach, session.id, 0);
+  auto lost = std::make_unique<RouteChange>(RouteChange::Kind::detach, session.id, 0);
+  for (const auto& ip : session.addresses) farewell->prefixes.push_back(inet::host_prefix(ip));
+  for (const auto& subnet : client.subnets) farewell->prefixes.push_back(subnet);
   for (const auto& subnet : session.subnets)
-    if (!contains(client.subnets, subnet)) router_.table().detach(subnet, session.id);
-  session.subnets = client.subnets;  // before they are attached, so that taking the session out finds them
+    if (!contains(client.subnets, subnet)) lost->prefixes.push_back(subnet);
+  session.fixed = client.addresses;
+  session.subnets = client.subnets;
+  session.expires_at_ms = client.expires_at_ms;
+  session.rotation_until_ms = client.rotation ? client.rotation->until_ms : 0;
+  session.farewell = std::move(farewell);
+  if (!lost->prefixes.empty()) {
+    control_.routes.append(std::move(lost));
+    catch_up();
+    control_.wake_others(index());
+  }
   apply_limits(session, client);
 }
 
 // Without memory the next session on that key is the one that is noted.
 void Shard::note_key(const LiveSession& session) noexcept try {
-  const registry::Client* client = clients_->find(session.client_id).client;
+  MutexLock lock(control_.mutex);
+  const registry::Client* client = control_.clients->find(session.client_id).client;
   if (!client || !client->rotation) return;
   const bool wireguard = session.peer.transport == session::Transport::wireguard;
   if (wireguard ? client->wireguard_public_key != session.key : client->noise_public_key != session.key) return;
-  if (clients_->note_new_key(session.client_id))
-    reporter_.client_changed(session.client_id, "rotation_seen", clients_->registry().revision());
+  if (control_.clients->note_new_key(session.client_id))
+    reporter_.client_changed(session.client_id, "rotation_seen", control_.clients->registry().revision());
 } catch (const std::bad_alloc&) {
   return;
 }
@@ -163,18 +227,38 @@ void Shard::note_key(const LiveSession& session) noexcept try {
 void Shard::expire() {
   const int64_t now = wall_clock_ms();
   std::vector<std::pair<uint64_t, Reason>> expired;
+  std::vector<std::string> rotated;
   sessions_.for_each([&](LiveSession& session) {
     if (session.expires_at_ms != 0 && now >= session.expires_at_ms)
       expired.emplace_back(session.id, Reason::client_expired);
     else if (loop_->now() >= session.authorized_until)
       expired.emplace_back(session.id, Reason::authorize_expired);
+    else if (session.rotation_until_ms != 0 && now >= session.rotation_until_ms)
+      rotated.push_back(session.client_id);
   });
   for (auto [id, reason] : expired) end_session(id, reason);
-  for (const std::string& id : clients_->expire_rotations(now)) {
-    reporter_.client_changed(id, "rotation_expired", clients_->registry().revision());
-    enforce(id);
+  if (is_first()) expire_rotations(now);
+  for (const std::string& id : rotated) {
+    judge_sessions_of(id);
+    settle_sessions_of(id);
+  }
+  if (const uint64_t over = control_.rotations_over.load(std::memory_order_relaxed); over != rotations_over_) {
+    rotations_over_ = over;
     drop_stale_wireguard_peers();
   }
+}
+
+// Of the registry's copy. Live sessions on an old key end by their shards' own clocks.
+void Shard::expire_rotations(int64_t now) {
+  std::vector<std::string> over;
+  uint64_t revision = 0;
+  {
+    MutexLock lock(control_.mutex);
+    over = control_.clients->expire_rotations(now);
+    revision = control_.clients->registry().revision();
+  }
+  if (!over.empty()) control_.rotations_over.fetch_add(1, std::memory_order_relaxed);
+  for (const std::string& id : over) reporter_.client_changed(id, "rotation_expired", revision);
 }
 
 }  // namespace smartvpn::server

@@ -1,6 +1,7 @@
 // The shard's sessions: their beginning, their packets, their end, and what the registry's changes and
 // the host's questions do to them.
 #include <algorithm>
+#include <new>
 
 #include "server/shard.hpp"
 
@@ -11,8 +12,25 @@ uint64_t Shard::on_confirmed(const session::Connection& connection, session::Lin
     *why = closing_ ? Reason::server_stopping : Reason::draining;
     return 0;
   }
+  LiveSession* live = nullptr;
+  uint64_t displaced = 0;
+  {
+    MutexLock lock(control_.mutex);
+    live = begin_session(connection, link, why, &displaced);
+  }
+  if (!live) return 0;
+  reporter_.session_up(*live);
+  if (displaced != 0) end_session(displaced, Reason::replaced);
+  const uint64_t id = live->id;
+  note_key(*live);
+  if (reconfigured_) tell_network(link);  // last: without memory it ends the session
+  return id;
+}
+
+LiveSession* Shard::begin_session(const session::Connection& connection, session::Link& link, Reason* why,
+                                  uint64_t* displaced) {
   const Gatekeeper::Admitted* admitted = gatekeeper_->may_confirm(connection, why);
-  if (!admitted) return 0;
+  if (!admitted) return nullptr;
   auto session = std::make_unique<LiveSession>();
   session->connection = connection.id;
   session->lease = admitted->lease;
@@ -26,27 +44,21 @@ uint64_t Shard::on_confirmed(const session::Connection& connection, session::Lin
   session->since = loop_->now();
   session->granted_rate = admitted->granted_rate;
   if (admitted->session_seconds != 0) session->authorized_until = session->since + seconds(admitted->session_seconds);
-  session->account = accounts_.open(session->client_id);
-  LiveSession* live = adopt(std::move(session), *clients_->find(admitted->client_id).client);
+  session->account = control_.accounts.open(session->client_id);
+  LiveSession* live = adopt(std::move(session), *control_.clients->find(admitted->client_id).client);
   if (!live) {
     *why = Reason::too_many_sessions;
-    return 0;
+    return nullptr;
   }
   // Nothing from here on can fail: the addresses move, and only then the older session goes.
-  const uint64_t displaced = gatekeeper_->confirm(connection);
+  *displaced = displace(gatekeeper_->confirm(connection));
   ++live->account->sessions_total;
-  reporter_.session_up(*live);
-  if (LiveSession* older = displaced ? sessions_.find_by_lease(displaced) : nullptr)
-    end_session(older->id, Reason::replaced);
-  const uint64_t id = live->id;
-  note_key(*live);
-  if (reconfigured_) tell_network(link);  // last: without memory it ends the session
-  return id;
+  return live;
 }
 
 void Shard::tell_network(session::Link& link) noexcept {
   try {
-    link.update({plan_.config.network.routes, plan_.config.network.dns});
+    link.update({plan_->config.network.routes, plan_->config.network.dns});
   } catch (const std::bad_alloc&) {
     link.close(Reason::out_of_memory);  // it may come again and be told then
   }
@@ -65,6 +77,7 @@ LiveSession* Shard::adopt(std::unique_ptr<LiveSession> session, const registry::
     }
     id = live->id;
     memory_.set_sessions(sessions_.size());
+    control_.sessions.add(live->client_id, live->id, live->lease, live->since);
     take_settings(*live, client);
     std::vector<inet::Cidr> routes = live->subnets;
     for (const auto& ip : live->addresses) routes.push_back(inet::host_prefix(ip));
@@ -77,11 +90,18 @@ LiveSession* Shard::adopt(std::unique_ptr<LiveSession> session, const registry::
   }
 }
 
-// What an older session has is taken over last, which needs no memory; so it is never left without.
+// What an older session has is taken over last, which needs no memory; so it is never left without. Other shards
+// hear of all of it at once.
 void Shard::attach(const LiveSession& session, const std::vector<inet::Cidr>& routes) {
+  if (routes.empty()) return;
+  auto change = std::make_unique<RouteChange>(RouteChange::Kind::attach, session.id, session.client_number);
+  change->prefixes = routes;
+  catch_up();
   for (const auto& prefix : routes)
     if (!router_.table().has(prefix)) router_.table().attach(prefix, session.id, session.client_number);
-  for (const auto& prefix : routes) router_.table().attach(prefix, session.id, session.client_number);
+  control_.routes.append(std::move(change));
+  catch_up();
+  control_.wake_others(index());
 }
 
 std::unique_ptr<LiveSession> Shard::take_out(uint64_t connection) noexcept {
@@ -91,12 +111,22 @@ std::unique_ptr<LiveSession> Shard::take_out(uint64_t connection) noexcept {
   session_of_connection_.erase(it);
   memory_.set_sessions(sessions_.size());
   if (!session) return nullptr;
-  for (const auto& ip : session->addresses) router_.table().detach(inet::host_prefix(ip), session->id);
-  for (const auto& subnet : session->subnets) router_.table().detach(subnet, session->id);
+  control_.sessions.remove(session->id);
+  if (session->farewell) {
+    control_.routes.append(std::move(session->farewell));
+    try {
+      catch_up();
+    } catch (const std::bad_alloc&) {
+      // With the next packets, then. Until it has, the routes lead to a session that is gone.
+    }
+    control_.wake_others(index());
+  }
   return session;
 }
 
-bool Shard::on_session_end(uint64_t connection, Reason reason, const std::string& detail) noexcept {
+// The gatekeeper calls it, and has the lock.
+NO_THREAD_SAFETY_ANALYSIS bool Shard::on_session_end(uint64_t connection, Reason reason,
+                                                     const std::string& detail) noexcept {
   auto session = take_out(connection);
   if (!session) return false;
   session->link->set_gate(nullptr);
@@ -111,7 +141,7 @@ bool Shard::on_session_end(uint64_t connection, Reason reason, const std::string
 }
 
 void Shard::apply_limits(LiveSession& session, const registry::Client& client) {
-  session.destinations = clients_->find(client.id).destinations;
+  session.destinations = control_.clients->find(client.id).destinations;
   const registry::RateLimit& rate = client.security.rate_limit;
   const registry::RateLimit none;
   const bool limited = !(rate == none) || (session.granted_rate && !(*session.granted_rate == none));
@@ -153,6 +183,10 @@ void Shard::end_session(uint64_t id, Reason reason) noexcept {
   LiveSession* live = sessions_.find(id);
   if (!live || live->ending != Reason::none) return;
   live->ending = reason;
+  {
+    MutexLock lock(control_.mutex);
+    control_.sessions.set_ending(id);
+  }
   live->link->close(reason);
 }
 
@@ -188,11 +222,8 @@ SessionInfo Shard::describe(const LiveSession& session) const {
   return info;
 }
 
-std::vector<SessionInfo> Shard::sessions() {
-  std::vector<SessionInfo> all;
+void Shard::add_sessions(std::vector<SessionInfo>& all) {
   sessions_.for_each([&](LiveSession& session) { all.push_back(describe(session)); });
-  std::sort(all.begin(), all.end(), [](const SessionInfo& a, const SessionInfo& b) { return a.id < b.id; });
-  return all;
 }
 
 Result<SessionInfo> Shard::session(uint64_t id) {
@@ -207,17 +238,12 @@ Result<void> Shard::disconnect(uint64_t session_id, Reason reason) {
   return {};
 }
 
-Shard::TlsContexts Shard::tls_contexts() const {
-  TlsContexts out;
-  for (const auto& listener : plan_.listeners) out.push_back(listener.tls);
-  return out;
-}
+Shard::TlsContexts Shard::tls_contexts() const { return tls_; }
 
 void Shard::set_tls_contexts(TlsContexts fresh) {
-  for (size_t i = 0; i < fresh.size(); ++i) {
-    plan_.listeners[i].tls = fresh[i];
-    if (listeners_[i]) listeners_[i]->set_tls(std::move(fresh[i]));
-  }
+  tls_ = std::move(fresh);
+  for (size_t i = 0; i < listeners_.size(); ++i)
+    if (listeners_[i]) listeners_[i]->set_tls(tls_[i]);
 }
 
 }  // namespace smartvpn::server

@@ -26,42 +26,61 @@ void Shard::add_session(telemetry::ClientStats& client, const LiveSession& sessi
   if (!client.quality || quality.rtt_us >= client.quality->rtt_us) client.quality = quality;
 }
 
-Result<telemetry::ClientStats> Shard::client_stats(const std::string& id) {
-  if (!clients_->find(id).client) return make_error(Status::NOT_FOUND, "no client has this id");
-  const ClientAccount* account = accounts_.find(id);
-  telemetry::ClientStats out = of_account(id, account ? *account : ClientAccount{});
-  for (uint64_t session : sessions_.of_client(id)) {
-    const LiveSession* live = sessions_.find(session);
+Result<void> Shard::add_client_stats(const std::string& id, telemetry::ClientStats& out) {
+  MutexLock lock(control_.mutex);
+  const ClientAccount* account = control_.accounts.find(id);
+  if (is_first()) {
+    if (!control_.clients->find(id).client) return make_error(Status::NOT_FOUND, "no client has this id");
+    const ClientAccount never_seen;
+    out = of_account(id, account ? *account : never_seen);
+  }
+  for (const SessionIndex::Seat* seat : control_.sessions.of_client(id)) {
+    const LiveSession* live = sessions_.find(seat->session);
     if (live && live->account.get() == account) add_session(out, *live);
   }
-  return out;
+  return {};
 }
 
-std::vector<telemetry::ClientStats> Shard::stats_by_client() {
-  std::vector<telemetry::ClientStats> all;
-  all.reserve(accounts_.size());
+void Shard::add_stats_by_client(std::vector<telemetry::ClientStats>& all) {
+  MutexLock lock(control_.mutex);
   std::unordered_map<const ClientAccount*, size_t> place;
-  accounts_.for_each([&](const std::string& id, const ClientAccount& account) {
-    place[&account] = all.size();
-    all.push_back(of_account(id, account));
-  });
+  if (is_first()) {
+    all.reserve(control_.accounts.size());
+    control_.accounts.for_each(
+        [&](const std::string& id, const ClientAccount& account) { all.push_back(of_account(id, account)); });
+    std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.client_id < b.client_id; });
+  }
+  for (size_t i = 0; i < all.size(); ++i)
+    if (const ClientAccount* account = control_.accounts.find(all[i].client_id)) place[account] = i;
   sessions_.for_each([&](LiveSession& session) {
     auto it = place.find(session.account.get());
     if (it != place.end()) add_session(all[it->second], session);
   });
-  std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.client_id < b.client_id; });
-  return all;
 }
 
-telemetry::StatsSnapshot Shard::stats() {
-  telemetry::StatsSnapshot out;
+// What is one for all shards.
+void Shard::begin_stats(telemetry::StatsSnapshot& out) {
   out.time_ms = wall_clock_ms();
   out.started_ms = started_ms_;
-  out.clients = clients_->size();
-  memory_.set_events(hub_.waiting());
-  out.memory_bytes = memory_.taken();
   out.memory_limit_bytes = memory_.ceiling();
   out.events_lost = hub_.lost();
+  memory_.set_events(hub_.waiting());
+  for (const auto& endpoint : endpoints_)
+    out.listeners.push_back(
+        {endpoint.listener, session::transport_name(endpoint.transport), endpoint.address.text(), {}});
+  for (auto transport : {session::Transport::websocket, session::Transport::wireguard}) {
+    const bool there = std::any_of(endpoints_.begin(), endpoints_.end(),
+                                   [&](const BoundEndpoint& endpoint) { return endpoint.transport == transport; });
+    if (there) out.transports.push_back({session::transport_name(transport), {}});
+  }
+  MutexLock lock(control_.mutex);
+  out.clients = control_.clients->size();
+  out.total.handshakes_in_progress = control_.handshakes.count();
+}
+
+void Shard::add_stats(telemetry::StatsSnapshot& out) {
+  if (is_first()) begin_stats(out);
+  out.memory_bytes += memory_.taken();
   std::vector<telemetry::ScopeStats> scopes = reporter_.scopes();
   sessions_.for_each([&](LiveSession& session) {
     auto& scope = scopes[session.peer.listener];
@@ -69,26 +88,19 @@ telemetry::StatsSnapshot Shard::stats() {
     ++scope.sessions_now;
     ++out.sessions_by_health[static_cast<size_t>(session.quality.health())];
   });
-  telemetry::TransportStats by_transport[] = {{session::transport_name(session::Transport::websocket), {}},
-                                              {session::transport_name(session::Transport::wireguard), {}}};
-  for (const auto& endpoint : endpoints_) {
-    out.listeners.push_back({endpoint.listener, session::transport_name(endpoint.transport), endpoint.address.text(),
-                             scopes[endpoint.listener]});
-    const bool wireguard = endpoint.transport == session::Transport::wireguard;
-    by_transport[wireguard ? 1 : 0].stats.add(scopes[endpoint.listener]);
-    out.total.add(scopes[endpoint.listener]);
+  for (size_t i = 0; i < endpoints_.size(); ++i) {
+    const telemetry::ScopeStats& scope = scopes[endpoints_[i].listener];
+    out.listeners[i].stats.add(scope);
+    for (auto& transport : out.transports)
+      if (transport.transport == session::transport_name(endpoints_[i].transport)) transport.stats.add(scope);
+    out.total.add(scope);
   }
-  out.total.handshakes_in_progress = gatekeeper_->handshakes_in_progress();
   out.total.traffic.add(reporter_.unowned());
-  for (auto& transport : by_transport) {
-    const bool there = std::any_of(endpoints_.begin(), endpoints_.end(), [&](const BoundEndpoint& endpoint) {
-      return transport.transport == session::transport_name(endpoint.transport);
-    });
-    if (there) out.transports.push_back(std::move(transport));
+  if (const auto wireguard = wireguard_stats()) {
+    if (!out.wireguard) out.wireguard.emplace();
+    out.wireguard->add(*wireguard);
   }
-  out.wireguard = wireguard_stats();
-  if (plan_.config.telemetry.client_label) out.by_client = stats_by_client();
-  return out;
+  if (plan_->config.telemetry.client_label) add_stats_by_client(out.by_client);
 }
 
 }  // namespace smartvpn::server

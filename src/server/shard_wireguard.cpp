@@ -15,68 +15,134 @@ constexpr size_t kStampsAtOnce = 1024;
 
 #if SMARTVPN_WITH_WIREGUARD
 
-Result<void> Shard::open_wireguard(size_t index) {
-  const config::KeysConfig& keys = plan_.config.keys;
-  if (!wireguard_) {
-    wireguard::DeviceOptions options;
-    options.identity = std::make_shared<const wireguard::Identity>(keys.wireguard_private_key->clone());
-    options.mtu = plan_.config.network.mtu;
-    options.session_timeout = seconds(plan_.config.wireguard.session_timeout_s);
-    system_rng().fill(options.cookie_seed.span());
-    wireguard::Surroundings around{*loop_, *this, aead_, packets_, system_rng(), next_connection_id_};
-    wireguard_ = std::make_unique<wireguard::Device>(around, std::move(options));
-    clients_->for_each_wireguard_key(
-        [this](const PublicKey& key, const registry::Client& client) { set_wireguard_peer(key, client); });
-    data_path_.on_offline(
-        [this](uint64_t client, Packet&& packet) { return wireguard_->wake(client, std::move(packet)); });
-  }
-  const config::ListenConfig& config = plan_.listeners[index].config;
+Result<void> Shard::open_wireguard(size_t index, const Shard* first) {
+  if (!wireguard_) make_wireguard();
+  const config::ListenConfig& config = plan_->listeners[index].config;
   wireguard::ListenerOptions options;
   options.listener = static_cast<uint32_t>(index);
   options.address = config.address;
+  if (first) options.address.port = first->endpoints_[index].address.port;
   options.fd = config.fd;
   options.proxy_header = config.proxy_protocol.mode != config::ProxyProtocolConfig::Mode::off;
-  options.trusts = [this, index](const inet::IpAddress& ip) { return plan_.listeners[index].trusted.contains(ip); };
+  options.trusts = [this, index](const inet::IpAddress& ip) { return plan_->listeners[index].trusted.contains(ip); };
   auto bound = wireguard_->listen(std::move(options));
   if (!bound) return bound.error();
   endpoints_.push_back({static_cast<uint32_t>(index), session::Transport::wireguard, *bound});
   return {};
 }
 
-void Shard::set_wireguard_peer(const PublicKey& key, const registry::Client& client) {
+void Shard::make_wireguard() {
+  wireguard::DeviceOptions options;
+  options.identity = std::make_shared<const wireguard::Identity>(plan_->config.keys.wireguard_private_key->clone());
+  options.mtu = plan_->config.network.mtu;
+  options.session_timeout = seconds(plan_->config.wireguard.session_timeout_s);
+  options.shard = static_cast<unsigned>(this->index());
+  options.shards = static_cast<unsigned>(control_.shards);
+  options.cookie_seed = control_.cookie_seed.clone();
+  wireguard::Surroundings around{*loop_, *this, aead_, packets_, system_rng(), next_connection_id_};
+  wireguard_ = std::make_unique<wireguard::Device>(around, std::move(options));
+  std::vector<wireguard::PeerSettings> peers;
+  with_clients([&](const ClientDirectory& clients) {
+    clients.for_each_wireguard_key([&](const PublicKey& key, const registry::Client& client) {
+      peers.push_back(wireguard_settings(key, client, clients.find(client.id).number));
+    });
+  });
+  for (const auto& peer : peers) set_wireguard_peer(peer);
+  data_path_.on_offline([this](uint64_t client, Packet&& packet) { return wake_client(client, std::move(packet)); });
+  if (crossing_) wireguard_->on_stray([this](wireguard::Stray&& stray) { hand_over(std::move(stray)); });
+}
+
+wireguard::PeerSettings Shard::wireguard_settings(const PublicKey& key, const registry::Client& client,
+                                                  uint64_t number) const {
   wireguard::PeerSettings settings;
   settings.key = key;
   settings.psk = client.wireguard_preshared_key;
-  settings.client_number = clients_->find(client.id).number;
+  settings.client_number = number;
   settings.greatest_timestamp = stamps_->greatest(key);
-  wireguard_->set_peer(settings);
+  return settings;
+}
+
+// Each shard has the peers whose home it is, and knows of the others where that is.
+void Shard::set_wireguard_peer(const wireguard::PeerSettings& peer) {
+  const unsigned home = wireguard::home_of(peer.key, static_cast<unsigned>(control_.shards));
+  if (crossing_) wireguard_homes_[peer.client_number] = home;
+  if (home == index()) wireguard_->set_peer(peer);
 }
 
 // After a change of the registry: what is there is set, what is gone goes. Sessions have been judged already.
 void Shard::update_wireguard_peers(const registry::Draft& draft) {
   if (!wireguard_) return;
   note_wireguard_stamps();  // a key that goes now may come back
-  for (const auto& step : draft.steps) {
-    if (step.before) {
-      for (const auto& key : {step.before->wireguard_public_key,
-                              step.before->rotation ? step.before->rotation->wireguard_public_key : std::nullopt}) {
-        if (key && !clients_->find_by_wireguard_key(*key).client) wireguard_->remove_peer(*key, Reason::client_removed);
+  std::vector<PublicKey> gone;
+  std::vector<wireguard::PeerSettings> there;
+  with_clients([&](const ClientDirectory& clients) {
+    for (const auto& step : draft.steps) {
+      if (step.before) {
+        for (const auto& key : {step.before->wireguard_public_key,
+                                step.before->rotation ? step.before->rotation->wireguard_public_key : std::nullopt}) {
+          if (key && !clients.find_by_wireguard_key(*key).client) gone.push_back(*key);
+        }
       }
+      if (!step.after) continue;
+      const ClientDirectory::Found found = clients.find(step.after->id);
+      if (!found.client) continue;  // a later step has removed it
+      const registry::Client& client = *found.client;
+      if (client.rotation && client.rotation->wireguard_public_key)
+        there.push_back(wireguard_settings(*client.rotation->wireguard_public_key, client, found.number));
+      if (client.wireguard_public_key)
+        there.push_back(wireguard_settings(*client.wireguard_public_key, client, found.number));
     }
-    if (!step.after) continue;
-    const registry::Client* client = clients_->find(step.after->id).client;
-    if (!client) continue;  // a later step has removed it
-    if (client->wireguard_public_key) set_wireguard_peer(*client->wireguard_public_key, *client);
-    if (client->rotation && client->rotation->wireguard_public_key)
-      set_wireguard_peer(*client->rotation->wireguard_public_key, *client);
-  }
+  });
+  // Without the lock: a peer that goes ends its session, which asks for it.
+  for (const PublicKey& key : gone) wireguard_->remove_peer(key, Reason::client_removed);
+  for (const auto& peer : there) set_wireguard_peer(peer);
+  forget_wireguard_homes();
+}
+
+// Of clients that were removed; now and then, because nobody asks for them.
+void Shard::forget_wireguard_homes() {
+  with_clients([&](const ClientDirectory& clients) {
+    if (wireguard_homes_.size() <= 2 * clients.size() + 64) return;
+    std::unordered_map<uint64_t, unsigned> left;
+    clients.for_each_wireguard_key([&](const PublicKey&, const registry::Client& client) {
+      const uint64_t number = clients.find(client.id).number;
+      if (auto known = wireguard_homes_.find(number); known != wireguard_homes_.end()) left.insert(*known);
+    });
+    wireguard_homes_.swap(left);
+  });
 }
 
 // Keys whose overlap is over.
 void Shard::drop_stale_wireguard_peers() {
   if (!wireguard_) return;
-  for (const PublicKey& key : wireguard_->keys())
-    if (!clients_->find_by_wireguard_key(key).client) wireguard_->remove_peer(key, Reason::client_removed);
+  std::vector<PublicKey> stale = wireguard_->keys();
+  with_clients([&](const ClientDirectory& clients) {
+    std::erase_if(stale, [&](const PublicKey& key) { return clients.find_by_wireguard_key(key).client != nullptr; });
+  });
+  for (const PublicKey& key : stale) wireguard_->remove_peer(key, Reason::client_removed);
+}
+
+// A packet for a client without a session, which its home may know how to reach.
+Drop Shard::wake_client(uint64_t client, Packet&& packet) noexcept {
+  const auto home = wireguard_homes_.find(client);
+  if (!crossing_ || (home != wireguard_homes_.end() && home->second == index()))
+    return wireguard_->wake(client, std::move(packet));
+  if (home == wireguard_homes_.end()) return Drop::no_route;
+  return data_path_.to_offline_elsewhere(home->second, client, packet);
+}
+
+// Another shard's datagram; most come to the right one by the kernel's steering.
+void Shard::hand_over(wireguard::Stray&& stray) noexcept {
+  Shard* owner = control_.shard(stray.shard);
+  bool posted = false;
+  try {
+    posted = owner && owner->loop().post([owner, stray = std::move(stray)]() mutable {
+      if (owner->wireguard_) owner->wireguard_->take_stray(std::move(stray));
+    });
+  } catch (const std::bad_alloc&) {
+    posted = false;
+  }
+  if (!posted) reporter_.unowned().drop(Drop::queue_full, 1);
 }
 
 // What finds no memory is lost here, and comes again with the peer's next handshake.
@@ -106,10 +172,9 @@ std::optional<telemetry::WireguardStats> Shard::wireguard_stats() const {
 
 #else
 
-Result<void> Shard::open_wireguard(size_t index) {
+Result<void> Shard::open_wireguard(size_t index, const Shard*) {
   return make_error(Status::UNSUPPORTED, "this build has no WireGuard", "/listen/" + std::to_string(index));
 }
-void Shard::set_wireguard_peer(const PublicKey&, const registry::Client&) {}
 void Shard::update_wireguard_peers(const registry::Draft&) {}
 void Shard::drop_stale_wireguard_peers() {}
 void Shard::note_wireguard_stamps() noexcept {}
@@ -118,7 +183,7 @@ std::optional<telemetry::WireguardStats> Shard::wireguard_stats() const { return
 #endif
 
 bool Shard::speaks_wireguard() const {
-  return std::any_of(plan_.listeners.begin(), plan_.listeners.end(), [](const ListenerPlan& listener) {
+  return std::any_of(plan_->listeners.begin(), plan_->listeners.end(), [](const ListenerPlan& listener) {
     return listener.config.transport == config::Transport::wireguard;
   });
 }

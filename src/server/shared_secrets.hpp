@@ -1,5 +1,5 @@
 // What our static key and each client's make together (`ss` of the handshake), computed before anybody calls: a
-// quarter of what a handshake costs. Wiped with the client. Shard thread only.
+// quarter of what a handshake costs. Wiped with the client. One thread at a time.
 //
 // All or nothing: while one is missing, none is given out, and a stranger's guess gets a decoy where a client's key
 // gets its secret. So the time a refusal takes tells nobody whether a key is registered, or for how long.

@@ -77,6 +77,17 @@ struct UdpText {
   size_t send_by(net::UdpSocket& socket) { return socket.send({&message, 1}); }
 };
 
+// Repeats `ask` until something arrives: an IPv6 address that has just been set is not there for packets at once.
+inline bool reach(net::Loop& loop, UdpText& ask, net::UdpSocket& from, const UdpEnd& to) {
+  for (int tries = 0; tries < 200; ++tries) {
+    ask.send_by(from);
+    if (run_until(
+            loop, [&] { return !to.got.empty(); }, milliseconds(100)))
+      return true;
+  }
+  return false;
+}
+
 // Text of that many bytes in which no two stretches are equal.
 inline std::string numbered_text(size_t size) {
   std::string out;

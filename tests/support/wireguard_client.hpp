@@ -33,7 +33,9 @@ class WireguardClient final : private session::Host, private session::Admission 
     std::unique_ptr<WireguardClient> client(new WireguardClient(loop, pool, options, std::move(on_packets)));
     wireguard::ListenerOptions listener;
     listener.address.ip = options.server.ip.is_v4() ? inet::IpAddress::v4(0) : *inet::IpAddress::parse("::");
-    if (auto bound = client->device_->listen(std::move(listener)); !bound) return bound.error();
+    auto bound = client->device_->listen(std::move(listener));
+    if (!bound) return bound.error();
+    client->local_ = *bound;
     wireguard::PeerSettings peer;
     peer.key = options.server_key;
     peer.psk = options.psk;
@@ -49,6 +51,7 @@ class WireguardClient final : private session::Host, private session::Admission 
     return link_ ? link_->send(std::move(packet)) : device_->wake(kNumber, std::move(packet));
   }
   void flush() { device_->flush(); }
+  const inet::Endpoint& local() const { return local_; }  // of an unspecified address
   bool connected() const { return link_ != nullptr; }
   wireguard::Device& device() { return *device_; }
   session::Link* link() { return link_; }
@@ -100,6 +103,7 @@ class WireguardClient final : private session::Host, private session::Admission 
   void on_closed(const session::Connection&, Reason, const std::string&) noexcept override { link_ = nullptr; }
 
   const uint16_t mtu_;
+  inet::Endpoint local_;
   crypto::AeadEngine aead_;
   Packets on_packets_;
   session::Link* link_ = nullptr;

@@ -1,5 +1,6 @@
 // A socket of the device's: from the kernel's datagrams to messages with a path, through the PROXY header where there
 // is one (version 2 with DGRAM, in every datagram; haproxy's proxy-protocol.txt, revision of 2026-04-27).
+#include "net/reuseport.hpp"
 #include "transport/wireguard/device_impl.hpp"
 
 namespace smartvpn::wireguard {
@@ -36,6 +37,9 @@ Result<void> Device::Impl::Listener::open() {
   if (!opened) return opened.error();
   socket = std::move(*opened);
   local_ = socket->local();
+  // Sockets of shards are opened in the shards' order. Where the kernel cannot steer, or one had to be opened again,
+  // what comes to the wrong shard is handed over.
+  if (udp.reuse_port && udp.fd < 0) (void)net::steer_by_receiver(socket->fd(), device_.options.shards).ok();
   return {};
 }
 

@@ -8,8 +8,11 @@ namespace smartvpn::wireguard {
 
 constexpr uint8_t kNotCapable = 0, kCapable1 = 1, kCapable0 = 2, kCongested = 3;
 
-// Of an IP packet of at least a whole header.
-inline uint8_t ecn_of(ByteView packet) noexcept { return packet[0] >> 4 == 4 ? packet[1] & 3 : packet[1] >> 4 & 3; }
+// Of an IP packet.
+inline uint8_t ecn_of(ByteView packet) noexcept {
+  if (packet.size() < 2) return kNotCapable;
+  return packet[0] >> 4 == 4 ? packet[1] & 3 : packet[1] >> 4 & 3;
+}
 
 inline void set_ecn(ByteSpan packet, uint8_t value) noexcept {
   uint8_t* p = packet.data();
@@ -22,8 +25,8 @@ inline void set_ecn(ByteSpan packet, uint8_t value) noexcept {
   store_be16(p + 10, inet::update_checksum(load_be16(p + 10), before, load_be16(p)));
 }
 
-// Does to the inner packet what the way has done to the outer one (RFC 6040, figure 4). False: it was marked, but its
-// flow knows of no marks, and it has to be dropped in place of that.
+// Does to the inner packet, which has a whole header, what the way has done to the outer one (RFC 6040, figure 4).
+// False: it was marked, but its flow knows of no marks, and it has to be dropped in place of that.
 inline bool take_over_ecn(ByteSpan packet, uint8_t outer) noexcept {
   const uint8_t inner = ecn_of(packet);
   if (outer == kCongested && inner == kNotCapable) return false;

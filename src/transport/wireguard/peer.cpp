@@ -67,6 +67,7 @@ Reason Peer::open_connection(const Path& from) {
   auto live = std::make_unique<Live>();
   live->connection = connection_at(from, device_.around.next_connection_id++);
   live->initiation = from;
+  if (!path_) live->place = std::make_unique<Path>();
   live->tentative_until = now() + kConfirmWithin;
   device_.by_connection.emplace(live->connection.id, this);
   live_ = std::move(live);
@@ -233,7 +234,8 @@ bool Peer::authentic(Keypair& keys, const Path& from, bool payload, uint64_t mes
 
 void Peer::move_to(const Path& from) {
   if (!path_) {
-    path_ = std::make_unique<Path>(from);
+    path_ = std::move(live_->place);
+    *path_ = from;
   } else if (path_->same_source(from)) {
     path_->local = from.local;
     path_->interface = from.interface;

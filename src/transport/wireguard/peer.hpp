@@ -69,7 +69,8 @@ class Peer final : public PeerMachine, public session::Link {
   // From the first accepted handshake to the end of what came of it.
   struct Live {
     session::Connection connection;
-    Path initiation;  // where the response to the peer's last initiation goes
+    Path initiation;              // where the response to the peer's last initiation goes
+    std::unique_ptr<Path> place;  // for the path of who was never heard of: confirming a session needs no memory
     uint64_t session = 0;
     bool waits_for_verdict = false;
     bool by_us = false;  // the handshake that waits for a verdict was begun here and is complete
@@ -92,6 +93,7 @@ class Peer final : public PeerMachine, public session::Link {
   void confirm(const Path& from, bool by_data);
   void move_to(const Path& from);
   void initiate() noexcept;
+  void want_keys() noexcept;
   void send_keepalive() noexcept;
   void flush_waiting() noexcept;
   session::SendQueue& queue();

@@ -20,6 +20,12 @@ void Peer::act(const Actions& actions) noexcept {
   }
 }
 
+// At once, or as soon as the last handshake is long enough ago.
+void Peer::want_keys() noexcept {
+  act(want_session(now()));
+  arm();
+}
+
 void Peer::initiate() noexcept {
   if (!path_ || device_.closing) return;
   try {
@@ -42,7 +48,7 @@ void Peer::initiate() noexcept {
 void Peer::send_keepalive() noexcept {
   if (!path_) return;
   Keypair* keys = sending_keys(now());
-  if (!keys) return act(want_session(now()));
+  if (!keys) return want_keys();
   uint64_t counter = 0;
   if (!keys->reserve(1, &counter)) return;
   std::array<uint8_t, kMinData> message;
@@ -103,14 +109,14 @@ Drop Peer::enqueue(Packet&& packet) {
   const uint64_t dropped = queue().push(std::move(packet), now(), device_.around.pool.room() / 8);
   if (dropped > 0) drop(live_->queue->drop_name(), dropped);
   device_.sender.put_in_backlog(part_);
-  if (!sending_keys(now())) act(want_session(now()));
+  if (!sending_keys(now())) want_keys();
   return Drop::none;
 }
 
 bool Peer::drain() noexcept {
   if (!live_ || !live_->queue || live_->queue->empty()) return false;
   if (!sending_keys(now())) {
-    act(want_session(now()));
+    want_keys();
     return true;
   }
   uint64_t dropped = 0;
@@ -144,8 +150,7 @@ Drop Peer::wake(Packet&& packet) noexcept {
   } catch (const std::bad_alloc&) {
     return Drop::queue_full;
   }
-  act(want_session(now()));
-  arm();  // also where a handshake of a moment ago has to be waited for
+  want_keys();
   return Drop::none;
 }
 

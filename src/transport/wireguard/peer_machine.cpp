@@ -21,6 +21,7 @@ void PeerMachine::set_psk(const SecretKey* psk) noexcept { psk_ = psk ? psk->clo
 void PeerMachine::set_identity(const Identity& own) noexcept {
   end_session();
   shared_.own = &own;
+  last_sent_handshake_ = Time{};  // the new key need not wait for what the former one has sent
 }
 
 void PeerMachine::release(std::unique_ptr<Keypair>& keys) noexcept {
@@ -36,13 +37,19 @@ void PeerMachine::forget_outgoing() noexcept {
 void PeerMachine::end_session() noexcept {
   forget_outgoing();
   incoming_.reset();
-  for (auto* keys : {&previous_, &current_, &next_}) release(*keys);
-  retry_at_ = answer_at_ = keepalive_at_ = forget_at_ = kNever;
-  last_minute_ = false;
+  forget_keys();
+  retry_at_ = kNever;
   tries_ = 0;
 }
 
+void PeerMachine::forget_keys() noexcept {
+  for (auto* keys : {&previous_, &current_, &next_}) release(*keys);
+  answer_at_ = keepalive_at_ = forget_at_ = kNever;
+  last_minute_ = false;
+}
+
 Accepted PeerMachine::accept(OpenedInitiation opened, const Tai64n& stamp, Time now) {
+  if (opened.peer() != peer_) return Accepted::failed;
   if (stamp <= greatest_) return Accepted::not_newer;
   if (last_accepted_ != Time{} && now >= last_accepted_ && now - last_accepted_ < timing_.initiation_gap)
     return Accepted::too_often;
@@ -105,7 +112,9 @@ std::optional<std::array<uint8_t, kResponseSize>> PeerMachine::respond(Time now)
 }
 
 bool PeerMachine::may_initiate(Time now) const noexcept {
-  return last_sent_handshake_ == Time{} || now - last_sent_handshake_ >= timing_.rekey_timeout;
+  // A clock that has gone back holds nobody up.
+  return last_sent_handshake_ == Time{} || now < last_sent_handshake_ ||
+         now - last_sent_handshake_ >= timing_.rekey_timeout;
 }
 
 std::optional<std::array<uint8_t, kInitiationSize>> PeerMachine::write_initiation(Time now, int64_t unix_ns) {

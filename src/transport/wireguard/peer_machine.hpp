@@ -37,7 +37,7 @@ enum class Accepted : uint8_t {
   ok,
   not_newer,  // its timestamp is not above the greatest one seen: a replay
   too_often,  // within initiation_gap of the last
-  failed      // no session comes of it: a key that proves nothing, memory
+  failed      // it is another peer's
 };
 
 class PeerMachine {
@@ -117,6 +117,7 @@ class PeerMachine {
   Duration jitter() noexcept;
   void release(std::unique_ptr<Keypair>& keys) noexcept;
   void forget_outgoing() noexcept;
+  void forget_keys() noexcept;
   std::unique_ptr<Keypair> make_keys(noise::Handshake& handshake, uint32_t local, uint32_t remote, Time now);
   void promote() noexcept;
   void freshen_after_send(const Keypair& keys, Time now, Actions& actions) noexcept;

@@ -116,7 +116,9 @@ Actions PeerMachine::on_time(Time now) noexcept {
     persistent_at_ = now + timing_.persistent_keepalive;
   }
   if (now >= forget_at_) {
-    end_session();
+    // An attempt that is under way goes on: it may have begun just before a timer that a suspension made late.
+    if (retry_at_ == kNever) end_session();
+    forget_keys();
     actions.keys_wiped = true;
   }
   return actions;

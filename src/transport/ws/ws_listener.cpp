@@ -27,6 +27,7 @@ Result<std::unique_ptr<WsListener>> WsListener::create(const Surroundings& aroun
     net::ListenOptions listen;
     listen.address = self->options_.address.ip.text();
     listen.port = self->options_.address.port;
+    listen.sharing = self->options_.port;
     listen.path = path;
     acceptor = net::TcpListener::listen(around.loop, listen, on_accept);
   }

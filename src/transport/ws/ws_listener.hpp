@@ -24,6 +24,7 @@ struct ListenerOptions {
   uint32_t listener = 0;   // index into the configuration's `listen`
   inet::Endpoint address;  // port 0: the kernel chooses
   int fd = -1;             // a listening socket of the host, instead of `address`
+  net::PortSharing port = net::PortSharing::none;
   bool proxy_header = false;
   proxyproto::Mode proxy_mode = proxyproto::Mode::any;
   proxyproto::Limits proxy_limits;

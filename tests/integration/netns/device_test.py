@@ -46,6 +46,34 @@ class Device(unittest.TestCase):
                     print(f"{address} {'down' if direction else 'up'}: {rate / 1e9:.2f} Gbit/s")
             self.assertEqual(server.stop(signal.SIGTERM), 0)
 
+    def test_transfers_through_a_thread_that_has_not_the_device(self):
+        with World(SMARTVPN) as world:
+            config, *keys = server_config(world, LISTEN, tun={"name": "svserver"}, limits={"threads": 2})
+            config["network"]["routes"] = ["10.8.0.0/24", "192.0.2.0/24"]
+            server = world.serve(config)
+            world.in_edge(["sysctl", "-qw", "net.ipv4.ip_forward=1"])
+            run(["ip", "-n", world.edge, "addr", "add", "192.0.2.1/24", "dev", "lo"])
+
+            def sessions(kind):
+                server.pump()
+                return [event["session_id"] for event in server.events if event["type"] == kind]
+
+            for number in range(1, 100):
+                tunnel = world.connect(client_config("ws://198.51.100.1:8443/tunnel", *keys))
+                wait_until(lambda: len(sessions("session_up")) == number, "the client is in")
+                if sessions("session_up")[-1] % 2 == 1:
+                    break  # the kernel has chosen the second thread
+                tunnel.stop(signal.SIGINT)
+                wait_until(lambda: len(sessions("session_down")) == number, "the client has gone")
+            else:
+                self.fail("all connections went to the first thread")
+            tunnel.wait_event("session_up")
+            world.in_client(["ping", "-c", "2", "-i", "0.2", "-W", "5", "-s", "1392", "-M", "do", "192.0.2.1"])
+            for direction in ([], ["-R"]):
+                rate = self.iperf(world, "192.0.2.1", *direction)
+                print(f"two threads, {'down' if direction else 'up'}: {rate / 1e9:.2f} Gbit/s")
+            self.assertEqual(server.stop(signal.SIGTERM), 0)
+
     def test_gateway_services_are_open_and_the_rest_of_the_host_is_closed(self):
         with World(SMARTVPN) as world:
             server, tunnel = self.connect(world)

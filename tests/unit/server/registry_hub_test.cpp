@@ -37,8 +37,10 @@ class ScriptedStore final : public registry::Store {
 class RegistryHubTest : public ::testing::Test {
  protected:
   RegistryHubTest() {
-    shard_ = std::move(
-        *Shard::create(*make_plan(*config::parse_server_config(testing_support::ServerSetup().json())), events_));
+    auto plan =
+        std::make_shared<const Plan>(*make_plan(*config::parse_server_config(testing_support::ServerSetup().json())));
+    control_ = *Control::create(*plan, 1);
+    shard_ = *Shard::create(plan, {events_, *control_});
     auto store = std::make_unique<ScriptedStore>();
     store_ = store.get();
     MutexLock hold(hub_.changing());
@@ -63,13 +65,17 @@ class RegistryHubTest : public ::testing::Test {
     return change;
   }
 
+  // No other thread is there.
+  NO_THREAD_SAFETY_ANALYSIS const ClientDirectory& clients() const { return *control_->clients; }
+
   telemetry::EventHub events_;
+  std::unique_ptr<Control> control_;
   std::unique_ptr<Shard> shard_;
   ScriptedStore* store_ = nullptr;
   int commands_ = 0, refusals_ = 0;
   Status refusal_ = Status::LIMIT;
   bool in_command_ = false;
-  RegistryHub hub_{[this](const RegistryHub::Command& command) { return on_shard(command); }, {}};
+  RegistryHub hub_{[this](size_t, const RegistryHub::Command& command) { return on_shard(command); }, {}};
 };
 
 TEST_F(RegistryHubTest, AStoreThatCannotWriteChangesNothingAndIsAskedAgainNextTime) {
@@ -79,8 +85,8 @@ TEST_F(RegistryHubTest, AStoreThatCannotWriteChangesNothingAndIsAskedAgainNextTi
   EXPECT_EQ(refused.error().status, Status::SYSTEM);
   EXPECT_EQ(refused.error().system_errno, ENOSPC);
   EXPECT_EQ(refused.error().path, "/registry/path");
-  EXPECT_EQ(shard_->clients().size(), 0u);
-  EXPECT_EQ(shard_->clients().registry().revision(), 0u);
+  EXPECT_EQ(clients().size(), 0u);
+  EXPECT_EQ(clients().registry().revision(), 0u);
   store_->full = false;
   auto bob = hub_.apply_one(creation("bob"));
   ASSERT_TRUE(bob) << "address and subnet were free again: " << bob.error().text;
@@ -92,19 +98,19 @@ TEST_F(RegistryHubTest, TheShardIsFreeWhileTheStoreWritesAndShowsNothingBefore) 
   store_->during_write = [&] {
     written = true;
     EXPECT_FALSE(in_command_);
-    EXPECT_EQ(shard_->clients().size(), 0u) << "nothing holds before it is stored";
+    EXPECT_EQ(clients().size(), 0u) << "nothing holds before it is stored";
   };
   ASSERT_TRUE(hub_.apply_one(creation("alice")));
   EXPECT_TRUE(written);
-  EXPECT_EQ(shard_->clients().size(), 1u);
+  EXPECT_EQ(clients().size(), 1u);
   EXPECT_EQ(commands_, 3) << "looked, prepared, committed";
 }
 
 TEST_F(RegistryHubTest, WhatIsStoredReachesTheCopyEvenIfTheShardCannotBeAskedForAWhile) {
   store_->during_write = [&] { refusals_ = 3; };
   ASSERT_TRUE(hub_.apply_one(creation("alice")));
-  EXPECT_EQ(shard_->clients().size(), 1u);
-  EXPECT_EQ(shard_->clients().registry().revision(), 1u);
+  EXPECT_EQ(clients().size(), 1u);
+  EXPECT_EQ(clients().registry().revision(), 1u);
 }
 
 TEST_F(RegistryHubTest, WhatIsStoredIsAcknowledgedEvenIfTheServerStopsMeanwhile) {
@@ -120,7 +126,7 @@ TEST_F(RegistryHubTest, AChangeOfTheStoreByAnotherServerIsAConflict) {
   other.noise_public_key = PublicKey{7};
   ASSERT_TRUE(store_->memory.apply({{registry::Write::Kind::insert, other}}, {}));
   EXPECT_EQ(hub_.apply_one(creation("alice")).error().status, Status::CONFLICT);
-  EXPECT_EQ(shard_->clients().size(), 0u);
+  EXPECT_EQ(clients().size(), 0u);
 }
 
 TEST_F(RegistryHubTest, PathsNameTheChangeThatFailed) {
@@ -130,7 +136,7 @@ TEST_F(RegistryHubTest, PathsNameTheChangeThatFailed) {
   taken.spec.addresses.clear();
   EXPECT_EQ(hub_.apply({nothing, taken}, 0).error().path, "/1/subnets/0");
   taken.spec.subnets.clear();
-  taken.spec.noise_public_key = shard_->clients().registry().find("alice")->noise_public_key;
+  taken.spec.noise_public_key = clients().registry().find("alice")->noise_public_key;
   EXPECT_EQ(hub_.apply({nothing, taken}, 0).error().path, "/1/noise_public_key");
   EXPECT_EQ(hub_.apply_one(taken).error().path, "/noise_public_key");
 }
@@ -147,7 +153,7 @@ TEST_F(RegistryHubTest, WhatComesWithDeclaredClientsIsInsistedUpon) {
   declared[0].noise_public_key = crypto::generate_key_pair(system_rng()).pub;
   int ran = 0;
   auto done = hub_.declare(declared, [&](Shard&) -> Result<void> {
-    EXPECT_TRUE(shard_->clients().find("carol").client);
+    EXPECT_TRUE(clients().find("carol").client);
     if (++ran == 1) refusals_ = 2;  // of the shard's queue, when it comes again
     return ran == 1 ? Result<void>(make_error(Status::NO_MEMORY, "")) : Result<void>();
   });

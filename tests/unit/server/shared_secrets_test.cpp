@@ -110,7 +110,7 @@ class DirectorySecrets : public SharedSecretsTest {
   bool serves(const PublicKey& key) const { return is_shared(directory_->shared_secret(ours_, key), *own_, key); }
 
   registry::AddressPool pool_;
-  router::RouteTable routes_;
+  RouteLog routes_{1};
   std::unique_ptr<ClientDirectory> directory_;
 };
 
