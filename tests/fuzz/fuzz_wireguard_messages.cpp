@@ -36,7 +36,7 @@ class Script {
       case 3:
         return damage(what, how);
       case 4:
-        if (!kept_.empty()) replay(kept_[how % kept_.size()]);
+        if (!kept_.empty()) replay(kept_[how % kept_.size()], what & 8);
         return;
       case 5:
         return raw(end, rest.first(std::min<size_t>(how, rest.size())));
@@ -73,7 +73,11 @@ class Script {
     Bytes bytes;
   };
 
-  void replay(Kept kept) { pair_.receive(*kept.to, kept.bytes); }
+  // As it was, or to whoever sent it, who can do nothing with it.
+  void replay(Kept kept, bool back) {
+    if (back) return unharmed(pair_.other(*kept.to), kept.bytes);
+    pair_.receive(*kept.to, kept.bytes);
+  }
 
   // What a datagram that was changed may do: nothing. The two bits that no tag covers are left alone: the receiver does
   // not use mac2 without load, and a key's top bit is no part of the number, though mac1 covers it.
@@ -83,9 +87,20 @@ class Script {
     Bytes& bytes = kept.bytes;
     const auto type = wireguard::message_type(bytes);
     const bool handshake = type == wireguard::MessageType::initiation || type == wireguard::MessageType::response;
+    if (handshake && (what & 8)) return damage_behind_macs(kept, how, what >> 4 & 7);
     const size_t covered = bytes.size() - (handshake ? 16 : 0);
     bytes[(size_t{how} * 7 + what) % covered] ^= static_cast<uint8_t>(1u << (what >> 4 & 7));
     unharmed(*kept.to, bytes);
+  }
+
+  // By somebody who knows the receiver's public key. Only the sender's index is covered by nothing but macs. Under load
+  // whoever has mac1 right gets a cookie.
+  void damage_behind_macs(Kept& kept, uint8_t how, int bit) {
+    if (kept.to->under_load) return;
+    const size_t first = 8, covered = kept.bytes.size() - wireguard::kMacs - first;
+    kept.bytes[first + size_t{how} * 7 % covered] ^= static_cast<uint8_t>(1u << bit);
+    wireguard::CookieGenerator(kept.to->own.key.pub).add_macs(kept.bytes, pair_.now);
+    unharmed(*kept.to, kept.bytes);
   }
 
   void raw(WireguardEnd& end, ByteView bytes) { unharmed(end, bytes); }

@@ -95,6 +95,38 @@ TEST(PeerRaces, UnconfirmedKeysGiveWayAndTheSessionGoesOn) {
   EXPECT_EQ(pair.violations, 0u) << pair.last_violation;
 }
 
+TEST(PeerRaces, AnsweredInitiationTakesThePlaceOfThePreviousKeys) {
+  WireguardPair pair;
+  ASSERT_TRUE(pair.connect());
+  pair.run_for(seconds(6));
+  ASSERT_TRUE(pair.initiate(pair.a));
+  pair.run_for(seconds(6));
+  ASSERT_EQ(pair.b.indices.size(), 2u) << "previous and current";
+  Held lost(pair, pair.b, MessageType::response);
+  ASSERT_TRUE(pair.initiate(pair.a));
+  pair.run_for(milliseconds(100));
+  ASSERT_EQ(lost.messages.size(), 1u);
+  EXPECT_EQ(pair.b.indices.size(), 2u) << "current and next";
+}
+
+// What we have begun ourselves is confirmed; what waited for the peer's word is good for opening, and for that alone.
+TEST(PeerRaces, KeysOfOurOwnHandshakeStayWhenOlderOnesAreConfirmedLate) {
+  WireguardPair pair;
+  Held held(pair, pair.a, MessageType::data);
+  ASSERT_TRUE(pair.initiate(pair.a));
+  pair.run_for(seconds(6));
+  ASSERT_EQ(held.messages.size(), 1u);
+  ASSERT_TRUE(pair.initiate(pair.b));
+  pair.run_for(milliseconds(100));
+  const Keypair* newest = pair.b.machine->sending_keys(pair.now);
+  ASSERT_NE(newest, nullptr);
+  ASSERT_TRUE(newest->initiator);
+  pair.receive(pair.b, held.messages[0]);
+  EXPECT_EQ(pair.b.empty, 1u);
+  EXPECT_EQ(pair.b.confirmed, 0u);
+  EXPECT_EQ(pair.b.machine->sending_keys(pair.now), newest);
+}
+
 TEST(PeerRaces, HandshakeKeepsThePresharedKeyItBeganWith) {
   const SecretKey psk = testing::seeded_secret(3);
   WireguardPair pair({}, &psk, &psk);
@@ -220,6 +252,36 @@ TEST(PeerRaces, AttemptThatHasBegunOutlivesTheWipingOfOldKeys) {
   pair.filter = nullptr;
   pair.run_for(seconds(6));
   EXPECT_EQ(pair.b.delivered, 2u);
+}
+
+// Whoever cannot send an initiation now is not asked for one with every batch.
+TEST(PeerRaces, InitiatorThatReceivesIsToldOncePerKeysThatTheyGrowOldAndTheResponderNever) {
+  WireguardPair pair;
+  ASSERT_TRUE(pair.connect());
+  for (int round = 0; round < 3; ++round) {
+    Keypair* keys = pair.a.machine->sending_keys(pair.now);
+    Keypair* theirs = pair.b.machine->sending_keys(pair.now);
+    ASSERT_TRUE(keys && theirs);
+    pair.filter = [](WireguardEnd&, ByteView) { return false; };
+    pair.run_until(keys->born + seconds(166));
+    pair.filter = nullptr;
+    EXPECT_FALSE(pair.b.machine->on_received(*theirs, true, pair.now).actions.initiate);
+    EXPECT_TRUE(pair.a.machine->on_received(*keys, true, pair.now).actions.initiate);
+    EXPECT_FALSE(pair.a.machine->on_received(*keys, true, pair.now + seconds(6)).actions.initiate);
+    ASSERT_TRUE(pair.initiate(pair.a));
+    pair.run_for(seconds(1));
+    ASSERT_NE(pair.a.machine->sending_keys(pair.now)->born, Time{});
+  }
+}
+
+TEST(PeerRaces, SessionThatThePeerHasBegunEndsOurOwnTries) {
+  WireguardPair pair;
+  Held lost(pair, pair.a, MessageType::initiation);
+  ASSERT_TRUE(pair.initiate(pair.a));
+  pair.send(pair.b);
+  pair.run_for(seconds(60));
+  EXPECT_EQ(pair.a.confirmed, 1u);
+  EXPECT_EQ(pair.a.initiations, 1u);
 }
 
 TEST(PeerRaces, OwnerWhoIsEarlyIsToldNothingAndNoDeadlineComesTwice) {
