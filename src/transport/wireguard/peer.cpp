@@ -214,6 +214,7 @@ bool Peer::may_come_from(const Path& from) noexcept {
     if (device_.admission().may_roam(connection_at(from, known.id)) == Reason::none) return true;
   } catch (const std::bad_alloc&) {
   }
+  ++device_.counters.blocked_source;
   return false;
 }
 

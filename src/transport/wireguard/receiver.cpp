@@ -102,7 +102,7 @@ void Receiver::open_run(ReceiveBatch::Run& run) {
   Keypair* keys = peer.receiving_keys(run.index, device_.now());
   if (!keys) return peer.drop(Drop::stale_key, run.size);
   if (!peer.may_come_from(run.path)) {
-    device_.counters.blocked_source += run.size;
+    device_.counters.blocked_source += run.size - 1;  // one is counted already
     return;
   }
   const Opened opened = open_messages(run, *keys);
