@@ -36,7 +36,7 @@ json_words > "$corpora/json.dict"
 max_len() {
   case $1 in
     abi) echo 512 ;;
-    tls | client | store_row | control_stream | control_request | forwarded | acl | noise_responder) echo 4096 ;;
+    tls | client | store_row | control_stream | control_request | forwarded | acl | noise_responder | wireguard_messages) echo 4096 ;;
     config | http_request | ws_upgrade | coalesce) echo 16384 ;;
     *) echo 70000 ;;
   esac

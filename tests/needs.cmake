@@ -10,7 +10,7 @@ set(needs_websocket "unit/transport/ws/.*"
   "unit/config/(compare|document|key_table|server_config|store_config)_test"
   "abi/test_(callbacks|errors|events|handles|reconfigure|transactions)"
   "fuzz/fuzz_control_stream")
-set(needs_wireguard "fuzz/fuzz_wireguard_datagrams" "unit/server/wireguard_.*_test" "unit/transport/wireguard/device.*_test")
+set(needs_wireguard "unit/server/wireguard_.*_test" "unit/transport/wireguard/.*" "fuzz/fuzz_wireguard_.*")
 set(needs_tunnel "unit/server/(authorize|authorize_callback|change_under_traffic|client_policy|client_stats)_test"
   "unit/server/(destination|identity_narrowing|identity_posing|lifecycle|limits|memory|rate_limit)_test"
   "unit/server/(reconfigure|registry|scarcity|server|slow_peers|stranger_handshake|tls_listener|upgrade_refusal)_test"

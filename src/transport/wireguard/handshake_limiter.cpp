@@ -6,8 +6,8 @@
 namespace smartvpn::wireguard {
 namespace {
 
-// Of nanoseconds: a twentieth of seconds(1) would be none at all.
-constexpr Duration kCost = Duration(seconds(1)) / HandshakeLimiter::kPerSecond;
+constexpr Duration kCost = Duration{seconds(1)} / HandshakeLimiter::kPerSecond;
+static_assert(kCost == milliseconds(50));  // whole seconds would have divided to none
 constexpr Duration kFull = kCost * HandshakeLimiter::kBurst;
 
 }  // namespace

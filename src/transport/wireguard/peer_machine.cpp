@@ -21,7 +21,7 @@ void PeerMachine::set_psk(const SecretKey* psk) noexcept { psk_ = psk ? psk->clo
 void PeerMachine::set_identity(const Identity& own) noexcept {
   end_session();
   shared_.own = &own;
-  last_sent_handshake_ = Time{};  // what was sent with the former key holds nothing up
+  last_sent_handshake_ = Time{};  // the new key need not wait for what the former one has sent
 }
 
 void PeerMachine::release(std::unique_ptr<Keypair>& keys) noexcept {
@@ -37,10 +37,15 @@ void PeerMachine::forget_outgoing() noexcept {
 void PeerMachine::end_session() noexcept {
   forget_outgoing();
   incoming_.reset();
-  for (auto* keys : {&previous_, &current_, &next_}) release(*keys);
-  retry_at_ = answer_at_ = keepalive_at_ = forget_at_ = kNever;
-  last_minute_ = false;
+  forget_keys();
+  retry_at_ = kNever;
   tries_ = 0;
+}
+
+void PeerMachine::forget_keys() noexcept {
+  for (auto* keys : {&previous_, &current_, &next_}) release(*keys);
+  answer_at_ = keepalive_at_ = forget_at_ = kNever;
+  last_minute_ = false;
 }
 
 Accepted PeerMachine::accept(OpenedInitiation opened, const Tai64n& stamp, Time now) {

@@ -117,6 +117,7 @@ class PeerMachine {
   Duration jitter() noexcept;
   void release(std::unique_ptr<Keypair>& keys) noexcept;
   void forget_outgoing() noexcept;
+  void forget_keys() noexcept;
   std::unique_ptr<Keypair> make_keys(noise::Handshake& handshake, uint32_t local, uint32_t remote, Time now);
   void promote() noexcept;
   void freshen_after_send(const Keypair& keys, Time now, Actions& actions) noexcept;

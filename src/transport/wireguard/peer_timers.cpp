@@ -116,12 +116,9 @@ Actions PeerMachine::on_time(Time now) noexcept {
     persistent_at_ = now + timing_.persistent_keepalive;
   }
   if (now >= forget_at_) {
-    // What is old goes; an attempt that has just begun is not.
-    const Time retry = retry_at_;
-    const uint32_t tries = tries_;
-    end_session();
-    retry_at_ = retry;
-    tries_ = tries;
+    // An attempt that is under way goes on: it may have begun just before a timer that a suspension made late.
+    if (retry_at_ == kNever) end_session();
+    forget_keys();
     actions.keys_wiped = true;
   }
   return actions;
