@@ -54,10 +54,17 @@ bool DataPath::may_come_from(const LiveSession& session, const inet::InnerPacket
 
 void DataPath::from_session(LiveSession& session, std::span<const PacketView> batch) {
   keep_up();
+  const Forgetful forgetful(*this);
   for (const PacketView& packet : batch) {
     if (!session.limits || !held_back(session, packet)) take_in(session, packet);
   }
   hand_over();
+}
+
+void DataPath::forget_batch() noexcept {
+  batch_.clear();  // views, of bytes that are gone soon
+  own_.clear();
+  last_ = {};
 }
 
 void DataPath::take_in(LiveSession& session, const PacketView& packet) {
@@ -131,9 +138,7 @@ void DataPath::hand_over() {
   } catch (const std::bad_alloc&) {
     parts_.reporter.unowned().drop(Drop::engine_full, batch_.size());
   }
-  batch_.clear();  // views, of bytes that are gone soon
-  own_.clear();
-  last_ = {};
+  forget_batch();
   if (parts_.crossing) parts_.crossing->publish();
 }
 

@@ -68,6 +68,13 @@ class DataPath final : public forward::EngineSink {
   bool wakes(const LiveSession& sender, const PacketView& packet);
   void to_peer(LiveSession& peer, const PacketView& packet);
   void hand_over();
+  void forget_batch() noexcept;
+  // However a batch ends, by an exception too: no view of it is left for the next.
+  struct Forgetful {
+    explicit Forgetful(DataPath& path) noexcept : path_(path) {}
+    ~Forgetful() { path_.forget_batch(); }
+    DataPath& path_;
+  };
   // `info` describes the packet.
   void to_session(LiveSession& session, Packet&& packet, const inet::InnerPacket& info);
   void to_everybody(const Packet& packet, const inet::InnerPacket& info);

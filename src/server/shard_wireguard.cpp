@@ -41,12 +41,15 @@ void Shard::make_wireguard() {
   options.cookie_seed = control_.cookie_seed.clone();
   wireguard::Surroundings around{*loop_, *this, aead_, packets_, system_rng(), next_connection_id_};
   wireguard_ = std::make_unique<wireguard::Device>(around, std::move(options));
-  std::vector<wireguard::PeerSettings> peers;
+  std::vector<wireguard::PeerSettings> former, peers;
   with_clients([&](const ClientDirectory& clients) {
     clients.for_each_wireguard_key([&](const PublicKey& key, const registry::Client& client) {
-      peers.push_back(wireguard_settings(key, client, clients.find(client.id).number));
+      auto& kind = key == client.wireguard_public_key ? peers : former;
+      kind.push_back(wireguard_settings(key, client, clients.find(client.id).number));
     });
   });
+  // Present keys last: who is to be woken is looked for under the key that came last.
+  for (const auto& peer : former) set_wireguard_peer(peer);
   for (const auto& peer : peers) set_wireguard_peer(peer);
   data_path_.on_offline([this](uint64_t client, Packet&& packet) { return wake_client(client, std::move(packet)); });
   if (crossing_) wireguard_->on_stray([this](wireguard::Stray&& stray) { hand_over(std::move(stray)); });

@@ -47,7 +47,8 @@ class WireguardEnd {
     client_ = std::move(*made);
     loop_->set_turn_hook([this] { client_->flush(); });
     // Labels of handshakes grow every 17 ms: an end that takes the place of another with its key comes later.
-    testing::run_until(*loop_, [] { return false; }, milliseconds(40));
+    testing::run_until(
+        *loop_, [] { return false; }, milliseconds(40));
   }
 
   const inet::IpAddress& address() const { return address_; }  // IPv4

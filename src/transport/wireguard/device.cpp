@@ -33,6 +33,15 @@ Device::Impl::Listener* Device::Impl::listener(uint32_t index) noexcept {
   return listeners.empty() ? nullptr : listeners.front().get();
 }
 
+uint32_t Device::Impl::listener_for(const inet::Endpoint& to) const noexcept {
+  for (const auto& listener : listeners) {
+    const inet::IpAddress bound = listener->socket ? listener->socket->local().ip : listener->options.address.ip;
+    const bool both = bound.is_v6() && bound.is_unspecified();
+    if (both || bound.is_v4() == to.ip.is_v4()) return listener->options.listener;
+  }
+  return listeners.empty() ? 0 : listeners.front()->options.listener;
+}
+
 Peer* Device::Impl::peer(const PublicKey& key) noexcept {
   auto it = peers.find(key);
   return it == peers.end() ? nullptr : it->second.get();
@@ -176,6 +185,7 @@ void Device::take_stray(Stray&& stray) {
   from.behind_proxy = stray.behind_proxy;
   from.local = stray.to;
   from.interface = stray.interface;
+  impl_->receiver.begin();
   impl_->receiver.take(stray.datagram, 0, from, stray.ecn);
   impl_->receiver.finish();
 }

@@ -51,7 +51,8 @@ struct Device::Impl {
 
   // A handshake message of a stranger's that waits for its turn.
   struct Waiting {
-    std::array<uint8_t, kInitiationSize> message;
+    std::array<uint8_t, kInitiationSize> message;  // a response is shorter
+    MessageType type = MessageType::initiation;
     Path from;
   };
 
@@ -60,12 +61,16 @@ struct Device::Impl {
   Time now() const noexcept { return around.loop.now(); }
   session::Admission& admission() noexcept { return around.host.admission(); }
   Listener* listener(uint32_t index) noexcept;
+  // One from whose socket that address can be reached; the first where none can.
+  uint32_t listener_for(const inet::Endpoint& to) const noexcept;
   Peer* peer(const PublicKey& key) noexcept;
 
   // handshake_intake.cpp: messages of types 1 to 3.
+  bool is_welcome(ByteView message, MessageType type, const Path& from);
   void take_handshake(ByteView message, MessageType type, const Path& from);
   bool may_begin(ByteView message, const Path& from);
   void run_handshakes();
+  void run_handshake(const Waiting& waiting);
   void open_initiation(const Waiting& waiting);
   bool under_load() noexcept;
   void hand_to(unsigned shard, ByteView datagram, const Path& from, uint8_t ecn);
@@ -79,6 +84,7 @@ struct Device::Impl {
   static constexpr Duration kLoadLasts = seconds(1);
   static constexpr size_t kMaxWaitingPackets = 128;  // of a peer, for its session
   static constexpr size_t kMaxWaitingInAll = 8192;
+  static constexpr size_t kMaxWaitingBytes = 8 << 20;
 
   Surroundings around;
   DeviceOptions options;
@@ -99,7 +105,7 @@ struct Device::Impl {
   std::function<void(Stray&&)> hand_over;
   std::vector<Peer*> grown;  // whose timestamps the store has not; with room for all
   DeviceCounters counters;
-  size_t waiting_packets = 0;
+  size_t waiting_packets = 0, waiting_bytes = 0;  // of all peers, for sessions to come
   bool draining = false, closing = false;
 };
 

@@ -51,6 +51,7 @@ void Device::Impl::Listener::close() noexcept {
 void Device::Impl::Listener::on_datagrams(std::span<net::Datagram> batch) {
   if (device_.closing) return;
   Receiver& receiver = device_.receiver;
+  receiver.begin();
   for (net::Datagram& datagram : batch) {
     if (!datagram.from || datagram.from.port == 0) {
       ++device_.counters.malformed;

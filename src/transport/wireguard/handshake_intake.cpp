@@ -1,34 +1,41 @@
 // Handshake messages of whoever sends them (white paper, sections 5.3 and 5.4). What costs nothing comes first: the
 // lists, mac1, under load mac2 and the limit of the source. Exchanges of keys wait for their turn, a few in each of the
 // loop's.
+#include <new>
+
 #include "transport/wireguard/device_impl.hpp"
 
 namespace smartvpn::wireguard {
 
-void Device::Impl::take_handshake(ByteView message, MessageType type, const Path& from) {
-  if (closing) return;
+// What costs next to nothing and changes nothing.
+bool Device::Impl::is_welcome(ByteView message, MessageType type, const Path& from) {
+  if (closing) return false;
   if (admission().may_send(from.listener, from.real) != Reason::none) {
     ++counters.blocked_source;
-    return;
+    return false;
   }
+  if (type == MessageType::cookie_reply || cookies.mac1_ok(message)) return true;
+  ++counters.bad_mac1;
+  return false;
+}
+
+void Device::Impl::take_handshake(ByteView message, MessageType type, const Path& from) {
   if (type == MessageType::cookie_reply) {
     PeerMachine* machine = indices.find(receiver_index(message, type));
     if (!machine || !machine->take_cookie_reply(message, now())) ++counters.unknown_index;
     return;
   }
-  if (!cookies.mac1_ok(message)) {
-    ++counters.bad_mac1;
-    return;
-  }
   if (type == MessageType::response) {
     const uint32_t index = receiver_index(message, type);
-    auto* peer = static_cast<Peer*>(indices.find(index));
-    if (!peer && !indices.is_ours(index)) return hand_to(index % 256 % options.shards, message, from, 0);
-    if (!peer) ++counters.unknown_index;
-    if (peer && may_begin(message, from)) peer->response_received(message, from);
-    return;
+    const bool known = indices.find(index) != nullptr;
+    if (!known && !indices.is_ours(index)) return hand_to(index % 256 % options.shards, message, from, 0);
+    if (!known) {
+      ++counters.unknown_index;
+      return;
+    }
+  } else {
+    ++counters.handshakes_in;
   }
-  ++counters.handshakes_in;
   if (!may_begin(message, from)) return;
   if (handshakes.size() >= kMaxWaitingHandshakes) {
     ++counters.limited;
@@ -36,6 +43,7 @@ void Device::Impl::take_handshake(ByteView message, MessageType type, const Path
   }
   Waiting& waiting = handshakes.emplace_back();
   std::copy(message.begin(), message.end(), waiting.message.begin());
+  waiting.type = type;
   waiting.from = from;
   handshake_turn.request();
 }
@@ -70,8 +78,19 @@ void Device::Impl::run_handshakes() {
     }
     const Waiting waiting = handshakes.front();
     handshakes.pop_front();
-    open_initiation(waiting);
+    try {
+      run_handshake(waiting);
+    } catch (const std::bad_alloc&) {
+      ++counters.limited;  // whoever it was asks again; the others are not kept waiting
+    }
   }
+}
+
+void Device::Impl::run_handshake(const Waiting& waiting) {
+  if (waiting.type == MessageType::initiation) return open_initiation(waiting);
+  const ByteView message = ByteView(waiting.message).first(kResponseSize);
+  auto* known = static_cast<Peer*>(indices.find(receiver_index(message, MessageType::response)));
+  if (known) known->response_received(message, waiting.from);
 }
 
 void Device::Impl::open_initiation(const Waiting& waiting) {
@@ -101,7 +120,9 @@ void Device::Impl::open_initiation(const Waiting& waiting) {
 }
 
 void Device::Impl::hand_to(unsigned shard, ByteView datagram, const Path& from, uint8_t ecn) {
-  if (!hand_over || shard == options.shard) {
+  // What is larger than any message of a peer's would only take memory on its way.
+  const bool too_large = datagram.size() > options.mtu + kDataHeader + kPadding + kTag;
+  if (!hand_over || shard == options.shard || too_large) {
     ++counters.unknown_index;
     return;
   }

@@ -28,7 +28,7 @@ Peer::Peer(Device::Impl& device, const PeerSettings& settings)
 std::unique_ptr<Path> Peer::configured_path() const {
   if (!configured_) return nullptr;
   auto path = std::make_unique<Path>();
-  if (!device_.listeners.empty()) path->listener = device_.listeners.front()->options.listener;
+  path->listener = device_.listener_for(*configured_);
   path->peer = *configured_;
   path->real = *configured_;
   return path;
@@ -252,9 +252,11 @@ void Peer::move_to(const Path& from) {
 
 // Whom silence has taken away can be called back. Whom somebody has sent away may come by itself.
 void Peer::end(Reason reason) noexcept {
+  const bool was_session = session() != 0;
   end_session();
   leave(reason);
-  if (reason == Reason::peer_timeout || !path_) return;
+  // What never became a session, or ran out of something, says nothing about who may be called.
+  if (!was_session || reason == Reason::peer_timeout || reason == Reason::out_of_memory || !path_) return;
   if (!configured_) return path_.reset();
   path_->peer = *configured_;
   path_->real = configured_;
@@ -263,8 +265,7 @@ void Peer::end(Reason reason) noexcept {
 }
 
 void Peer::leave(Reason reason) noexcept {
-  if (waiting_) device_.waiting_packets -= waiting_->size();
-  waiting_.reset();
+  give_up_waiting();
   drop(Drop::session_not_ready, device_.sender.forget(part_));
   if (!live_) return;
   const std::unique_ptr<Live> gone = std::move(live_);
@@ -280,11 +281,17 @@ void Peer::leave(Reason reason) noexcept {
   arm();
 }
 
+// Whoever has just been answered has the time to confirm it.
+Time Peer::session_deadline() const noexcept {
+  const Time end = last_handshake() + device_.options.session_timeout;
+  return unconfirmed_since() == Time{} ? end : std::max(end, unconfirmed_since() + kConfirmWithin);
+}
+
 Time Peer::deadline() const noexcept {
   Time out = next_deadline();
   if (!live_) return out;
   out = std::min(out, live_->tentative_until);
-  if (live_->session != 0) out = std::min(out, last_handshake() + device_.options.session_timeout);
+  if (live_->session != 0) out = std::min(out, session_deadline());
   if (live_->queue) out = std::min(out, live_->queue->next_release());
   return out;
 }
@@ -299,7 +306,7 @@ void Peer::on_timer() {
   const Time time = now();
   if (live_ && time >= live_->tentative_until) {
     end(Reason::handshake_timeout);
-  } else if (session() != 0 && time >= last_handshake() + device_.options.session_timeout) {
+  } else if (session() != 0 && time >= session_deadline()) {
     end(Reason::peer_timeout);
   }
   const Actions actions = on_time(time);

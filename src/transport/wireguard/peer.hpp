@@ -96,11 +96,14 @@ class Peer final : public PeerMachine, public session::Link {
   void want_keys() noexcept;
   void send_keepalive() noexcept;
   void flush_waiting() noexcept;
+  void give_up_waiting() noexcept;
+  void stops_waiting(const Packet& packet) noexcept;
   session::SendQueue& queue();
   Drop enqueue(Packet&& packet);
   void on_timer();
   void arm() noexcept;
   Time deadline() const noexcept;
+  Time session_deadline() const noexcept;
 
   Device::Impl& device_;
   uint64_t client_number_ = 0;

@@ -13,11 +13,21 @@ void Peer::drop(Drop drop, uint64_t packets) noexcept {
 void Peer::act(const Actions& actions) noexcept {
   if (actions.keepalive) send_keepalive();
   if (actions.initiate) initiate();
-  if (actions.give_up && waiting_) {
-    drop(Drop::session_not_ready, waiting_->size());
-    device_.waiting_packets -= waiting_->size();
-    waiting_.reset();
+  if (actions.give_up) give_up_waiting();
+}
+
+void Peer::give_up_waiting() noexcept {
+  if (!waiting_) return;
+  for (const Packet& packet : *waiting_) {
+    stops_waiting(packet);
+    drop(Drop::session_not_ready, packet.segments);
   }
+  waiting_.reset();
+}
+
+void Peer::stops_waiting(const Packet& packet) noexcept {
+  --device_.waiting_packets;
+  device_.waiting_bytes -= packet.size();
 }
 
 // At once, or as soon as the last handshake is long enough ago.
@@ -139,13 +149,16 @@ Drop Peer::wake(Packet&& packet) noexcept {
   try {
     if (!waiting_) waiting_ = std::make_unique<std::deque<Packet>>();
     const bool full = waiting_->size() >= Device::Impl::kMaxWaitingPackets;
+    if (packet.size() > Device::Impl::kMaxWaitingBytes - device_.waiting_bytes) return Drop::queue_full;
     if (!full && device_.waiting_packets >= Device::Impl::kMaxWaitingInAll) return Drop::queue_full;
+    const size_t bytes = packet.size();
     waiting_->push_back(std::move(packet));
     ++device_.waiting_packets;
+    device_.waiting_bytes += bytes;
     if (full) {  // the oldest is the least wanted
       drop(Drop::session_not_ready, waiting_->front().segments);
+      stops_waiting(waiting_->front());
       waiting_->pop_front();
-      --device_.waiting_packets;
     }
   } catch (const std::bad_alloc&) {
     return Drop::queue_full;
@@ -157,9 +170,16 @@ Drop Peer::wake(Packet&& packet) noexcept {
 void Peer::flush_waiting() noexcept {
   if (waiting_ && session() != 0 && sending_keys(now())) {
     const std::unique_ptr<std::deque<Packet>> waiting = std::move(waiting_);
-    device_.waiting_packets -= waiting->size();
-    for (Packet& packet : *waiting)
-      if (const uint64_t session_now = session()) device_.around.host.on_awaited(session_now, std::move(packet));
+    for (Packet& packet : *waiting) {
+      stops_waiting(packet);
+      const uint64_t session_now = session();
+      if (session_now == 0) continue;  // it was closed from in there
+      try {
+        device_.around.host.on_awaited(session_now, std::move(packet));
+      } catch (const std::bad_alloc&) {
+        drop(Drop::queue_full, 1);
+      }
+    }
   }
 }
 
@@ -179,9 +199,11 @@ void Peer::trim() noexcept {
 void Peer::sift(const std::function<bool(const Packet&)>& keep) noexcept {
   if (live_ && live_->queue) live_->queue->sift(keep);
   if (!waiting_) return;
-  const size_t before = waiting_->size();
-  std::erase_if(*waiting_, [&](const Packet& packet) { return !keep(packet); });
-  device_.waiting_packets -= before - waiting_->size();
+  std::erase_if(*waiting_, [&](const Packet& packet) {
+    if (keep(packet)) return false;
+    stops_waiting(packet);
+    return true;
+  });
 }
 
 session::LinkFigures Peer::figures() const {

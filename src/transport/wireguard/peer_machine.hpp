@@ -105,6 +105,8 @@ class PeerMachine {
   bool has_session(Time now) const noexcept;
   // When the last handshake was completed: confirmed by the peer. Time{}: none.
   Time last_handshake() const noexcept { return last_handshake_; }
+  // When a response of ours went out whose keys the peer has not used yet. Time{}: there is none.
+  Time unconfirmed_since() const noexcept { return next_ ? response_sent_ : Time{}; }
   // The last round trip that a handshake has shown; negative: none.
   Duration last_rtt() const noexcept { return last_rtt_; }
 

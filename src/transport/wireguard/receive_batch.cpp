@@ -42,8 +42,17 @@ void ReceiveBatch::add(Peer& peer, uint32_t index, const Path& path, uint8_t ecn
 }
 
 void ReceiveBatch::open(Run& run) {
+  // Whatever the host throws in there: the run is over, and its bytes are somebody else's soon.
+  struct Emptied {
+    Run& run;
+    ~Emptied() { run.size = 0; }
+  } emptied{run};
   if (run.peer && run.size > 0) opener_.open_run(run);
-  run.size = 0;
+}
+
+void ReceiveBatch::discard() noexcept {
+  used_ = 0;
+  last_ = nullptr;
 }
 
 void ReceiveBatch::flush() {

@@ -43,6 +43,8 @@ class ReceiveBatch {
   // order wants first, are opened at once.
   void add(Peer& peer, uint32_t index, const Path& path, uint8_t ecn, ByteSpan message);
   void flush();
+  // What was added and not opened, because an exception came between, is forgotten.
+  void discard() noexcept;
   // Its messages are dropped unopened.
   void forget(const Peer& peer) noexcept;
   bool empty() const noexcept { return used_ == 0; }

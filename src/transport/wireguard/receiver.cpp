@@ -31,7 +31,8 @@ void Receiver::take_message(ByteSpan message, const Path& from, uint8_t ecn) {
     ++device_.counters.malformed;
     return;
   }
-  finish();  // in order
+  if (!device_.is_welcome(message, type, from)) return;  // a stranger's junk cuts nobody's batch
+  finish();                                              // in order
   device_.take_handshake(message, type, from);
 }
 
@@ -100,13 +101,17 @@ void Receiver::open_run(ReceiveBatch::Run& run) {
   Peer& peer = *run.peer;
   Keypair* keys = peer.receiving_keys(run.index, device_.now());
   if (!keys) return peer.drop(Drop::stale_key, run.size);
-  if (!peer.may_come_from(run.path)) return;
+  if (!peer.may_come_from(run.path)) {
+    device_.counters.blocked_source += run.size - 1;  // one is counted already
+    return;
+  }
   const Opened opened = open_messages(run, *keys);
   peer.drop(Drop::decrypt_failed, opened.failed);
   peer.drop(Drop::replayed, opened.replayed);
   peer.drop(Drop::malformed_packet, opened.malformed);
   if (opened.messages == 0) return;
-  if (!peer.authentic(*keys, run.path, opened.payload, opened.messages, opened.outer)) return;
+  if (!peer.authentic(*keys, run.path, opened.payload, opened.messages, opened.outer))
+    return peer.drop(Drop::session_not_ready, opened.packets);
   const uint64_t session = peer.session();
   for (size_t i = 0; i < opened.packets; ++i) packets_[i].session = session;
   if (opened.packets > 0) device_.around.host.on_packets(session, {packets_.data(), opened.packets});

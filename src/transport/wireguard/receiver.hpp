@@ -17,6 +17,11 @@ class Receiver final : private ReceiveBatch::Opener {
   void take(ByteSpan bytes, uint16_t segment_size, const Path& from, uint8_t ecn);
   // Opens what is gathered. The bytes given so far are not needed any more afterwards.
   void finish();
+  // Before new bytes: what is left of earlier ones, which an exception has cut short, is not looked at any more.
+  void begin() noexcept {
+    batch_.discard();
+    last_owner_ = nullptr;
+  }
   // The peer is going.
   void forget(const Peer& peer) noexcept;
 

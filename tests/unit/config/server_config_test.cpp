@@ -207,9 +207,8 @@ TEST(ServerConfig, KnownButNotBuiltIsUnsupportedNeverUnknown) {
   struct Case {
     const char* pointer;
     const char* value;
-  } cases[] = {{"/listen/0/transport", "\"quic\""},
-               {"/forwarding/mode", "\"nat\""},
-               {"/forwarding/mode", "\"bridge\""}};
+  } cases[] = {
+      {"/listen/0/transport", "\"quic\""}, {"/forwarding/mode", "\"nat\""}, {"/forwarding/mode", "\"bridge\""}};
   for (const auto& c : cases)
     EXPECT_EQ(validated(Kind::server, {{c.pointer, c.value}}), std::string("UNSUPPORTED ") + c.pointer) << c.value;
   EXPECT_EQ(validated(Kind::server, {{"/network/subnets", R"(["10.8.0.0/24","10.9.0.0/24"])"}}),

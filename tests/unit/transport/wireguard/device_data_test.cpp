@@ -1,5 +1,10 @@
 // What goes through a session: single packets and super-packets, with and without the kernel's help, padded, marked,
 // limited, damaged.
+//
+// The data path's checklist, and where it stands: replay window DeviceRoamingAddresses.AReplayMovesNothing (its edges
+// in unit/session); roaming DeviceRoaming*; padding, keepalives and inner lengths PaddingIsZero..., AKeepaliveIs...,
+// AnInnerPacketThatLies...; datagrams of any size GarbageOfEverySize...; sticky sources AnswersLeaveFrom... (gone ones
+// in unit/net); MTU PaddingIsZero..., WhatCannotBeSent...; whose source an inner packet may have is the router's.
 #include <gtest/gtest.h>
 
 #include "inet/super_packet.hpp"

@@ -146,7 +146,7 @@ TEST(Device, ClosingALinkEndsTheSession) {
 TEST(Device, ASessionWithoutHandshakesEndsAndCanBeCalledBack) {
   auto options = DeviceEnd::options_for(1);
   options.session_timeout = milliseconds(50);
-  options.timing.rekey_timeout = milliseconds(20);
+  options.timing.rekey_timeout = milliseconds(150);
   options.timing.rekey_jitter = Duration{0};
   DevicePair pair("127.0.0.1", false, std::move(options));
   ASSERT_TRUE(pair.connect());
@@ -156,6 +156,8 @@ TEST(Device, ASessionWithoutHandshakesEndsAndCanBeCalledBack) {
   // It is still known where the client was.
   EXPECT_EQ(pair.server.send(DevicePair::answer(1)), Drop::none);
   EXPECT_TRUE(pair.until([&] { return pair.client.host.packets.size() == 1; }));
+  // It was we who called, as soon as the last handshake was long enough ago.
+  EXPECT_EQ(pair.client.device.counters().initiations_out, 1u);
 }
 
 TEST(Device, RemovingAPeerEndsItsSessionBeforeItReturns) {
