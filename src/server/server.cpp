@@ -112,7 +112,7 @@ void Server::Impl::destroy_shards() noexcept {
   control_.reset();
 }
 
-Result<void> Server::Impl::build(std::shared_ptr<const Plan> plan) {
+Result<void> Server::Impl::build(const std::shared_ptr<const Plan>& plan) {
   shard_count_ = plan->config.limits.threads;
   auto control = Control::create(*plan, shard_count_);
   if (!control) return control.error();

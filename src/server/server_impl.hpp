@@ -25,7 +25,7 @@ class Server::Impl {
                   {config.keys.wireguard_private_key.has_value(), config.registry.keep_private_keys},
                   config.limits.threads) {}
   // Shards, their rings, and what they share.
-  Result<void> build(std::shared_ptr<const Plan> plan);
+  Result<void> build(const std::shared_ptr<const Plan>& plan);
 
   Result<void> start();
   Result<void> prepare() REQUIRES(registry_.changing());

@@ -13,7 +13,7 @@ class PeerMachine;
 
 class IndexTable {
  public:
-  IndexTable(Rng& rng, unsigned shard = 0, unsigned shards = 1) noexcept;
+  explicit IndexTable(Rng& rng, unsigned shard = 0, unsigned shards = 1) noexcept;
   // Never 0. Throws std::bad_alloc with nothing changed.
   uint32_t add(PeerMachine& owner);
   void remove(uint32_t index) noexcept;
