@@ -148,7 +148,8 @@ SMARTVPN_API uint32_t smartvpn_abi_version(void);
  * name this version has never heard of. So compare with 1. What is absent also answers SMARTVPN_UNSUPPORTED where it
  * is used; neither this header nor the exported symbols change with build switches.
  * Names: tls websocket quic wireguard tunnel tun host testing nat bridge relay proxy_protocol authorize reconfigure
- *        rotate patch transactions export qr memory_store sqlite_store masquerade */
+ *        rotate patch transactions export qr memory_store sqlite_store masquerade
+ *        vector_aead (AVX2 and AVX-512 for encryption, where the processor has them) */
 SMARTVPN_API int32_t smartvpn_has(const char *feature);
 
 /* [immediate] "INVALID", and "UNKNOWN" for a number that is not in section 4; static. */
@@ -634,7 +635,8 @@ SMARTVPN_API smartvpn_status smartvpn_server_stats(smartvpn_server *server, smar
  * name. */
 SMARTVPN_API smartvpn_status smartvpn_stats_u64(const smartvpn_stats *stats, const char *name, uint64_t *value);
 
-/* [immediate] All of it, by listener and transport too, as JSON. */
+/* [immediate] All of it, by listener and transport too, as JSON; of a server also `aead`, what `performance.aead` has
+ * come to on this machine: "openssl", "sodium", "avx2" or "avx512". */
 SMARTVPN_API smartvpn_status smartvpn_stats_json(const smartvpn_stats *stats, char *buf, size_t cap, size_t *needed,
                                                  smartvpn_error **err);
 

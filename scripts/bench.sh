@@ -3,6 +3,7 @@
 # 45 minutes. Nothing passes or fails. On a machine that does other things as well, give what is measured the
 # processors first: BENCH_PRIORITY="chrt -r 1". Needs root for network namespaces (uses sudo).
 #   scripts/bench.sh                                                     everything, and docs/PERFORMANCE.md
+#   scripts/bench.sh --continue FILE                                     the same, with what a broken-off run printed
 #   scripts/bench.sh primitives|server|memory|tunnel|wireguard|counts|bindings     these parts, to standard output
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -27,8 +28,11 @@ export BENCH_RIVALS=$PWD/build/rivals
 rm -f "$log"
 as_root=()
 [ "$(id -u)" = 0 ] || as_root=(sudo --preserve-env=PATH,BENCH_PRIORITY,BENCH_RIVALS)
-if [ $# -gt 0 ]; then
+more=()
+if [ "${1:-}" = --continue ]; then
+  more=("$@")
+elif [ $# -gt 0 ]; then
   exec "${as_root[@]}" /usr/bin/python3 -B tests/bench/bench.py "$build" "$@"
 fi
 touch docs/PERFORMANCE.md  # whoever runs this owns it
-"${as_root[@]}" /usr/bin/python3 -B tests/bench/bench.py "$build" --write docs/PERFORMANCE.md
+"${as_root[@]}" /usr/bin/python3 -B tests/bench/bench.py "$build" --write docs/PERFORMANCE.md "${more[@]}"

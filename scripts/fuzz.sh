@@ -46,6 +46,7 @@ dictionary() {
     config | client | control_request | control_stream) echo "$corpora/json.dict" ;;
     ws_upgrade | http_request | forwarded) echo tests/fuzz/dicts/http.dict ;;
     proxyproto) echo tests/fuzz/dicts/proxy.dict ;;
+    uapi) echo tests/fuzz/dicts/uapi.dict ;;
   esac
 }
 

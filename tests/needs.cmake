@@ -10,7 +10,8 @@ set(needs_websocket "unit/transport/ws/.*"
   "unit/config/(compare|document|key_table|server_config|store_config)_test"
   "abi/test_(callbacks|errors|events|handles|reconfigure|transactions)"
   "fuzz/fuzz_control_stream")
-set(needs_wireguard "unit/server/wireguard_.*_test" "unit/transport/wireguard/.*" "fuzz/fuzz_wireguard_.*")
+set(needs_wireguard "unit/server/wireguard_.*_test" "unit/transport/wireguard/.*" "unit/config/server_config_test"
+  "fuzz/fuzz_wireguard_.*" "abi/test_wireguard")
 set(needs_tunnel "unit/server/(authorize|authorize_callback|change_under_traffic|client_policy|client_stats)_test"
   "unit/server/(destination|identity_narrowing|identity_posing|lifecycle|limits|memory|rate_limit)_test"
   "unit/server/(reconfigure|registry|scarcity|server|slow_peers|stranger_handshake|tls_listener|upgrade_refusal)_test"
@@ -18,7 +19,7 @@ set(needs_tunnel "unit/server/(authorize|authorize_callback|change_under_traffic
   "abi/cpp_host_test"
   "fuzz/fuzz_abi")
 set(needs_tun "abi/test_(config|descriptors|registry)"
-  "unit/forward/(tun_device|tun_queues|tun_revival|tun_traffic)_test"
+  "unit/(forward/(tun_device|tun_queues|tun_revival|tun_traffic)|server/queue_engine)_test"
   "unit/config/(compare|document|key_table|server_config|store_config|tunnel_config)_test")
 set(needs_sqlite "unit/config/store_config_test"
   "unit/registry/(sqlite_.*|store_test)"

@@ -122,8 +122,9 @@ type Session struct {
 
 // WireGuardSessions is about sessions of WireGuard clients, and the configurations that they get.
 type WireGuardSessions struct {
-	SessionTimeoutS      int  `json:"session_timeout_s,omitempty"`
-	PersistentKeepaliveS *int `json:"persistent_keepalive_s,omitempty"` // nil: 25; 0: none
+	SessionTimeoutS      int    `json:"session_timeout_s,omitempty"`
+	PersistentKeepaliveS *int   `json:"persistent_keepalive_s,omitempty"` // nil: 25; 0: none
+	UAPISocket           string `json:"uapi_socket,omitempty"`            // a path, or an interface name for the wg tool
 }
 
 // Performance is how the work is done.

@@ -87,7 +87,7 @@ const large = `{
   "forwarding": {"mode": "host"}, "tun": {"name": "vpn0"},
   "security": {"connection_ip_block_list": ["203.0.113.0/24"], "max_connections_per_ip": 7, "new_connections_per_ip_per_minute": 8,
     "max_handshakes_in_progress": 9, "upgrade_timeout_ms": 2000, "authorize": "required", "authorize_timeout_ms": 300},
-  "session": {"keepalive_interval_ms": 5000}, "wireguard": {"session_timeout_s": 200, "persistent_keepalive_s": 0},
+  "session": {"keepalive_interval_ms": 5000}, "wireguard": {"session_timeout_s": 200, "persistent_keepalive_s": 0, "uapi_socket": "svpn0"},
   "performance": {"aead": "openssl"}, "registry": {"store": "sqlite", "path": "x.db", "keep_private_keys": true},
   "limits": {"threads": 1, "memory_bytes": 100000000, "sessions": 10, "event_queue": 32}, "telemetry": {"client_label": true},
   "clients": [{"id": "a", "noise_public_key": "KEY", "enabled": false, "expires_at": 1893456000000, "addresses": ["10.9.0.9"],

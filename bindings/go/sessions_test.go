@@ -82,7 +82,7 @@ func TestASnapshotCountsAndDoesNotChange(t *testing.T) {
 	figures, err := after.Figures()
 	ok(t, err)
 	if figures.Total.SessionsNow != 1 || figures.Clients != 1 || figures.Listeners[0].SessionsNow != 1 || figures.Listeners[0].Transport != smartvpn.WebSocket ||
-		figures.Transports["websocket"].HandshakesCompleted != 1 || figures.Total.OuterBytesIn == 0 || figures.Started.IsZero() {
+		figures.Transports["websocket"].HandshakesCompleted != 1 || figures.Total.OuterBytesIn == 0 || figures.Started.IsZero() || figures.AEAD == "" {
 		t.Fatalf("%+v", figures)
 	}
 	ofClient, err := server.Clients().Stats("alice")

@@ -38,6 +38,7 @@ type Figures struct {
 	MemoryLimitBytes   uint64              `json:"memory_limit_bytes"`
 	EventsLost         uint64              `json:"events_lost"`
 	CallbackExceptions uint64              `json:"callback_exceptions"`
+	AEAD               string              `json:"aead"` // what performance.aead has come to: "avx2"
 	SessionsByHealth   map[string]uint64   `json:"sessions_by_health"`
 	Total              Counters            `json:"total"`
 	Listeners          []ListenerFigures   `json:"listeners"`

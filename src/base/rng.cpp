@@ -9,7 +9,9 @@ namespace {
 
 class SystemRng final : public Rng {
  public:
-  void fill(ByteSpan out) noexcept override { randombytes_buf(out.data(), out.size()); }
+  void fill(ByteSpan out) noexcept override {
+    if (!out.empty()) randombytes_buf(out.data(), out.size());  // which takes no null
+  }
 };
 
 }  // namespace

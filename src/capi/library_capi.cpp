@@ -40,6 +40,7 @@ constexpr Feature kFeatures[] = {
     {"authorize", true},
     {"reconfigure", true},
     {"masquerade", SMARTVPN_WITH_TUN},
+    {"vector_aead", SMARTVPN_WITH_VECTOR_AEAD},
 };
 
 }  // namespace

@@ -208,6 +208,7 @@ Result<ServerConfig> build_server_config(const Json& json) {
   read_security(in.at("security"), out.security);
   in.at("wireguard").read("session_timeout_s", out.wireguard.session_timeout_s);
   in.at("wireguard").read("persistent_keepalive_s", out.wireguard.persistent_keepalive_s);
+  in.at("wireguard").read("uapi_socket", out.wireguard.uapi_socket);
   in.at("performance").read("aead", out.performance.aead);
   read_registry(in.at("registry"), out.registry);
   read_limits(in.at("limits"), out.limits);

@@ -80,6 +80,7 @@ inet::IpAddress gateway_of(const inet::Cidr& subnet) noexcept;
 struct WireguardConfig {
   uint32_t session_timeout_s = 180;      // 180..86400
   uint32_t persistent_keepalive_s = 25;  // in clients' configurations; 0: none
+  std::string uapi_socket;  // where the `wg` tool finds the server: a path, or an interface's name; "": off
 };
 
 struct PerformanceConfig {

@@ -108,6 +108,7 @@ constexpr KeySpec kServerKeys[] = {
   {.path = "/wireguard", .type = Type::object, .doc = "Sessions of WireGuard clients."},
   {.path = "/wireguard/session_timeout_s", .type = Type::integer, .min = 180, .max = 86400, .fallback = "180", .doc = "After how long without a completed handshake a session is over. An idle client's is, and begins anew with its next packet."},
   {.path = "/wireguard/persistent_keepalive_s", .type = Type::integer, .min = 0, .max = 65535, .fallback = "25", .doc = "`PersistentKeepalive` of the configurations that clients get, so that NATs on their way keep it open; 0: none.", .effect = Effect::applied},
+  {.path = "/wireguard/uapi_socket", .type = Type::text, .min = 0, .max = 107, .fallback = "\"\"", .doc = "A socket, its owner's alone, by which the stock `wg` tool shows and changes WireGuard clients: a path, or an interface name for `/var/run/wireguard/NAME.sock`, where `wg` looks. Empty: none. It needs a WireGuard listener."},
 
   {.path = "/performance", .type = Type::object, .doc = "How the work is done."},
   {.path = "/performance/aead", .type = Type::choice, .fallback = "\"automatic\"", .doc = "What encrypts packets. `automatic`: the fastest that the processor has. `avx2` and `avx512` answer `UNSUPPORTED` on a processor without them.", .values = "automatic|openssl|sodium|avx2|avx512", .unsupported = kAeadNotBuilt},

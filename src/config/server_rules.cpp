@@ -86,6 +86,27 @@ Result<void> check_listeners(const ServerConfig& config) {
   return {};
 }
 
+// What `wg` takes for the name of an interface.
+bool is_interface_name(std::string_view text) {
+  constexpr std::string_view kPunctuation = "_=+.-";
+  auto fits = [&](char c) {
+    const bool alphanumeric = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    return alphanumeric || kPunctuation.find(c) != std::string_view::npos;
+  };
+  return text.size() <= 15 && text != "." && text != ".." && std::all_of(text.begin(), text.end(), fits);
+}
+
+Result<void> check_uapi_socket(const ServerConfig& config) {
+  const std::string& socket = config.wireguard.uapi_socket;
+  if (socket.empty()) return {};
+  if (socket.front() != '/' && !is_interface_name(socket))
+    return invalid("/wireguard/uapi_socket", "is neither a path from the root nor a name that an interface can have");
+  auto is_wireguard = [](const ListenConfig& listener) { return listener.transport == Transport::wireguard; };
+  if (std::none_of(config.listen.begin(), config.listen.end(), is_wireguard))
+    return invalid("/wireguard/uapi_socket", "is set, but there is no WireGuard listener");
+  return {};
+}
+
 bool usable_size(const inet::Cidr& subnet) {
   return subnet.base.is_v4() ? subnet.prefix >= 8 && subnet.prefix <= 30 : subnet.prefix >= 32 && subnet.prefix <= 126;
 }
@@ -187,6 +208,7 @@ class ClientRules {
 
 Result<void> check_server_rules(const ServerConfig& config) {
   if (auto checked = check_listeners(config); !checked) return checked;
+  if (auto checked = check_uapi_socket(config); !checked) return checked;
   if (auto checked = check_network(config.network); !checked) return checked;
   // The default is no exception where the build has no device.
   if (!SMARTVPN_WITH_TUN && config.forwarding.mode == ForwardingConfig::Mode::tun)

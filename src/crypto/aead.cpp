@@ -1,79 +1,22 @@
-// The data path's AEAD. OpenSSL's assembly is twice as fast as libsodium's for full packets, but a
-// context costs a kilobyte and an allocation: so two contexts an engine, re-keyed once a batch.
+// The data path's AEAD. OpenSSL's assembly is faster than libsodium's, but a context costs a kilobyte
+// and an allocation: so an engine has its contexts, which are re-keyed once a batch.
 #include "crypto/aead.hpp"
-
-#include <openssl/err.h>
-#include <openssl/evp.h>
 
 #include <algorithm>
 #include <cassert>
 #include <climits>
-#include <new>
 
 #include "crypto/aead_oneshot.hpp"
-#include "crypto/lib_context.hpp"
+#include "crypto/evp_aead.hpp"
 
 namespace smartvpn::crypto {
 
 using Nonce = std::span<const uint8_t, kNonceSize>;
 
-struct AeadEngine::Contexts {
-  EVP_CIPHER_CTX* seal = nullptr;
-  EVP_CIPHER_CTX* open = nullptr;
-
-  Contexts() = default;
-  Contexts(const Contexts&) = delete;
-  Contexts& operator=(const Contexts&) = delete;
-  ~Contexts() {
-    EVP_CIPHER_CTX_free(seal);
-    EVP_CIPHER_CTX_free(open);
-  }
-
-  bool make() noexcept {
-    OSSL_LIB_CTX* library = private_lib_context();
-    EVP_CIPHER* cipher = library ? EVP_CIPHER_fetch(library, "ChaCha20-Poly1305", nullptr) : nullptr;
-    if (!cipher) return false;
-    seal = EVP_CIPHER_CTX_new();
-    open = EVP_CIPHER_CTX_new();
-    bool ok = seal && open && EVP_EncryptInit_ex2(seal, cipher, nullptr, nullptr, nullptr) == 1 &&
-              EVP_DecryptInit_ex2(open, cipher, nullptr, nullptr, nullptr) == 1;
-    EVP_CIPHER_free(cipher);  // the contexts hold it
-    return ok;
-  }
-
-  bool set_seal_key(const AeadKey& key) noexcept {
-    return EVP_EncryptInit_ex2(seal, nullptr, key.view().data(), nullptr, nullptr) == 1;
-  }
-  bool set_open_key(const AeadKey& key) noexcept {
-    return EVP_DecryptInit_ex2(open, nullptr, key.view().data(), nullptr, nullptr) == 1;
-  }
-
-  // Under the key set before. False: the bytes are undefined.
-  bool seal_one(Nonce nonce, ByteView ad, uint8_t* data, size_t size) noexcept {
-    int n = 0;
-    return EVP_EncryptInit_ex2(seal, nullptr, nullptr, nonce.data(), nullptr) == 1 &&
-           (ad.empty() || EVP_EncryptUpdate(seal, nullptr, &n, ad.data(), static_cast<int>(ad.size())) == 1) &&
-           (size == 0 || EVP_EncryptUpdate(seal, data, &n, data, static_cast<int>(size)) == 1) &&
-           EVP_EncryptFinal_ex(seal, data + size, &n) == 1 &&
-           EVP_CIPHER_CTX_ctrl(seal, EVP_CTRL_AEAD_GET_TAG, kTagSize, data + size) == 1;
-  }
-  bool open_one(Nonce nonce, ByteView ad, uint8_t* data, size_t size) noexcept {
-    int n = 0;
-    bool ok = EVP_DecryptInit_ex2(open, nullptr, nullptr, nonce.data(), nullptr) == 1 &&
-              EVP_CIPHER_CTX_ctrl(open, EVP_CTRL_AEAD_SET_TAG, kTagSize, data + size) == 1 &&
-              (ad.empty() || EVP_DecryptUpdate(open, nullptr, &n, ad.data(), static_cast<int>(ad.size())) == 1) &&
-              (size == 0 || EVP_DecryptUpdate(open, data, &n, data, static_cast<int>(size)) == 1) &&
-              EVP_DecryptFinal_ex(open, data + size, &n) == 1;
-    // A stranger's bad packet must not leave an error for the TLS code of the same thread to find.
-    if (!ok) ERR_clear_error();
-    return ok;
-  }
-};
-
 namespace {
 
 // EVP takes lengths as int; nothing the protocols allow comes near.
-bool fits_evp(ByteView ad, size_t size) noexcept { return ad.size() <= INT_MAX && size <= INT_MAX; }
+bool fits_evp(size_t size) noexcept { return size <= INT_MAX; }
 
 // In the order of AeadEngine::Backend.
 constexpr std::array<std::string_view, 5> kBackendNames = {"automatic", "openssl", "sodium", "avx2", "avx512"};
@@ -88,8 +31,7 @@ std::array<uint8_t, kNonceSize> counter_nonce(uint64_t counter) noexcept {
 
 AeadEngine::AeadEngine(Backend backend) noexcept {
   if (backend == Backend::sodium) return;
-  contexts_.reset(new (std::nothrow) Contexts);
-  if (contexts_ && !contexts_->make()) contexts_.reset();
+  evp_ = EvpAead::create();
   if (backend == Backend::openssl) return;
   const bool narrow = backend == Backend::avx2 && vector_unit_available(VectorUnit::avx2);
   for (VectorUnit unit : {VectorUnit::avx2, VectorUnit::avx512})
@@ -103,7 +45,7 @@ AeadEngine& AeadEngine::operator=(AeadEngine&&) noexcept = default;
 AeadEngine::Backend AeadEngine::backend() const noexcept {
   if (unit_ == VectorUnit::avx512) return Backend::avx512;
   if (unit_ == VectorUnit::avx2) return Backend::avx2;
-  return contexts_ ? Backend::openssl : Backend::sodium;
+  return evp_ ? Backend::openssl : Backend::sodium;
 }
 
 bool AeadEngine::backend_available(Backend backend) noexcept {
@@ -123,13 +65,13 @@ std::optional<AeadEngine::Backend> AeadEngine::parse_backend(std::string_view na
 }
 
 void AeadEngine::seal_singly(const AeadKey& key, std::span<SealJob> jobs) noexcept {
-  const bool evp = contexts_ && contexts_->set_seal_key(key);
+  const bool evp = evp_ && evp_->set_key(key.view());
   for (SealJob& job : jobs) {
     assert(job.counter != kReservedCounter);
     const auto nonce = counter_nonce(job.counter);
     bool sealed = job.counter != kReservedCounter;
-    if (sealed && evp && fits_evp(job.ad, job.size))
-      sealed = contexts_->seal_one(nonce, job.ad, job.data, job.size);
+    if (sealed && evp && fits_evp(job.size))
+      sealed = evp_->seal(nonce, job.ad, job.data, job.size);
     else if (sealed)
       chacha20_poly1305_seal(key.view(), nonce, job.ad, {job.data, job.size}, job.data);
     if (!sealed) std::fill_n(job.data, job.size + kTagSize, uint8_t{0});  // plain or half done: never let it out
@@ -137,7 +79,7 @@ void AeadEngine::seal_singly(const AeadKey& key, std::span<SealJob> jobs) noexce
 }
 
 size_t AeadEngine::open_singly(const AeadKey& key, std::span<OpenJob> jobs) noexcept {
-  const bool evp = contexts_ && contexts_->set_open_key(key);
+  const bool evp = evp_ && evp_->set_key(key.view());
   size_t opened = 0;
   for (OpenJob& job : jobs) {
     job.ok = false;
@@ -145,8 +87,8 @@ size_t AeadEngine::open_singly(const AeadKey& key, std::span<OpenJob> jobs) noex
     const size_t size = job.size - kTagSize;
     const auto nonce = counter_nonce(job.counter);
     if (job.counter != kReservedCounter)
-      job.ok = evp && fits_evp(job.ad, size)
-                   ? contexts_->open_one(nonce, job.ad, job.data, size)
+      job.ok = evp && fits_evp(size)
+                   ? evp_->open(nonce, job.ad, job.data, size)
                    : chacha20_poly1305_open(key.view(), nonce, job.ad, {job.data, job.size}, job.data);
     if (!job.ok) std::fill_n(job.data, size, uint8_t{0});
     opened += job.ok;
@@ -155,17 +97,17 @@ size_t AeadEngine::open_singly(const AeadKey& key, std::span<OpenJob> jobs) noex
 }
 
 void AeadEngine::seal_with_nonce(const AeadKey& key, Nonce nonce, ByteView ad, uint8_t* data, size_t size) noexcept {
-  if (!contexts_ || !fits_evp(ad, size) || !contexts_->set_seal_key(key))
+  if (!evp_ || !fits_evp(size) || !evp_->set_key(key.view()))
     chacha20_poly1305_seal(key.view(), nonce, ad, {data, size}, data);
-  else if (!contexts_->seal_one(nonce, ad, data, size))
+  else if (!evp_->seal(nonce, ad, data, size))
     std::fill_n(data, size + kTagSize, uint8_t{0});
 }
 
 bool AeadEngine::open_with_nonce(const AeadKey& key, Nonce nonce, ByteView ad, uint8_t* data, size_t size) noexcept {
   if (size < kTagSize) return false;
-  if (!contexts_ || !fits_evp(ad, size) || !contexts_->set_open_key(key))
+  if (!evp_ || !fits_evp(size) || !evp_->set_key(key.view()))
     return chacha20_poly1305_open(key.view(), nonce, ad, {data, size}, data);
-  bool ok = contexts_->open_one(nonce, ad, data, size - kTagSize);
+  bool ok = evp_->open(nonce, ad, data, size - kTagSize);
   if (!ok) std::fill_n(data, size - kTagSize, uint8_t{0});
   return ok;
 }

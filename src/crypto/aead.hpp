@@ -1,6 +1,6 @@
 // ChaCha20-Poly1305 (RFC 8439) for the data path, a batch at a time and in place. A shard owns one
-// engine with two reusable OpenSSL contexts; a session owns only 32-byte keys, so an idle session
-// costs no context. Packets go through the processor's vector unit where it has one, many at
+// engine with reusable OpenSSL contexts; a session owns only 32-byte keys, so an idle session costs
+// no context. Packets go through the processor's vector unit where it has one, many at
 // once (`vector_aead.hpp`). One-shots for handshakes and cookies are in `aead_oneshot.hpp`.
 #pragma once
 
@@ -12,6 +12,8 @@
 #include "crypto/vector_aead.hpp"
 
 namespace smartvpn::crypto {
+
+class EvpAead;
 
 constexpr size_t kTagSize = 16;
 constexpr size_t kNonceSize = 12;
@@ -87,12 +89,11 @@ class AeadEngine {
                                      uint8_t* data, size_t size) noexcept;
 
  private:
-  struct Contexts;
   // One job after the other.
   void seal_singly(const AeadKey& key, std::span<SealJob> jobs) noexcept;
   size_t open_singly(const AeadKey& key, std::span<OpenJob> jobs) noexcept;
 
-  std::unique_ptr<Contexts> contexts_;  // null: libsodium
+  std::unique_ptr<EvpAead> evp_;  // null: libsodium
   VectorUnit unit_ = VectorUnit::none;
 };
 

@@ -1,10 +1,9 @@
 // See testing_engine.hpp.
 #include "forward/testing_engine.hpp"
 
-#include <algorithm>
-
 #include "inet/icmp.hpp"
 #include "inet/inner_packet.hpp"
+#include "inet/prefix_claims.hpp"
 
 namespace smartvpn::forward {
 
@@ -20,7 +19,7 @@ void TestingEngine::stop() {
 }
 
 bool TestingEngine::inside(const inet::IpAddress& address) const noexcept {
-  return std::any_of(subnets_.begin(), subnets_.end(), [&](const inet::Cidr& s) { return s.contains(address); });
+  return inet::any_contains(subnets_, address);
 }
 
 Packet TestingEngine::answer(const PacketView& request) const {

@@ -1,5 +1,6 @@
 #include "inet/checksum.hpp"
 
+#include <algorithm>
 #include <bit>
 
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -65,34 +66,55 @@ uint64_t sum_words(const uint8_t* p, size_t size) noexcept {
 
 #ifdef SMARTVPN_CHECKSUM_AVX2
 // As sum_words(), for sizes that are worth it: 32-bit words are added into 64-bit lanes, which cannot
-// overflow below 16 GiB.
-__attribute__((target("avx2"))) uint64_t sum_words_avx2(const uint8_t* p, size_t size) noexcept {
+// overflow below 16 GiB. With kCopy, what has been read is written to `to`.
+template <bool kCopy>
+__attribute__((target("avx2"))) uint64_t sum_words_avx2(const uint8_t* p, size_t size, uint8_t* to) noexcept {
   const __m256i low = _mm256_set1_epi64x(0xffffffff);
   __m256i even = _mm256_setzero_si256(), odd = even, even2 = even, odd2 = even;
   for (; size >= 64; p += 64, size -= 64) {
     const __m256i x = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
     const __m256i y = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 32));
+    if constexpr (kCopy) {
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), x);
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + 32), y);
+      to += 64;
+    }
     even = _mm256_add_epi64(even, _mm256_and_si256(x, low));
     odd = _mm256_add_epi64(odd, _mm256_srli_epi64(x, 32));
     even2 = _mm256_add_epi64(even2, _mm256_and_si256(y, low));
     odd2 = _mm256_add_epi64(odd2, _mm256_srli_epi64(y, 32));
   }
+  if constexpr (kCopy) std::memcpy(to, p, size);
   alignas(32) uint64_t lanes[4];
   const __m256i all = _mm256_add_epi64(_mm256_add_epi64(even, odd), _mm256_add_epi64(even2, odd2));
   _mm256_store_si256(reinterpret_cast<__m256i*>(lanes), all);
   return add_carry(lanes[0] + lanes[1] + lanes[2] + lanes[3], sum_words(p, size));
 }
 constexpr size_t kWorthAvx2 = 128;
+
+bool has_avx2() noexcept {
+  static const bool has = __builtin_cpu_supports("avx2");
+  return has;
+}
 #endif
 
 }  // namespace
 
 uint16_t sum_bytes(ByteView bytes) noexcept {
 #ifdef SMARTVPN_CHECKSUM_AVX2
-  static const bool has_avx2 = __builtin_cpu_supports("avx2");
-  if (bytes.size() >= kWorthAvx2 && has_avx2) return to_big_endian_sum(sum_words_avx2(bytes.data(), bytes.size()));
+  if (bytes.size() >= kWorthAvx2 && has_avx2())
+    return to_big_endian_sum(sum_words_avx2<false>(bytes.data(), bytes.size(), nullptr));
 #endif
   return to_big_endian_sum(sum_words(bytes.data(), bytes.size()));
+}
+
+uint16_t copy_and_sum(uint8_t* to, ByteView from) noexcept {
+#ifdef SMARTVPN_CHECKSUM_AVX2
+  if (from.size() >= kWorthAvx2 && has_avx2())
+    return to_big_endian_sum(sum_words_avx2<true>(from.data(), from.size(), to));
+#endif
+  std::copy(from.begin(), from.end(), to);
+  return sum_bytes(from);
 }
 
 uint32_t pseudo_header_sum(const uint8_t* ip_header, uint8_t protocol, uint32_t length) noexcept {

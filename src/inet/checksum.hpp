@@ -20,6 +20,9 @@ constexpr uint16_t fold_sum(uint64_t sum) noexcept {
 // The folded sum of `bytes`; an odd last byte counts as if a zero byte followed.
 uint16_t sum_bytes(ByteView bytes) noexcept;
 
+// The same, of bytes that are copied to `to` on the way; the two must not overlap.
+uint16_t copy_and_sum(uint8_t* to, ByteView from) noexcept;
+
 // What goes into a header's checksum field.
 constexpr uint16_t finish_sum(uint64_t sum) noexcept { return static_cast<uint16_t>(~fold_sum(sum)); }
 

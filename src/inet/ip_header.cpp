@@ -67,14 +67,18 @@ std::optional<uint16_t> checksum_offset(uint8_t protocol) noexcept {
 
 namespace {
 
-// The sum over transport header, data and, where the protocol has one, pseudo-header.
-uint64_t transport_sum(ByteView packet, size_t transport, uint8_t protocol) noexcept {
-  const ByteView rest = packet.subspan(transport);
-  uint64_t sum = sum_bytes(rest);
+// The sum over transport header, data and, where the protocol has one, pseudo-header. That of what begins at `data` is
+// known already.
+uint64_t transport_sum(ByteView packet, size_t transport, uint8_t protocol, size_t data, uint16_t data_sum) noexcept {
+  uint64_t sum = uint64_t{sum_bytes(packet.subspan(transport, data - transport))} + data_sum;
   if (protocol != ip_protocol::kIcmp) {
-    sum += pseudo_header_sum(packet.data(), protocol, static_cast<uint32_t>(rest.size()));
+    sum += pseudo_header_sum(packet.data(), protocol, static_cast<uint32_t>(packet.size() - transport));
   }
   return sum;
+}
+
+uint64_t transport_sum(ByteView packet, size_t transport, uint8_t protocol) noexcept {
+  return transport_sum(packet, transport, protocol, packet.size(), 0);
 }
 
 bool holds_checksum(ByteView packet, size_t transport, std::optional<uint16_t> field) noexcept {
@@ -85,11 +89,16 @@ bool holds_checksum(ByteView packet, size_t transport, std::optional<uint16_t> f
 }  // namespace
 
 bool write_transport_checksum(ByteSpan packet, size_t transport, uint8_t protocol) noexcept {
+  return write_transport_checksum(packet, transport, protocol, packet.size(), 0);
+}
+
+bool write_transport_checksum(ByteSpan packet, size_t transport, uint8_t protocol, size_t data,
+                              uint16_t data_sum) noexcept {
   const auto field = checksum_offset(protocol);
-  if (!holds_checksum(packet, transport, field)) return false;
+  if (!holds_checksum(packet, transport, field) || data < transport + *field + 2 || data > packet.size()) return false;
   uint8_t* at = packet.data() + transport + *field;
   store_be16(at, 0);
-  uint16_t checksum = finish_sum(transport_sum(packet, transport, protocol));
+  uint16_t checksum = finish_sum(transport_sum(packet, transport, protocol, data, data_sum));
   if (checksum == 0 && protocol == ip_protocol::kUdp) checksum = 0xffff;  // 0 would mean "none"
   store_be16(at, checksum);
   return true;

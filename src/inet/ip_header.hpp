@@ -76,6 +76,9 @@ std::optional<uint16_t> checksum_offset(uint8_t protocol) noexcept;
 // it. `transport` is the offset of the transport header; the transport reaches to the packet's end.
 // False, and nothing written, if the protocol has none or the packet is too short.
 bool write_transport_checksum(ByteSpan packet, size_t transport, uint8_t protocol) noexcept;
+// The same where `data_sum`, of all from `data` on, is known. `data` is an even number behind `transport`.
+bool write_transport_checksum(ByteSpan packet, size_t transport, uint8_t protocol, size_t data,
+                              uint16_t data_sum) noexcept;
 
 // Whether that checksum is right. A UDP/IPv4 checksum of zero ("none") is not.
 bool transport_checksum_ok(ByteView packet, size_t transport, uint8_t protocol) noexcept;

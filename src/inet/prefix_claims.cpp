@@ -1,7 +1,5 @@
-// See prefix_claims.hpp. Costs one look-up a bit of the prefix, and no walk over what others have.
+// See prefix_claims.hpp.
 #include "inet/prefix_claims.hpp"
-
-#include <algorithm>
 
 namespace smartvpn::inet {
 namespace {
@@ -48,14 +46,12 @@ void PrefixClaims::remove(const Cidr& prefix, const std::string& owner) {
 }
 
 const std::string* PrefixClaims::overlapping(const Cidr& subnet, const std::string& owner) const {
-  for (int length = 0; length < subnet.prefix; ++length) {
-    auto at = owner_.find({subnet.base.masked(length), static_cast<uint8_t>(length)});
-    if (at != owner_.end() && at->second != owner) return &at->second;
-  }
-  const IpAddress last = subnet.last();
-  for (auto at = owner_.lower_bound(subnet); at != owner_.end() && at->first.base <= last; ++at)
-    if (at->second != owner) return &at->second;
-  return nullptr;
+  const std::string* found = nullptr;
+  for_overlapping(owner_, subnet, [&](const Cidr&, const std::string& other) {
+    if (other != owner) found = &other;
+    return !found;
+  });
+  return found;
 }
 
 }  // namespace smartvpn::inet

@@ -3,6 +3,7 @@
 // clients. Owners are the caller's names.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <vector>
@@ -40,5 +41,25 @@ class PrefixClaims {
 
 // The prefix of one address.
 inline Cidr host_prefix(const IpAddress& ip) noexcept { return {ip, static_cast<uint8_t>(ip.bits())}; }
+
+inline bool any_contains(const std::vector<Cidr>& prefixes, const IpAddress& ip) noexcept {
+  return std::any_of(prefixes.begin(), prefixes.end(), [&](const Cidr& prefix) { return prefix.contains(ip); });
+}
+
+// A default route, or one of the halves that stand for one: by such a prefix somebody would be everywhere.
+constexpr bool is_everywhere(uint8_t prefix_length) noexcept { return prefix_length <= 1; }
+
+// `fn(prefix, value)` for what in the map overlaps `prefix`, its equal included: the wider ones first, the widest of
+// them first. Stops where it gives false. One look-up a bit of the prefix, and no walk over what does not overlap.
+template <class T, class Fn>
+void for_overlapping(const std::map<Cidr, T>& map, const Cidr& prefix, Fn&& fn) {
+  for (int length = 0; length < prefix.prefix; ++length) {
+    auto at = map.find({prefix.base.masked(length), static_cast<uint8_t>(length)});
+    if (at != map.end() && !fn(at->first, at->second)) return;
+  }
+  const IpAddress last = prefix.last();
+  for (auto at = map.lower_bound(prefix); at != map.end() && at->first.base <= last; ++at)
+    if (!fn(at->first, at->second)) return;
+}
 
 }  // namespace smartvpn::inet

@@ -106,7 +106,8 @@ size_t write_segment(ByteView super, const SuperInfo& info, uint16_t index, uint
   const size_t length = segment_length(info, index);
   const size_t transport_length = length - info.csum_start;
   std::memcpy(out, super.data(), info.header_length);
-  std::memcpy(out + info.header_length, super.data() + info.header_length + offset, length - info.header_length);
+  const uint16_t payload_sum =
+      copy_and_sum(out + info.header_length, super.subspan(info.header_length + offset, length - info.header_length));
 
   if (info.v6) {
     store_be16(out + 4, static_cast<uint16_t>(length - kIpv6HeaderSize));
@@ -123,7 +124,7 @@ size_t write_segment(ByteView super, const SuperInfo& info, uint16_t index, uint
   } else {
     store_be16(transport + 4, static_cast<uint16_t>(transport_length));
   }
-  write_transport_checksum({out, length}, info.csum_start, protocol_of(info));
+  write_transport_checksum({out, length}, info.csum_start, protocol_of(info), info.header_length, payload_sum);
   return length;
 }
 

@@ -24,7 +24,8 @@ size_t datagrams_of(const OutDatagram& message) noexcept {
   return is_segmented(message) ? (size + message.segment_size - 1) / message.segment_size : 1;
 }
 
-bool is_blocked(int error) noexcept { return error == EAGAIN || error == EWOULDBLOCK || error == ENOBUFS; }
+// Not ENOBUFS: the kernel has no memory for this message, and would call the socket writable all the time.
+bool is_blocked(int error) noexcept { return error == EAGAIN || error == EWOULDBLOCK; }
 
 // EIO: the device, or a transformation on the way, cannot do checksums for segments. The others: this path's packets
 // are smaller than a segment, or this kernel cuts into fewer.

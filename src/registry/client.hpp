@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/boxed.hpp"
 #include "base/result.hpp"
 #include "base/secret.hpp"
 #include "inet/address.hpp"
@@ -98,7 +99,7 @@ struct Client : ClientSettings {
   SharedSecret wireguard_preshared_key;
   // Only with registry.keep_private_keys, and only of keys that were made here.
   SharedSecret noise_private_key, wireguard_private_key;
-  std::optional<Rotation> rotation;
+  Boxed<Rotation> rotation;
   uint64_t revision = 0;  // the store's revision at the entry's last change
 
   bool expired(int64_t now_ms) const noexcept { return expires_at_ms != 0 && now_ms >= expires_at_ms; }

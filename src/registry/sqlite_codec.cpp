@@ -90,7 +90,7 @@ class Reader {
   const char* wrong_ = nullptr;
 };
 
-void bind_rotation(Writer& out, const std::optional<Rotation>& rotation) {
+void bind_rotation(Writer& out, const Boxed<Rotation>& rotation) {
   if (rotation) {
     out.key(rotation->noise_public_key);
     out.key(rotation->wireguard_public_key);

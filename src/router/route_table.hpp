@@ -59,6 +59,11 @@ class RouteTable {
   // The most specific entry for an address; kind none if there is none. Valid until the next change.
   const RouteEntry& lookup(const inet::IpAddress& ip) const noexcept;
   uint64_t session_of(const inet::IpAddress& ip) const noexcept { return lookup(ip).session; }
+  // Of exactly this prefix; 0: none.
+  uint64_t session_at(const inet::Cidr& prefix) noexcept {
+    const RouteEntry* entry = find(prefix);
+    return entry ? entry->session : 0;
+  }
   bool owns(uint64_t session, const inet::IpAddress& ip) const noexcept {
     return session != 0 && lookup(ip).session == session;
   }

@@ -13,6 +13,7 @@
 
 #include "acl/rate_limiter.hpp"
 #include "base/mutex.hpp"
+#include "forward/tun/tun_engine.hpp"
 #include "net/loop.hpp"
 #include "registry/address_pool.hpp"
 #include "server/client_account.hpp"
@@ -23,6 +24,7 @@
 #include "server/route_log.hpp"
 #include "server/session_index.hpp"
 #include "server/shared_throttle.hpp"
+#include "transport/wireguard/handshake_limiter.hpp"
 
 namespace smartvpn::server {
 
@@ -45,12 +47,16 @@ struct Control {
   // Connections whose PROXY header is awaited, by proxy. Only trusted proxies have a place here.
   std::unordered_map<inet::IpAddress, uint32_t, inet::IpAddressHash> awaiting_header GUARDED_BY(mutex);
   LateVerdicts verdicts GUARDED_BY(mutex);
+  // Queues of the tun device for the other shards, by shard - 1, until each takes its own.
+  std::vector<forward::TunQueue> tun_queues GUARDED_BY(mutex);
   std::optional<Authorizer> authorizer GUARDED_BY(mutex);
   const std::shared_ptr<RequestQueue> requests;  // where the host is asked; null: it is not
   MemoryBook memory;
   SharedThrottle rejections;
   std::atomic<uint64_t> rotations_over{0};  // how often some have run out
   SecretKey cookie_seed;                    // of all WireGuard carriers. Constant
+  const std::shared_ptr<wireguard::HandshakeLimiter> handshake_limiter =
+      std::make_shared<wireguard::HandshakeLimiter>();
 
   MemoryBook* memory_book() noexcept { return shards > 1 ? &memory : nullptr; }
 
@@ -65,7 +71,7 @@ struct Control {
     if (ports_[shard].wake) ports_[shard].wake->wake();
   }
   void wake_others(size_t shard) noexcept;
-  // The same for verdicts that have arrived, and sessions that were condemned.
+  // The same for verdicts that have arrived, sessions that were condemned, and a queue of the device.
   void send_mail(size_t shard) noexcept;
   // On the shard's thread: there may be some now.
   bool take_mail(size_t shard) noexcept { return ports_[shard].mail.exchange(false, std::memory_order_acquire); }

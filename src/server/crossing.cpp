@@ -18,8 +18,8 @@ Crossing::Crossing(Control& control) : control_(control) {
     rings_.push_back(std::make_unique<ShardRing>(ring_bytes(control.shards)));
 }
 
-bool Crossing::End::push(size_t shard, const ShardRing::Record& record, ByteView bytes) noexcept {
-  if (shard >= shards() || !crossing_.ring(shard_, shard).push(record, bytes)) return false;
+bool Crossing::End::push(size_t shard, const ShardRing::Record& record, ByteView bytes, ByteView more) noexcept {
+  if (shard >= shards() || !crossing_.ring(shard_, shard).push(record, bytes, more)) return false;
   touched_ |= uint64_t{1} << shard;
   return true;
 }

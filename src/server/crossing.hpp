@@ -17,6 +17,7 @@ class Crossing {
   static constexpr uint64_t kToEngine = 0;
   static constexpr uint64_t kToEverybody = UINT64_MAX;
   static constexpr uint64_t kToOffline = UINT64_MAX - 1;  // a client without a session; `from` is its number
+  static constexpr uint64_t kToCarrier = UINT64_MAX - 2;  // WireGuard's, before it is opened: a StrayNote is in front
 
   // For the shards of `control`, which must outlive it.
   explicit Crossing(Control& control);
@@ -31,7 +32,7 @@ class Crossing {
     size_t shard() const noexcept { return shard_; }
     size_t shards() const noexcept { return crossing_.shards(); }
     // False when the ring to `shard`, which is another one, is full. Seen there after publish().
-    bool push(size_t shard, const ShardRing::Record& record, ByteView bytes) noexcept;
+    bool push(size_t shard, const ShardRing::Record& record, ByteView bytes, ByteView more = {}) noexcept;
     // Ends a batch: one wake for each shard that something was put in for.
     void publish() noexcept;
 

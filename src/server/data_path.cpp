@@ -259,6 +259,7 @@ void DataPath::on_engine_failed(const Error& error) {
 void DataPath::on_engine_recovered(const std::string& how) {
   engine_failed_ = false;
   parts_.reporter.log(LogLevel::warning, "forwarding works again: " + how);
+  if (recovered_) recovered_();
 }
 
 void DataPath::on_engine_notice(const std::string& text) { parts_.reporter.log(LogLevel::warning, text); }

@@ -41,6 +41,11 @@ class DataPath final : public forward::EngineSink {
   void on_offline(Offline callback) { offline_ = std::move(callback); }
   // The same for a client whose carrier is on another shard: none when it is on its way there.
   Drop to_offline_elsewhere(size_t shard, uint64_t client_number, const Packet& packet) noexcept;
+  // What other shards have for the carrier. The bytes are valid during the call. Must not throw.
+  using ForCarrier = std::function<void(ByteView bytes)>;
+  void on_carrier_bytes(ForCarrier callback) { for_carrier_ = std::move(callback); }
+  // Called when the engine can work again.
+  void on_recovered(std::function<void()> callback) { recovered_ = std::move(callback); }
   // A packet that has waited for this session to begin.
   void deliver_awaited(LiveSession& session, Packet&& packet);
   bool engine_failed() const { return engine_failed_; }
@@ -95,6 +100,8 @@ class DataPath final : public forward::EngineSink {
   Parts parts_;
   forward::Engine* engine_ = nullptr;
   Offline offline_;
+  ForCarrier for_carrier_;
+  std::function<void()> recovered_;
   bool engine_failed_ = false;
   inet::InnerPacket info_;         // of the client's packet at hand; an engine may answer in between
   inet::SuperInfo super_;          // likewise, if it is a super-packet

@@ -58,6 +58,7 @@ bool DataPath::from_other_shards(size_t limit) {
 void DataPath::take_over(const ShardRing::Record& record, ByteView bytes) {
   if (record.to == Crossing::kToEngine) return take_over_for_engine(record, bytes);
   if (record.to == Crossing::kToOffline) return take_over_for_offline(record, bytes);
+  if (record.to == Crossing::kToCarrier) return for_carrier_ ? for_carrier_(bytes) : void();
   LiveSession* session = parts_.sessions.find(record.to);
   telemetry::SessionCounters& counters = session ? session->counters : parts_.reporter.unowned();
   inet::InnerPacket info;

@@ -1,5 +1,6 @@
 // The engine as shards see it that do not own it: what their clients send goes to the owner by ring, and what is for
-// their clients comes the same way, past this. For engines with one way in: `host`, `testing`, a device with one queue.
+// their clients comes the same way, past this. For engines with one way in: `host`, `testing`, a device with one
+// queue.
 #pragma once
 
 #include "forward/engine.hpp"
@@ -32,7 +33,6 @@ class FarEngine final : public forward::Engine {
     }
     if (full > 0) sink_->on_engine_drop(Drop::queue_full, full);
   }
-  void flush() override { end_.publish(); }
   bool takes_super_packets() const override { return super_packets_; }
   void stop() override {}
 

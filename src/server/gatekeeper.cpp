@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/rng.hpp"
+#include "inet/prefix_claims.hpp"
 
 namespace smartvpn::server {
 namespace {
@@ -91,14 +92,31 @@ Reason Gatekeeper::on_real_address(const session::Connection& connection) {
   return Reason::none;
 }
 
-Reason Gatekeeper::may_send(uint32_t listener, const std::optional<inet::Endpoint>& real) {
-  if (!real && plan().listeners[listener].config.proxy_protocol.addressless == Addressless::refuse)
+Reason Gatekeeper::may_send(const session::Connection& there) {
+  if (!there.real_addr && plan().listeners[there.listener].config.proxy_protocol.addressless == Addressless::refuse)
     return Reason::proxy_addressless;
-  return plan().connection_policy.judge(ip_of(real));
+  if (is_inner(there.peer_addr.ip)) return Reason::ip_block_list;
+  return plan().connection_policy.judge(ip_of(there.real_addr));
+}
+
+// Whoever comes from there comes through a tunnel of ours. Answers to a client that its own tunnel leads to would go
+// into that tunnel, be answers to the client again, and so on for ever. With a device the same goes for what lies
+// behind clients, since the kernel's routes lead there; not for a default route, by which somebody would be everywhere.
+bool Gatekeeper::is_inner(const inet::IpAddress& ip) const {
+  if (inet::any_contains(plan().config.network.subnets, ip)) return true;
+  if (plan().config.forwarding.mode != config::ForwardingConfig::Mode::tun) return false;
+  const router::RouteEntry& route = parts_.routes.lookup(ip);
+  return route.kind == router::RouteKind::client && !inet::is_everywhere(route.prefix);
+}
+
+Reason Gatekeeper::may_shake_hands(const session::Connection& there, const PublicKey& key) {
+  MutexLock lock(control_.mutex);
+  const auto found = control_.clients->find_by_wireguard_key(key);
+  return found.client ? judge(there, key, found) : Reason::unknown_client;
 }
 
 Reason Gatekeeper::may_roam(const session::Connection& connection) {
-  if (Reason reason = may_send(connection.listener, connection.real_addr); reason != Reason::none) return reason;
+  if (Reason reason = may_send(connection); reason != Reason::none) return reason;
   auto it = entries_.find(connection.id);
   if (it == entries_.end() || !it->second.offered) return Reason::client_removed;
   const Admitted& admitted = it->second.admitted;

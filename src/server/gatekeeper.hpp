@@ -24,6 +24,7 @@ class Gatekeeper final : public session::Admission {
     Reporter& reporter;
     MemoryGuard& memory;
     net::Loop& loop;  // for the time of the turn
+    const router::RouteTable& routes;
   };
   // What a confirmed connection becomes a session with.
   struct Admitted {
@@ -51,7 +52,8 @@ class Gatekeeper final : public session::Admission {
   const SecretKey* shared_secret(const PublicKey& own, const PublicKey& theirs) override;
   std::optional<session::IdentityVerdict> on_identity(const session::Connection& connection,
                                                       const session::Identity& identity) override;
-  Reason may_send(uint32_t listener, const std::optional<inet::Endpoint>& real) override;
+  Reason may_send(const session::Connection& there) override;
+  Reason may_shake_hands(const session::Connection& there, const PublicKey& key) override;
   Reason may_roam(const session::Connection& connection) override;
   void on_closed(const session::Connection& connection, Reason reason, const std::string& detail) noexcept override;
 
@@ -78,6 +80,7 @@ class Gatekeeper final : public session::Admission {
   void reconfigured();
 
  private:
+  bool is_inner(const inet::IpAddress& ip) const;
   static constexpr int kHandshakesPerTurn = 4;
   static constexpr uint32_t kOrdinaryPriority = 100;  // above: the first to go without when memory is scarce
   enum class Stage : uint8_t { header, stranger, session };

@@ -205,14 +205,14 @@ void RegistryHub::stop() {
   store_.reset();
 }
 
-Result<AppliedChanges> RegistryHub::apply(const std::vector<ClientChange>& changes, uint64_t expected_revision,
-                                          const Ready& ready) {
+Result<AppliedChanges> RegistryHub::apply(const std::vector<ClientChange>& changes,
+                                          std::optional<uint64_t> expected_revision, const Ready& ready) {
   MutexLock lock(mutex_);
   return run(changes, expected_revision, on_shard_, false, ready);
 }
 
 Result<AppliedChanges> RegistryHub::apply_one(const ClientChange& change, const Ready& ready) {
-  auto applied = apply({change}, 0, ready);
+  auto applied = apply({change}, std::nullopt, ready);
   if (applied) return applied;
   Error error = std::move(applied).error();
   if (error.path.starts_with("/0")) error.path.erase(0, 2);
@@ -234,7 +234,7 @@ Result<void> RegistryHub::declare(const std::vector<config::ClientConfig>& clien
     change.if_missing = true;
     change.spec = to_spec(client);
   }
-  auto applied = run(changes, 0, on_shard, quiet, {});
+  auto applied = run(changes, std::nullopt, on_shard, quiet, {});
   if (applied) return {};
   Error error = std::move(applied).error();
   if (!error.path.empty()) error.path.insert(0, "/clients");
@@ -259,8 +259,9 @@ Result<void> RegistryHub::insist(const OnShard& on_shard, size_t shard, const Co
   }
 }
 
-Result<AppliedChanges> RegistryHub::run(const std::vector<ClientChange>& changes, uint64_t expected_revision,
-                                        const OnShard& on_shard, bool quiet, const Ready& ready) {
+Result<AppliedChanges> RegistryHub::run(const std::vector<ClientChange>& changes,
+                                        std::optional<uint64_t> expected_revision, const OnShard& on_shard, bool quiet,
+                                        const Ready& ready) {
   if (!store_) return make_error(Status::BAD_STATE, "the server is not running");
   std::optional<Drafting> drafting;
   ServerFacts facts;
@@ -276,7 +277,7 @@ Result<AppliedChanges> RegistryHub::run(const std::vector<ClientChange>& changes
   });
   if (!looked) return looked.error();
   const uint64_t base = drafting->change.draft.base;
-  if (expected_revision != 0 && expected_revision != base)
+  if (expected_revision && *expected_revision != base)
     return make_error(Status::CONFLICT, "the registry was changed meanwhile");
   for (size_t i = 0; i < changes.size(); ++i)
     if (auto added = drafting->add(changes[i], i, quiet); !added) return at_index(added.error(), i);

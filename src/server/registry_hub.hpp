@@ -51,19 +51,21 @@ class RegistryHub {
   // Gives the store up; afterwards every change is BAD_STATE.
   void stop();
 
-  // All of them or none. Paths begin with "/<change>". With an `expected_revision` other than 0: CONFLICT if that is
+  // All of them or none. Paths begin with "/<change>". With an `expected_revision`: CONFLICT if that is
   // not the registry's.
-  Result<AppliedChanges> apply(const std::vector<ClientChange>& changes, uint64_t expected_revision,
+  Result<AppliedChanges> apply(const std::vector<ClientChange>& changes, std::optional<uint64_t> expected_revision,
                                const Ready& ready = {});
   // The same for one change, with paths inside the client's JSON.
   Result<AppliedChanges> apply_one(const ClientChange& change, const Ready& ready = {});
   // Those that are missing, as start(), and then `and_then` on every shard: what was created stays only together with
   // what it came with, so that is insisted upon. It may run again after NO_MEMORY or LIMIT.
   Result<void> declare(const std::vector<config::ClientConfig>& clients, const Command& and_then);
+  // On every shard, for what has to follow a change that was made: insisted upon likewise.
+  Result<void> insist_everywhere(const Command& command) const { return insist_everywhere(on_shard_, command); }
 
  private:
   class Drafting;
-  Result<AppliedChanges> run(const std::vector<ClientChange>& changes, uint64_t expected_revision,
+  Result<AppliedChanges> run(const std::vector<ClientChange>& changes, std::optional<uint64_t> expected_revision,
                              const OnShard& on_shard, bool quiet, const Ready& ready) REQUIRES(mutex_);
   Result<void> declare(const std::vector<config::ClientConfig>& clients, const OnShard& on_shard, bool quiet)
       REQUIRES(mutex_);

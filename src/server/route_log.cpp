@@ -29,6 +29,8 @@ void RouteLog::trim() noexcept {
 void RouteLog::Reader::catch_up(router::RouteTable& table) {
   while (const RouteChange* next = at_->next_.load(std::memory_order_acquire)) {
     apply(*next, table);
+    if (on_applied_)
+      for (const inet::Cidr& prefix : next->prefixes) on_applied_(prefix);
     at_ = next;
     applied_.store(next->number_, std::memory_order_release);  // the one before may be gone from here on
   }

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "router/route_table.hpp"
@@ -46,10 +48,14 @@ class RouteLog {
     bool is_behind() const noexcept { return at_->next_.load(std::memory_order_acquire) != nullptr; }
     // Throws std::bad_alloc where it could not go on; the next call does.
     void catch_up(router::RouteTable& table);
+    // Called for each prefix that a change was about, once the table says what it says now. Must not throw.
+    using Applied = std::function<void(const inet::Cidr& prefix)>;
+    void on_applied(Applied callback) { on_applied_ = std::move(callback); }
 
    private:
     std::atomic<uint64_t>& applied_;
     const RouteChange* at_;  // the last one applied
+    Applied on_applied_;
   };
 
  private:

@@ -37,6 +37,7 @@ Result<void> Server::Impl::prepare() {
   for (auto& shard : shards_)
     if (auto ok = shard->open(shard == shards_[0] ? nullptr : shards_[0].get()); !ok) return ok;
   if (auto ok = start_stamps(); !ok) return ok;
+  if (auto ok = start_uapi(); !ok) return ok;
   return start_helpers();
 }
 
@@ -67,6 +68,7 @@ Result<void> Server::Impl::launch() {
       stop_helpers();
       for (auto& shard : shards_) shard->close_everything();
       on_thread_end();
+      if (uapi_) uapi_->stop();
       stamps_->stop();   // its last write
       registry_.stop();  // after the shard's end: a change on its way has its answer then
       on_store_closed();
@@ -91,6 +93,7 @@ void Server::Impl::fail_start() {
     serving_ = true;    // stop() is over when the store is closed
     become_stopped();
   }
+  if (uapi_) uapi_->stop();
   stamps_->stop();
   registry_.stop();
   on_store_closed();
@@ -294,6 +297,7 @@ NO_THREAD_SAFETY_ANALYSIS void Server::abandon_after_fork() noexcept {
   for (auto& helper : impl->helpers_) helper->abandon_after_fork();
   if (impl->thread_) impl->thread_->abandon_after_fork();
   impl->stamps_->abandon_after_fork();
+  if (impl->uapi_) impl->uapi_->abandon_after_fork();
   if (impl->dispatcher_) impl->dispatcher_->abandon_after_fork();
 }
 

@@ -8,6 +8,7 @@
 #include "server/dispatcher.hpp"
 #include "server/registry_hub.hpp"
 #include "server/shard.hpp"
+#include "server/uapi_service.hpp"
 
 namespace smartvpn::server {
 
@@ -41,6 +42,11 @@ class Server::Impl {
   }
   Result<void> start_dispatcher();
   Result<void> start_stamps();
+  // server_uapi.cpp: the `wg` tool's socket, where there is one.
+  Result<void> start_uapi();
+  Result<UapiFacts> uapi_facts();
+  int uapi_get(std::string& out);
+  int uapi_set(const wireguard::UapiRequest& request);
   void publish_log(const char* level, const std::string& message) noexcept;
   void close_queues();
   void become_stopped() REQUIRES(mutex_);  // with no thread
@@ -123,6 +129,7 @@ class Server::Impl {
   RegistryHub registry_;
   // Written behind by its own thread while a WireGuard listener is there.
   const std::shared_ptr<HandshakeStamps> stamps_ = std::make_shared<HandshakeStamps>();
+  std::unique_ptr<UapiService> uapi_;  // by whoever starts, then by the first shard's thread
 };
 
 }  // namespace smartvpn::server

@@ -49,7 +49,8 @@ Result<void> Server::client_rotate_roll_back(const std::string& id) {
 }
 Result<AppliedChanges> Server::transact(const std::vector<ClientChange>& changes, uint64_t expected_revision,
                                         const Ready& ready) {
-  return impl_->registry_.apply(changes, expected_revision, ready);
+  const auto expected = expected_revision != 0 ? std::optional(expected_revision) : std::nullopt;
+  return impl_->registry_.apply(changes, expected, ready);
 }
 Result<registry::Client> Server::client_get(const std::string& id) {
   return impl_->command([id](Shard& shard) -> Result<registry::Client> {

@@ -5,7 +5,6 @@
 #include "crypto/x25519.hpp"
 #include "forward/testing_engine.hpp"
 #include "forward/tun/tun_engine.hpp"
-#include "server/far_engine.hpp"
 #include "server/forwarding_advice.hpp"
 
 namespace smartvpn::server {
@@ -89,8 +88,9 @@ Result<std::unique_ptr<Shard>> Shard::create(std::shared_ptr<const Plan> plan, c
     shard->wake_ = std::move(*wake);
     place.control.set_port(place.index, self, shard->wake_.get());
   }
-  shard->gatekeeper_ = std::make_unique<Gatekeeper>(
-      Gatekeeper::Parts{shard->plan_, place.control, place.index, shard->reporter_, shard->memory_, *shard->loop_});
+  shard->gatekeeper_ =
+      std::make_unique<Gatekeeper>(Gatekeeper::Parts{shard->plan_, place.control, place.index, shard->reporter_,
+                                                     shard->memory_, *shard->loop_, shard->router_.table()});
   shard->gatekeeper_->on_session_end([self](uint64_t connection, Reason reason, const std::string& detail) {
     return self->on_session_end(connection, reason, detail);
   });
@@ -138,6 +138,7 @@ Shard::Shard(std::shared_ptr<const Plan> plan, const Place& place, std::unique_p
   loop_->set_turn_hook([this] {
     if (engine_) engine_->flush();
     if (wireguard_) wireguard_->flush();
+    if (crossing_) crossing_->publish();
     gatekeeper_->begin_turn();
     memory_.refresh();
   });
@@ -163,8 +164,11 @@ std::unique_ptr<forward::Engine> Shard::make_engine() {
       options.name = tun.name;
       options.fd = tun.fd;
       options.path = tun.fd >= 0 ? "/tun/fd" : "/tun";
-      return std::make_unique<forward::TunEngine>(*loop_, std::move(options),
-                                                  forward::InternetAccess{tun.masquerade, tun.masquerade_interface});
+      options.multi_queue = control_.shards > 1;
+      auto engine = std::make_unique<forward::TunEngine>(
+          *loop_, std::move(options), forward::InternetAccess{tun.masquerade, tun.masquerade_interface});
+      tun_ = engine.get();
+      return engine;
     }
   }
   return nullptr;
@@ -179,16 +183,21 @@ Result<void> Shard::open_engine(const Shard* first) {
   }
   network.mtu = plan_->config.network.mtu;
   network.routes = client_subnets();
-  if (first)
-    engine_ = std::make_unique<FarEngine>(*crossing_, first->engine_->takes_super_packets());
-  else
+  if (first) {
+    auto engine = std::make_unique<QueueEngine>(*loop_, *crossing_, first->engine_->takes_super_packets());
+    queue_engine_ = engine.get();
+    engine_ = std::move(engine);
+  } else {
     engine_ = make_engine();
+  }
   if (auto ok = engine_->start(network, data_path_); !ok) {
-    engine_.reset();
+    forget_engine();
     return ok.error();
   }
   data_path_.set_engine(engine_.get());
   if (first) return {};
+  share_tun();
+  data_path_.on_recovered([this] { share_tun(); });
   for (const std::string& advice : forwarding_advice(plan_->config)) reporter_.log(LogLevel::warning, advice);
   return {};
 }
@@ -266,7 +275,14 @@ void Shard::close_everything() {
   reporter_.last_words();
   data_path_.set_engine(nullptr);
   if (engine_) engine_->stop();
+  forget_engine();
+}
+
+void Shard::forget_engine() noexcept {
+  tun_ = nullptr;
+  queue_engine_ = nullptr;
   engine_.reset();
+  steering_.reset();
 }
 
 void Shard::begin_drain(Duration drain) {

@@ -4,15 +4,19 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 
 #include "forward/host/host_engine.hpp"
+#include "forward/tun/tun_steering.hpp"
 #include "net/timer.hpp"
 #include "server/crossing.hpp"
 #include "server/data_path.hpp"
 #include "server/gatekeeper.hpp"
 #include "server/handshake_stamps.hpp"
+#include "server/queue_engine.hpp"
 #include "server/registry_hub.hpp"
 #include "server/server.hpp"
+#include "server/uapi_changes.hpp"
 #include "transport/wireguard/device.hpp"
 #include "transport/ws/ws_listener.hpp"
 
@@ -69,6 +73,9 @@ class Shard final : public session::Host {
   Result<void> authorize_answer(uint64_t token, const Authorizer::Answer& answer) {
     return gatekeeper_->authorize_answer(token, answer);
   }
+  // For the `wg` tool: this shard's peers, and what it wishes of them; shard_uapi.cpp.
+  void add_wireguard_figures(std::vector<wireguard::PeerFigures>& all) const;
+  void set_wireguard_wishes(const std::vector<UapiWish>& wishes);
   // This shard's alone; the first one begins a snapshot, the others add to it.
   void add_sessions(std::vector<SessionInfo>& all);
   Result<SessionInfo> session(uint64_t id);
@@ -121,17 +128,29 @@ class Shard final : public session::Host {
   ws::ListenerOptions listener_options(const Plan& plan, std::shared_ptr<const session::StaticKeys> keys,
                                        size_t index) const;
   std::unique_ptr<forward::Engine> make_engine();
+  void forget_engine() noexcept;
+  // shard_tun.cpp. The first shard's, with a device there: opens a queue for every other shard and has the kernel
+  // steer by whose client a packet is for.
+  void share_tun();
+  Result<void> steer_device();
+  void steer(const inet::Cidr& prefix) noexcept;
+  // The others': takes the queue that the first has opened for it.
+  void take_tun_queue() noexcept;
   // shard_wireguard.cpp
   Result<void> open_wireguard(size_t index, const Shard* first);
   void make_wireguard();
   wireguard::PeerSettings wireguard_settings(const PublicKey& key, const registry::Client& client,
                                              uint64_t number) const;
   void set_wireguard_peer(const wireguard::PeerSettings& peer);
+  void set_wireguard_wish(const UapiWish& wish);
+  void remove_wireguard_peer(const PublicKey& key) noexcept;
   void update_wireguard_peers(const registry::Draft& draft);
   void drop_stale_wireguard_peers();
   void forget_wireguard_homes();
   Drop wake_client(uint64_t client, Packet&& packet) noexcept;
-  void hand_over(wireguard::Stray&& stray) noexcept;
+  void hand_over(unsigned shard, const wireguard::StrayNote& note, ByteView message) noexcept;
+  void collect_stray(ByteView bytes) noexcept;
+  void take_strays() noexcept;
   void note_wireguard_stamps() noexcept;
   std::optional<telemetry::WireguardStats> wireguard_stats() const;
   void tell_roamed(LiveSession& session) noexcept;
@@ -187,14 +206,19 @@ class Shard final : public session::Host {
   std::unique_ptr<Gatekeeper> gatekeeper_;
   DataPath data_path_;
   std::unique_ptr<forward::Engine> engine_;
+  forward::TunEngine* tun_ = nullptr;                     // the engine, where it is the device's owner
+  QueueEngine* queue_engine_ = nullptr;                   // the engine, on all shards but the first
+  std::unique_ptr<const forward::TunSteering> steering_;  // null: the kernel spreads packets as it likes
   std::shared_ptr<forward::HostChannel> host_channel_;
   std::shared_ptr<const session::StaticKeys> keys_;
   TlsContexts tls_;
   std::vector<std::unique_ptr<ws::WsListener>> listeners_;  // by index; null where it is another transport's
   std::unique_ptr<wireguard::Device> wireguard_;            // null without a listener of its
+  std::vector<wireguard::Stray> strays_;                    // of one look at the rings; with room for them
   const std::shared_ptr<HandshakeStamps> stamps_;
   HandshakeStamps::Grown grown_stamps_;
   std::unordered_map<uint64_t, unsigned> wireguard_homes_;  // by client number, with several shards
+  std::map<PublicKey, UapiWish> wireguard_wishes_;          // of peers that are here
   uint64_t rotations_over_ = 0;                             // of Control, as this shard's peers have it
   std::vector<BoundEndpoint> endpoints_;
   net::Timer tick_;

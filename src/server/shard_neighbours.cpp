@@ -10,9 +10,11 @@ void Shard::on_wake() {
   if (control_.take_mail(index())) {
     gatekeeper_->deliver_late();
     end_condemned();
+    take_tun_queue();
   }
   // The rest in the next turn, after what sockets have brought. It also follows the log of routes.
   if (data_path_.from_other_shards(DataPath::kBatch)) crossing_->wake_self();
+  take_strays();
 }
 
 void Shard::end_condemned() noexcept {

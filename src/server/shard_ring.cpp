@@ -7,9 +7,9 @@
 
 namespace smartvpn::server {
 
-bool ShardRing::push(const Record& record, ByteView bytes) noexcept {
+bool ShardRing::push(const Record& record, ByteView bytes, ByteView more) noexcept {
   const uint64_t used = writing_ - tail_.load(std::memory_order_acquire);
-  const size_t size = room_for(bytes.size()), rest = to_end(writing_);
+  const size_t size = room_for(bytes.size() + more.size()), rest = to_end(writing_);
   const size_t skipped = size > rest ? rest : 0;
   if (size + skipped > capacity_ - used) return false;
   if (!bytes_) bytes_.reset(new (std::nothrow) uint8_t[capacity_]);
@@ -21,6 +21,7 @@ bool ShardRing::push(const Record& record, ByteView bytes) noexcept {
   }
   std::memcpy(at(writing_), &record, sizeof record);
   if (!bytes.empty()) std::memcpy(at(writing_) + sizeof record, bytes.data(), bytes.size());
+  if (!more.empty()) std::memcpy(at(writing_) + sizeof record + bytes.size(), more.data(), more.size());
   writing_ += size;
   return true;
 }

@@ -25,7 +25,8 @@ class ShardRing {
   explicit ShardRing(size_t capacity) noexcept : capacity_(capacity) {}
 
   // The writer's. False when there is no room, or no memory. Nothing is seen before publish().
-  bool push(const Record& record, ByteView bytes) noexcept;
+  // `more` comes right behind `bytes`; `record.length` is of both.
+  bool push(const Record& record, ByteView bytes, ByteView more = {}) noexcept;
   void publish() noexcept { head_.store(writing_, std::memory_order_release); }
 
   // The reader's. Looks at the next one without taking it; `bytes` are valid until release().

@@ -64,6 +64,7 @@ void Shard::begin_stats(telemetry::StatsSnapshot& out) {
   out.started_ms = started_ms_;
   out.memory_limit_bytes = memory_.ceiling();
   out.events_lost = hub_.lost();
+  out.aead = crypto::AeadEngine::backend_name(aead_.backend());
   memory_.set_events(hub_.waiting());
   for (const auto& endpoint : endpoints_)
     out.listeners.push_back(

@@ -1,5 +1,6 @@
 // The shard's WireGuard carrier: its sockets, and its peers as the registry's changes leave them.
 #include <algorithm>
+#include <cstring>
 #include <new>
 
 #include "base/features.hpp"
@@ -39,6 +40,7 @@ void Shard::make_wireguard() {
   options.shard = static_cast<unsigned>(this->index());
   options.shards = static_cast<unsigned>(control_.shards);
   options.cookie_seed = control_.cookie_seed.clone();
+  options.limiter = control_.handshake_limiter;
   wireguard::Surroundings around{*loop_, *this, aead_, packets_, system_rng(), next_connection_id_};
   wireguard_ = std::make_unique<wireguard::Device>(around, std::move(options));
   std::vector<wireguard::PeerSettings> former, peers;
@@ -52,7 +54,11 @@ void Shard::make_wireguard() {
   for (const auto& peer : former) set_wireguard_peer(peer);
   for (const auto& peer : peers) set_wireguard_peer(peer);
   data_path_.on_offline([this](uint64_t client, Packet&& packet) { return wake_client(client, std::move(packet)); });
-  if (crossing_) wireguard_->on_stray([this](wireguard::Stray&& stray) { hand_over(std::move(stray)); });
+  if (!crossing_) return;
+  strays_.reserve(DataPath::kBatch);
+  data_path_.on_carrier_bytes([this](ByteView bytes) { collect_stray(bytes); });
+  wireguard_->on_stray(
+      [this](unsigned shard, const wireguard::StrayNote& note, ByteView message) { hand_over(shard, note, message); });
 }
 
 wireguard::PeerSettings Shard::wireguard_settings(const PublicKey& key, const registry::Client& client,
@@ -62,6 +68,10 @@ wireguard::PeerSettings Shard::wireguard_settings(const PublicKey& key, const re
   settings.psk = client.wireguard_preshared_key;
   settings.client_number = number;
   settings.greatest_timestamp = stamps_->greatest(key);
+  if (const auto wish = wireguard_wishes_.find(key); wish != wireguard_wishes_.end()) {
+    settings.endpoint = wish->second.endpoint;
+    settings.persistent_keepalive = wish->second.persistent_keepalive.value_or(Duration{0});
+  }
   return settings;
 }
 
@@ -70,6 +80,11 @@ void Shard::set_wireguard_peer(const wireguard::PeerSettings& peer) {
   const unsigned home = wireguard::home_of(peer.key, static_cast<unsigned>(control_.shards));
   if (crossing_) wireguard_homes_[peer.client_number] = home;
   if (home == index()) wireguard_->set_peer(peer);
+}
+
+void Shard::remove_wireguard_peer(const PublicKey& key) noexcept {
+  wireguard_->remove_peer(key, Reason::client_removed);
+  wireguard_wishes_.erase(key);
 }
 
 // After a change of the registry: what is there is set, what is gone goes. Sessions have been judged already.
@@ -96,8 +111,12 @@ void Shard::update_wireguard_peers(const registry::Draft& draft) {
         there.push_back(wireguard_settings(*client.wireguard_public_key, client, found.number));
     }
   });
+  // A key that has another client now was removed and came again: nothing of before is left.
+  for (const auto& peer : there)
+    if (const uint64_t former = wireguard_->client_of(peer.key); former != 0 && former != peer.client_number)
+      gone.push_back(peer.key);
   // Without the lock: a peer that goes ends its session, which asks for it.
-  for (const PublicKey& key : gone) wireguard_->remove_peer(key, Reason::client_removed);
+  for (const PublicKey& key : gone) remove_wireguard_peer(key);
   for (const auto& peer : there) set_wireguard_peer(peer);
   forget_wireguard_homes();
 }
@@ -122,7 +141,7 @@ void Shard::drop_stale_wireguard_peers() {
   with_clients([&](const ClientDirectory& clients) {
     std::erase_if(stale, [&](const PublicKey& key) { return clients.find_by_wireguard_key(key).client != nullptr; });
   });
-  for (const PublicKey& key : stale) wireguard_->remove_peer(key, Reason::client_removed);
+  for (const PublicKey& key : stale) remove_wireguard_peer(key);
 }
 
 // A packet for a client without a session, which its home may know how to reach.
@@ -134,18 +153,34 @@ Drop Shard::wake_client(uint64_t client, Packet&& packet) noexcept {
   return data_path_.to_offline_elsewhere(home->second, client, packet);
 }
 
-// Another shard's datagram; most come to the right one by the kernel's steering.
-void Shard::hand_over(wireguard::Stray&& stray) noexcept {
-  Shard* owner = control_.shard(stray.shard);
-  bool posted = false;
+// Another shard's message; most come to the right one by the kernel's steering. It is published with the turn's end.
+void Shard::hand_over(unsigned shard, const wireguard::StrayNote& note, ByteView message) noexcept {
+  const ByteView head(reinterpret_cast<const uint8_t*>(&note), sizeof note);
+  const ShardRing::Record record{static_cast<uint32_t>(head.size() + message.size()), 0, 1, Crossing::kToCarrier, 0};
+  if (!crossing_->push(shard, record, head, message)) reporter_.unowned().drop(Drop::queue_full, 1);
+}
+
+// From the ring, where they may not be opened in place.
+void Shard::collect_stray(ByteView bytes) noexcept {
+  wireguard::Stray stray;
+  if (bytes.size() < sizeof stray.note) return;
+  std::memcpy(&stray.note, bytes.data(), sizeof stray.note);
+  stray.message = packets_.copy_of(bytes.subspan(sizeof stray.note));
+  if (strays_.size() == strays_.capacity()) take_strays();
+  if (stray.message)
+    strays_.push_back(std::move(stray));
+  else
+    reporter_.unowned().drop(Drop::queue_full, 1);
+}
+
+void Shard::take_strays() noexcept {
+  if (strays_.empty()) return;
   try {
-    posted = owner && owner->loop().post([owner, stray = std::move(stray)]() mutable {
-      if (owner->wireguard_) owner->wireguard_->take_stray(std::move(stray));
-    });
+    wireguard_->take_strays(strays_);
   } catch (const std::bad_alloc&) {
-    posted = false;
+    reporter_.unowned().drop(Drop::queue_full, strays_.size());
   }
-  if (!posted) reporter_.unowned().drop(Drop::queue_full, 1);
+  strays_.clear();
 }
 
 // What finds no memory is lost here, and comes again with the peer's next handshake.
@@ -181,6 +216,7 @@ Result<void> Shard::open_wireguard(size_t index, const Shard*) {
 void Shard::update_wireguard_peers(const registry::Draft&) {}
 void Shard::drop_stale_wireguard_peers() {}
 void Shard::note_wireguard_stamps() noexcept {}
+void Shard::take_strays() noexcept {}
 std::optional<telemetry::WireguardStats> Shard::wireguard_stats() const { return std::nullopt; }
 
 #endif

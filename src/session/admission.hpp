@@ -82,10 +82,13 @@ class Admission {
   // Phase 2, and the limits. A grant, or a refusal; nothing: the answer comes later, to the transport's
   // `deliver_verdict` with the same connection id.
   virtual std::optional<IdentityVerdict> on_identity(const Connection& connection, const Identity& identity) = 0;
-  // Datagram carriers. Whoever sends from there, may it say anything at all? By the lists alone: it counts nothing,
-  // has no effect and comes before any crypto, for every source that is new to the carrier. No address: an
-  // address-less PROXY header.
-  virtual Reason may_send(uint32_t listener, const std::optional<inet::Endpoint>& real) = 0;
+  // Datagram carriers; these three count nothing and have no effect. Whoever sends from there (`there.id` is none), may
+  // it say anything at all? By the lists alone, before any crypto, for every source that is new to the carrier. No real
+  // address: an address-less PROXY header.
+  virtual Reason may_send(const Connection& there) = 0;
+  // A handshake message from there has been shown to be this key's, or answers one of ours to it. Before anything is
+  // made of it: by the client's entry and its lists.
+  virtual Reason may_shake_hands(const Connection& there, const PublicKey& key) = 0;
   // A packet of a live session's has come from elsewhere. Phase 1 and the client's lists for `connection`, whose
   // addresses are the new ones already. No effect; before the packet is opened. None: Host::on_roamed may follow.
   virtual Reason may_roam(const Connection& connection) = 0;

@@ -130,6 +130,7 @@ std::string StatsSnapshot::json() const {
   object.number("memory_limit_bytes", memory_limit_bytes);
   object.number("events_lost", events_lost);
   object.number("callback_exceptions", callback_exceptions);
+  if (!aead.empty()) object.text("aead", aead);
   write_health(object, out, sessions_by_health);
   object.key("total");
   JsonObject scope(out);

@@ -100,6 +100,7 @@ struct StatsSnapshot {
   uint64_t memory_limit_bytes = 0;                          // 0: none
   uint64_t events_lost = 0;                                 // over all subscriptions
   uint64_t callback_exceptions = 0;                         // that left a callback of the host's
+  std::string aead;                                         // what encrypts packets, of a server: "avx2"
   std::array<uint64_t, kHealthCount> sessions_by_health{};  // live ones, by Health
   ScopeStats total;                                         // includes drops that belong to no session
   std::vector<ListenerStats> listeners;

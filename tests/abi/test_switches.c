@@ -32,6 +32,8 @@ static void has_says_what_the_build_was_asked_for(void** state) {
     int32_t present;
   } features[] = {{"tls", SWITCH_TLS},
                   {"websocket", SWITCH_WEBSOCKET},
+                  {"wireguard", SWITCH_WIREGUARD},
+                  {"vector_aead", SWITCH_VECTOR_AEAD},
                   {"tunnel", SWITCH_TUNNEL},
                   {"tun", SWITCH_TUN},
                   {"masquerade", SWITCH_TUN},
@@ -55,6 +57,9 @@ static void keys_of_what_is_absent_are_unsupported_and_never_unknown(void** stat
     int present;
   } keys[] = {
       {SMARTVPN_CONFIG_SERVER, "/listen/-/transport", "\"websocket\"", "/listen/0/transport", SWITCH_WEBSOCKET},
+      {SMARTVPN_CONFIG_SERVER, "/listen/-/transport", "\"wireguard\"", "/listen/0/transport", SWITCH_WIREGUARD},
+      {SMARTVPN_CONFIG_SERVER, "/performance/aead", "\"avx2\"", "/performance/aead", SWITCH_VECTOR_AEAD},
+      {SMARTVPN_CONFIG_SERVER, "/performance/aead", "\"openssl\"", "", 1},
       {SMARTVPN_CONFIG_SERVER, "/listen/-/tls/certificate", "\"/c.pem\"", "/listen/0/tls", SWITCH_TLS},
       {SMARTVPN_CONFIG_SERVER, "/listen/-/tls", "{\"key\": \"/k.pem\"}", "/listen/0/tls", SWITCH_TLS},
       {SMARTVPN_CONFIG_SERVER, "/forwarding/mode", "\"tun\"", "/forwarding/mode", SWITCH_TUN},

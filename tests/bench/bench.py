@@ -2,6 +2,7 @@
 
     bench.py BUILD_FOLDER primitives|server|memory|tunnel|wireguard|counts|bindings...   to standard output
     bench.py BUILD_FOLDER --write docs/PERFORMANCE.md                           all of them, as a document
+    bench.py ... --continue FILE     what a run that was broken off has printed: its whole parts are not measured again
     bench.py BUILD_FOLDER --smoke                                               the programs without a network, for a moment
 
 Figures of one run belong together; those of two runs do not.
@@ -18,6 +19,9 @@ import report
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PARTS = ("primitives", "server", "memory", "tunnel", "wireguard", "counts", "bindings")
+# How a figure begins that each part makes last, or with others at once: where it is, the part is whole.
+SIGN_OF = dict(primitives="openssl_speed/65536", server="end_to_end/tls/cpu", memory="idle_session/tls",
+               tunnel="cut_ratio/", wireguard="crowd/", counts="counts/", bindings="bindings/")
 RIVALS = os.environ.get("BENCH_RIVALS", "build/rivals")  # of scripts/rivals.sh
 PRIORITY = os.environ.get("BENCH_PRIORITY", "nice -n -10").split() if os.geteuid() == 0 else []
 
@@ -32,6 +36,11 @@ class Figures(dict):
     def take(self, output):
         for line in output.splitlines():
             self.put(*line.split("\t"))
+
+    def take_up(self, lines):
+        for line in lines:
+            name, value, unit = line.split(None, 2)
+            self[name] = (float(value), unit.strip())
 
     def take_medians(self, outputs):
         runs = [dict((name, (float(value), unit)) for name, value, unit in (line.split("\t") for line in out.splitlines()))
@@ -147,14 +156,19 @@ def main():
     parser.add_argument("parts", nargs="*", metavar="|".join(PARTS))
     parser.add_argument("--write")
     parser.add_argument("--smoke", action="store_true")
+    parser.add_argument("--continue", dest="done", help="the output of a run that was broken off")
     options = parser.parse_args()
     if not set(options.parts) <= set(PARTS):
         parser.error(f"there are {', '.join(PARTS)}")
     tools, figures = Tools(options.build), Figures()
     if options.smoke:
         return smoke(tools)
+    if options.done:
+        with open(options.done, encoding="utf-8") as file:
+            figures.take_up(file)
     for part in options.parts or PARTS:
-        globals()[part](tools, figures)
+        if not any(name.startswith(SIGN_OF[part]) for name in figures):
+            globals()[part](tools, figures)
     if options.write:
         text = report.document(figures, report.facts(tools))
         with open(options.write, "w", encoding="utf-8") as file:

@@ -67,11 +67,11 @@ struct World {
   // Straight into the device, as if another shard had got it.
   void hear(Bytes message, uint8_t from) {
     wireguard::Stray stray;
-    stray.datagram = std::move(message);
-    stray.from = {inet::IpAddress::v4(0x7f000000u + from), 1000};
-    stray.real = stray.from;
-    stray.ecn = from & 3;
-    called->device().take_stray(std::move(stray));
+    stray.message = pool.copy_of(message);
+    stray.note.from.peer = {inet::IpAddress::v4(0x7f000000u + from), 1000};
+    stray.note.from.real = stray.note.from.peer;
+    stray.note.ecn = from & 3;
+    called->device().take_strays({&stray, 1});
   }
 
   PacketPool pool;

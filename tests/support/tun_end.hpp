@@ -65,6 +65,12 @@ struct TunEnd {
   }
 };
 
+inline forward::TunOptions several_queues() {
+  forward::TunOptions options;
+  options.multi_queue = true;
+  return options;
+}
+
 inline forward::InterfaceAddress address(const char* ip, uint8_t prefix) {
   return {*inet::IpAddress::parse(ip), prefix};
 }

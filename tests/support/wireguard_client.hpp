@@ -98,7 +98,8 @@ class WireguardClient final : private session::Host, private session::Admission 
   std::optional<session::IdentityVerdict> on_identity(const session::Connection&, const session::Identity&) override {
     return session::IdentityVerdict{};
   }
-  Reason may_send(uint32_t, const std::optional<inet::Endpoint>&) override { return Reason::none; }
+  Reason may_send(const session::Connection&) override { return Reason::none; }
+  Reason may_shake_hands(const session::Connection&, const PublicKey&) override { return Reason::none; }
   Reason may_roam(const session::Connection&) override { return Reason::none; }
   void on_closed(const session::Connection&, Reason, const std::string&) noexcept override { link_ = nullptr; }
 

@@ -22,6 +22,7 @@ class RecordingHost final : public session::Host, public session::Admission {
   Reason send_reason = Reason::none, accept_reason = Reason::none, address_reason = Reason::none;
   std::optional<session::IdentityVerdict> verdict = session::IdentityVerdict{};  // nothing: later
   std::function<Reason(const session::Connection&)> roam = [](const auto&) { return Reason::none; };
+  std::function<Reason(const session::Connection&)> hands = [](const auto&) { return Reason::none; };
   int handshakes_left = 1 << 20;
   bool keep_packets = true;
   std::function<void(uint64_t)> after_packets = [](uint64_t) {};
@@ -85,10 +86,11 @@ class RecordingHost final : public session::Host, public session::Admission {
     identities.push_back(identity);
     return verdict;
   }
-  Reason may_send(uint32_t, const std::optional<inet::Endpoint>&) override {
+  Reason may_send(const session::Connection&) override {
     ++judged;
     return send_reason;
   }
+  Reason may_shake_hands(const session::Connection& there, const PublicKey&) override { return hands(there); }
   Reason may_roam(const session::Connection& connection) override { return roam(connection); }
   void on_closed(const session::Connection& connection, Reason reason, const std::string&) noexcept override {
     closed.push_back({connection.id, reason});

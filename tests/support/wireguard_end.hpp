@@ -10,6 +10,7 @@
 #include "support/loop_runner.hpp"
 #include "support/vpn_pair.hpp"
 #include "support/wireguard_client.hpp"
+#include "support/wireguard_devices.hpp"
 
 namespace smartvpn::testing_support {
 
@@ -36,10 +37,16 @@ inline std::string wireguard_client_of(RunningServer& server, const std::string&
 
 class WireguardEnd {
  public:
-  explicit WireguardEnd(const std::string& conf) : loop_(testing::make_loop()) {
+  enum class Way : uint8_t { direct, relayed };
+  // Relayed: by way of `relay()`, which says what its datagrams come from and begin with.
+  explicit WireguardEnd(const std::string& conf, Way way = Way::direct) : loop_(testing::make_loop()) {
     std::istringstream lines(conf);
     testing::WireguardClientOptions options;
     for (std::string line; std::getline(lines, line);) read(line, options);
+    if (way == Way::relayed) {
+      relay_ = std::make_unique<testing::WireguardRelay>(*loop_, options.server);
+      options.server = relay_->address();
+    }
     auto made = testing::WireguardClient::create(*loop_, pool_, options, [this](std::span<const PacketView> batch) {
       for (const PacketView& packet : batch) received_.emplace_back(packet.bytes.begin(), packet.bytes.end());
     });
@@ -54,6 +61,7 @@ class WireguardEnd {
   const inet::IpAddress& address() const { return address_; }  // IPv4
   const std::string& endpoint() const { return endpoint_; }
   bool connected() const { return client_->connected(); }
+  testing::WireguardRelay& relay() { return *relay_; }
   void send(ByteView packet) {
     client_->send(pool_.copy_of(packet));
     client_->flush();
@@ -93,6 +101,7 @@ class WireguardEnd {
   }
 
   std::unique_ptr<net::Loop> loop_;
+  std::unique_ptr<testing::WireguardRelay> relay_;
   PacketPool pool_;
   inet::IpAddress address_;
   std::string endpoint_;

@@ -123,6 +123,7 @@ class WireGuardSessions(Model):
 
     session_timeout_s: Optional[int] = None
     persistent_keepalive_s: Optional[int] = None
+    uapi_socket: Optional[str] = None
 
 
 @dataclass

@@ -31,7 +31,7 @@ struct TunOptions {
   bool offload = true;       // false: no virtio header, single packets only
   bool udp_offload = true;   // false: UDP super-packets are cut here, as before Linux 6.2
   bool multi_queue = false;  // further queues will be wanted; see TunDevice::another_queue()
-  TunQueueOf queue_of;       // not a device, but one more queue of this one
+  TunQueueOf queue_of;       // not a device, but one more queue of this one; with `fd`, the queue is open already
   std::string path;          // configuration path for errors
 };
 

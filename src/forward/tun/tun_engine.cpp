@@ -1,6 +1,8 @@
 // See tun_engine.hpp.
 #include "forward/tun/tun_engine.hpp"
 
+#include "forward/tun/tun_open.hpp"
+
 namespace smartvpn::forward {
 namespace {
 
@@ -52,6 +54,20 @@ Result<void> TunEngine::set_routes(const std::vector<inet::Cidr>& routes) {
 
 std::optional<TunOptions> TunEngine::another_queue() const {
   return tun_.device() ? tun_.device()->another_queue() : std::nullopt;
+}
+
+Result<std::vector<TunQueue>> TunEngine::open_queues(size_t count) const {
+  if (!tun_.device()) return make_error(Status::BAD_STATE, "there is no tun device now");
+  const auto queue = another_queue();
+  if (!queue) return make_error(Status::UNSUPPORTED, "device " + tun_.name() + " has one queue only");
+  std::vector<TunQueue> out;
+  for (size_t i = 0; i < count; ++i) {
+    auto opened = open_tun(*queue);
+    if (!opened) return opened.error();
+    out.push_back({std::move(opened->fd), *queue});
+    out.back().options.fd = out.back().fd.get();
+  }
+  return out;
 }
 
 Result<void> TunEngine::steer_by(const TunSteering& steering) {

@@ -18,6 +18,12 @@ struct InternetAccess {
   std::string out_interface;  // "": any
 };
 
+// One more queue of a device, and how to open() it: `options.fd` is `fd`.
+struct TunQueue {
+  net::Fd fd;
+  TunOptions options;
+};
+
 // A device of the host's (TunOptions::fd) is used as it is: its addresses, routes, MTU and state are the host's. One of
 // our own that somebody deletes is made anew under the same name, with all it had.
 class TunEngine final : public Engine {
@@ -35,6 +41,10 @@ class TunEngine final : public Engine {
 
   // For the other shards' TunQueueEngine, see TunDevice::another_queue(); nothing while there is no device.
   std::optional<TunOptions> another_queue() const;
+  // `count` of them at once, open, so that they have the numbers 1 to `count` in this order; or none. BAD_STATE where
+  // there is no device, UNSUPPORTED where it has one queue only, SYSTEM where the kernel refuses. Any of them that is
+  // closed changes the numbers of the others.
+  Result<std::vector<TunQueue>> open_queues(size_t count) const;
   // See TunDevice::steer_by(). A device that was made anew (EngineSink::on_engine_recovered) has to be told again.
   Result<void> steer_by(const TunSteering& steering);
 

@@ -89,8 +89,15 @@ Result<void> join(OpenedTun& tun, const TunOptions& options) {
   const TunQueueOf& device = options.queue_of;
   auto gone = [&] { return system_error(ENODEV, "cannot open a queue of device " + options.name, options.path); };
   if (static_cast<int>(if_nametoindex(options.name.c_str())) != device.index) return gone();
-  if (auto opened = open_node(tun, options); !opened) return opened;
-  if (auto set = set_interface(tun, options, {device.virtio_size > 0, true}); !set) return set;
+  if (options.fd >= 0) {
+    tun.fd = net::Fd::duplicate_of(options.fd);
+    ifreq request{};
+    if (!tun.fd || ioctl(tun.fd.get(), TUNGETIFF, &request) != 0 || options.name != request.ifr_name) return gone();
+    tun.name = options.name;
+  } else {
+    if (auto opened = open_node(tun, options); !opened) return opened;
+    if (auto set = set_interface(tun, options, {device.virtio_size > 0, true}); !set) return set;
+  }
   tun.index = static_cast<int>(if_nametoindex(tun.name.c_str()));
   if (tun.index != device.index) return gone();
   tun.adopted = true;

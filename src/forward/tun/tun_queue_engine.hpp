@@ -24,6 +24,9 @@ class TunQueueEngine final : public Engine, private TunHandler {
   void stop() override;
   std::string device_name() const override { return queue_.name; }
 
+  // False once somebody has deleted the device, until rejoin().
+  bool has_device() const noexcept { return device_ != nullptr; }
+
   // After start(), of the device that the owner has made in place of the one that went.
   Result<void> rejoin(TunOptions queue);
 

@@ -12,6 +12,7 @@ Device::Impl::Impl(const Surroundings& surroundings, DeviceOptions wanted)
       options(std::move(wanted)),
       indices(around.rng, options.shard, options.shards),
       cookies(*options.identity, options.cookie_seed.clone()),
+      limiter(options.limiter ? options.limiter : std::make_shared<HandshakeLimiter>()),
       peers(16, KeyHash{around.rng.u64()}),
       handshake_timer(around.loop, [this] { handshake_turn.request(); }),
       handshake_turn(around.loop, [this] { run_handshakes(); }),
@@ -33,11 +34,15 @@ Device::Impl::Listener* Device::Impl::listener(uint32_t index) noexcept {
   return listeners.empty() ? nullptr : listeners.front().get();
 }
 
+// Not one behind proxies, if there is another: answers to what left there would come without a header.
 uint32_t Device::Impl::listener_for(const inet::Endpoint& to) const noexcept {
-  for (const auto& listener : listeners) {
-    const inet::IpAddress bound = listener->socket ? listener->socket->local().ip : listener->options.address.ip;
-    const bool both = bound.is_v6() && bound.is_unspecified();
-    if (both || bound.is_v4() == to.ip.is_v4()) return listener->options.listener;
+  for (const bool behind_proxy : {false, true}) {
+    for (const auto& listener : listeners) {
+      const inet::IpAddress bound = listener->socket ? listener->socket->local().ip : listener->options.address.ip;
+      const bool both = bound.is_v6() && bound.is_unspecified();
+      if (listener->options.proxy_header == behind_proxy && (both || bound.is_v4() == to.ip.is_v4()))
+        return listener->options.listener;
+    }
   }
   return listeners.empty() ? 0 : listeners.front()->options.listener;
 }
@@ -122,6 +127,10 @@ void Device::remove_peer(const PublicKey& key, Reason reason) noexcept {
 
 bool Device::has_peer(const PublicKey& key) const noexcept { return impl_->peer(key) != nullptr; }
 size_t Device::peers() const noexcept { return impl_->peers.size(); }
+uint64_t Device::client_of(const PublicKey& key) const noexcept {
+  const Peer* peer = impl_->peer(key);
+  return peer ? peer->client_number() : 0;
+}
 
 std::vector<PublicKey> Device::keys() const {
   std::vector<PublicKey> out;
@@ -175,18 +184,18 @@ size_t Device::connections() const noexcept { return impl_->by_connection.size()
 
 void Device::flush() noexcept { impl_->sender.flush(); }
 
-void Device::on_stray(std::function<void(Stray&&)> hand_over) { impl_->hand_over = std::move(hand_over); }
+void Device::on_stray(std::function<void(unsigned, const StrayNote&, ByteView)> hand_over) {
+  impl_->hand_over = std::move(hand_over);
+}
 
-void Device::take_stray(Stray&& stray) {
-  Path from;
-  from.listener = stray.listener;
-  from.peer = stray.from;
-  from.real = stray.real;
-  from.behind_proxy = stray.behind_proxy;
-  from.local = stray.to;
-  from.interface = stray.interface;
+void Device::take_strays(std::span<Stray> strays) {
+  if (impl_->closing) return;
   impl_->receiver.begin();
-  impl_->receiver.take(stray.datagram, 0, from, stray.ecn);
+  for (Stray& stray : strays) {
+    impl_->admitted = stray.note.admitted;
+    impl_->receiver.take(stray.message.bytes(), 0, stray.note.from, stray.note.ecn);
+  }
+  impl_->admitted = false;
   impl_->receiver.finish();
 }
 

@@ -12,6 +12,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "base/rng.hpp"
@@ -19,6 +20,8 @@
 #include "net/loop.hpp"
 #include "net/timer.hpp"
 #include "session/link.hpp"
+#include "transport/wireguard/handshake_limiter.hpp"
+#include "transport/wireguard/path.hpp"
 #include "transport/wireguard/peer_machine.hpp"
 
 namespace smartvpn::wireguard {
@@ -37,9 +40,10 @@ struct DeviceOptions {
   std::shared_ptr<const Identity> identity;
   uint16_t mtu = 1420;
   Timing timing;
-  Duration session_timeout = seconds(180);  // without a completed handshake a session ends after this
-  unsigned shard = 0, shards = 1;           // shards <= 64
-  SecretKey cookie_seed;                    // the same for all shards
+  Duration session_timeout = seconds(180);    // without a completed handshake a session ends after this
+  unsigned shard = 0, shards = 1;             // shards <= 64
+  SecretKey cookie_seed;                      // the same for all shards
+  std::shared_ptr<HandshakeLimiter> limiter;  // likewise; null: its own
 };
 
 struct ListenerOptions {
@@ -61,17 +65,17 @@ struct PeerSettings {
   uint64_t client_number = 0;              // ClientDirectory::Found::number, for wake()
 };
 
-// One shard's datagram or opened initiation that belongs to another shard. Posted by the host; see `hand_over`.
-struct Stray {
-  unsigned shard = 0;  // whose it is
-  uint32_t listener = 0;
-  Bytes datagram;  // the WireGuard message alone
-  inet::Endpoint from;
-  std::optional<inet::Endpoint> real;
-  bool behind_proxy = false;
-  inet::IpAddress to;
-  uint32_t interface = 0;
+// A WireGuard message that came to one shard and belongs to another. The note is plain bytes, so that both may lie in a
+// ring.
+struct StrayNote {
+  Path from;
   uint8_t ecn = 0;
+  bool admitted = false;  // an initiation that was counted against its source already
+};
+static_assert(std::is_trivially_copyable_v<StrayNote>);
+struct Stray {
+  StrayNote note;
+  Packet message;
 };
 
 struct PeerFigures {
@@ -107,6 +111,8 @@ class Device {
   // Its session, if there is one, ends with `reason` (Admission::on_closed comes before this returns).
   void remove_peer(const PublicKey& key, Reason reason) noexcept;
   bool has_peer(const PublicKey& key) const noexcept;
+  // Whose it is, by the number; 0: nobody's here.
+  uint64_t client_of(const PublicKey& key) const noexcept;
   size_t peers() const noexcept;
   std::vector<PublicKey> keys() const;
   // Our own static key is another one from now on: all sessions end with Reason::disconnected.
@@ -131,9 +137,10 @@ class Device {
   // Seals and sends what waits. The shard's turn hook calls it after the engine's flush.
   void flush() noexcept;
 
-  // More than one shard: where strays go, and where they come in. Without a hook they are dropped by name.
-  void on_stray(std::function<void(Stray&&)> hand_over);
-  void take_stray(Stray&& stray);
+  // More than one shard: where strays go, and where they come in, as one batch. Without a hook they are dropped by
+  // name; must not throw.
+  void on_stray(std::function<void(unsigned shard, const StrayNote& note, ByteView message)> hand_over);
+  void take_strays(std::span<Stray> strays);
 
   std::vector<PeerFigures> figures() const;
   const DeviceCounters& counters() const noexcept;

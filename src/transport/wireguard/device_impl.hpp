@@ -73,7 +73,7 @@ struct Device::Impl {
   void run_handshake(const Waiting& waiting);
   void open_initiation(const Waiting& waiting);
   bool under_load() noexcept;
-  void hand_to(unsigned shard, ByteView datagram, const Path& from, uint8_t ecn);
+  void hand_to(unsigned shard, ByteView message, const Path& from, uint8_t ecn, bool counted = false);
 
   // One datagram, answered or begun outside of batches.
   void send_message(ByteView message, const Path& to, bool* source_gone = nullptr) noexcept;
@@ -90,7 +90,8 @@ struct Device::Impl {
   DeviceOptions options;
   IndexTable indices;
   CookieChecker cookies;
-  HandshakeLimiter limiter;
+  const std::shared_ptr<HandshakeLimiter> limiter;
+  bool admitted = false;  // the message at hand has been counted by another shard
   PeerShared shared;
   std::unordered_map<PublicKey, std::unique_ptr<Peer>, KeyHash> peers;
   std::unordered_map<uint64_t, Peer*> by_number;
@@ -102,7 +103,7 @@ struct Device::Impl {
   Time loaded_until{};
   Receiver receiver;
   Sender sender;
-  std::function<void(Stray&&)> hand_over;
+  std::function<void(unsigned, const StrayNote&, ByteView)> hand_over;
   std::vector<Peer*> grown;  // whose timestamps the store has not; with room for all
   DeviceCounters counters;
   size_t waiting_packets = 0, waiting_bytes = 0;  // of all peers, for sessions to come

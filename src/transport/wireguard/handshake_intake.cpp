@@ -10,7 +10,7 @@ namespace smartvpn::wireguard {
 // What costs next to nothing and changes nothing.
 bool Device::Impl::is_welcome(ByteView message, MessageType type, const Path& from) {
   if (closing) return false;
-  if (admission().may_send(from.listener, from.real) != Reason::none) {
+  if (admission().may_send(from.connection(0)) != Reason::none) {
     ++counters.blocked_source;
     return false;
   }
@@ -22,6 +22,8 @@ bool Device::Impl::is_welcome(ByteView message, MessageType type, const Path& fr
 void Device::Impl::take_handshake(ByteView message, MessageType type, const Path& from) {
   if (type == MessageType::cookie_reply) {
     PeerMachine* machine = indices.find(receiver_index(message, type));
+    const uint32_t index = receiver_index(message, type);
+    if (!machine && !indices.is_ours(index)) return hand_to(index % 256 % options.shards, message, from, 0);
     if (!machine || !machine->take_cookie_reply(message, now())) ++counters.unknown_index;
     return;
   }
@@ -62,7 +64,7 @@ bool Device::Impl::may_begin(ByteView message, const Path& from) {
     send_message(cookies.reply(message, source, now(), around.rng), from);
     return false;
   }
-  if (limiter.allow(source.ip, now())) return true;
+  if (admitted || limiter->allow(source.ip, now())) return true;
   ++counters.limited;
   return false;
 }
@@ -100,7 +102,7 @@ void Device::Impl::open_initiation(const Waiting& waiting) {
     return;
   }
   const unsigned home = home_of(opened->peer(), options.shards);
-  if (home != options.shard) return hand_to(home, waiting.message, waiting.from, 0);
+  if (home != options.shard) return hand_to(home, waiting.message, waiting.from, 0, true);
   Peer* known = peer(opened->peer());
   if (!known) {
     ++counters.unknown_peer;
@@ -111,6 +113,10 @@ void Device::Impl::open_initiation(const Waiting& waiting) {
     ++counters.malformed;
     return;
   }
+  // Before its timestamp counts: what somebody has relayed must not make the original an old one.
+  if (const Reason reason = admission().may_shake_hands(waiting.from.connection(0), known->key());
+      reason != Reason::none)
+    return known->turn_away(waiting.from, reason);
   const Accepted accepted = known->accept(std::move(*opened), *stamp, now());
   if (accepted == Accepted::not_newer) ++counters.not_newer;
   if (accepted == Accepted::too_often) ++counters.limited;
@@ -119,24 +125,14 @@ void Device::Impl::open_initiation(const Waiting& waiting) {
   known->initiation_accepted(waiting.from);
 }
 
-void Device::Impl::hand_to(unsigned shard, ByteView datagram, const Path& from, uint8_t ecn) {
+void Device::Impl::hand_to(unsigned shard, ByteView message, const Path& from, uint8_t ecn, bool counted) {
   // What is larger than any message of a peer's would only take memory on its way.
-  const bool too_large = datagram.size() > options.mtu + kDataHeader + kPadding + kTag;
+  const bool too_large = message.size() > options.mtu + kDataHeader + kPadding + kTag;
   if (!hand_over || shard == options.shard || too_large) {
     ++counters.unknown_index;
     return;
   }
-  Stray stray;
-  stray.shard = shard;
-  stray.listener = from.listener;
-  stray.datagram.assign(datagram.begin(), datagram.end());
-  stray.from = from.peer;
-  stray.real = from.real;
-  stray.behind_proxy = from.behind_proxy;
-  stray.to = from.local;
-  stray.interface = from.interface;
-  stray.ecn = ecn;
-  hand_over(std::move(stray));
+  hand_over(shard, {from, ecn, counted}, message);
 }
 
 }  // namespace smartvpn::wireguard

@@ -13,6 +13,7 @@ constexpr Duration kFull = kCost * HandshakeLimiter::kBurst;
 }  // namespace
 
 bool HandshakeLimiter::allow(const inet::IpAddress& source, Time now) {
+  MutexLock lock(mutex_);
   const inet::IpAddress key = inet::limit_key(source);
   auto it = buckets_.find(key);
   if (it == buckets_.end()) {

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "inet/address.hpp"
+#include "session/admission.hpp"
 
 namespace smartvpn::wireguard {
 
@@ -25,6 +26,21 @@ struct Path {
   }
   // Whom limits and cookies are about.
   const inet::Endpoint& counted() const noexcept { return real ? *real : peer; }
+  // Whether that is where somebody is known to be.
+  bool is_of(const session::Connection& known) const noexcept {
+    return peer == known.peer_addr && real == known.real_addr && listener == known.listener;
+  }
+  // What the server is told of somebody there. `id` 0: nobody yet.
+  session::Connection connection(uint64_t id) const {
+    session::Connection out;
+    out.id = id;
+    out.listener = listener;
+    out.transport = session::Transport::wireguard;
+    out.peer_addr = peer;
+    out.real_addr = real;
+    out.behind_proxy = behind_proxy;
+    return out;
+  }
 };
 
 }  // namespace smartvpn::wireguard

@@ -47,25 +47,16 @@ void Peer::change(const PeerSettings& settings) {
   client_number_ = settings.client_number;
   if (settings.persistent_keepalive != persistent_keepalive())
     act(set_persistent_keepalive(settings.persistent_keepalive, now()));
-  if (std::exchange(configured_, settings.endpoint) != settings.endpoint && configured_) path_ = configured_path();
+  // Where it is already, there it stays, and by the way that leads there.
+  const bool new_place = std::exchange(configured_, settings.endpoint) != settings.endpoint && configured_;
+  if (new_place && !(path_ && path_->peer == *configured_)) path_ = configured_path();
   arm();
-}
-
-session::Connection Peer::connection_at(const Path& from, uint64_t id) const {
-  session::Connection out;
-  out.id = id;
-  out.listener = from.listener;
-  out.transport = session::Transport::wireguard;
-  out.peer_addr = from.peer;
-  out.real_addr = from.real;
-  out.behind_proxy = from.behind_proxy;
-  return out;
 }
 
 // Phase 1 for what may become a session.
 Reason Peer::open_connection(const Path& from) {
   auto live = std::make_unique<Live>();
-  live->connection = connection_at(from, device_.around.next_connection_id++);
+  live->connection = from.connection(device_.around.next_connection_id++);
   live->initiation = from;
   if (!path_) live->place = std::make_unique<Path>();
   live->tentative_until = now() + kConfirmWithin;
@@ -74,6 +65,18 @@ Reason Peer::open_connection(const Path& from) {
   Reason reason = device_.admission().on_accept(live_->connection);
   if (reason == Reason::none) reason = device_.admission().on_real_address(live_->connection);
   return reason;
+}
+
+// An initiation that was not taken. Of who is there it ends nothing; else it is told as a connection that was refused.
+void Peer::turn_away(const Path& from, Reason reason) noexcept {
+  ++device_.counters.blocked_source;
+  if (live_) return;
+  try {
+    if (const Reason earlier = open_connection(from); earlier != Reason::none) reason = earlier;
+  } catch (const std::bad_alloc&) {
+    reason = Reason::out_of_memory;
+  }
+  leave(reason);
 }
 
 void Peer::initiation_accepted(const Path& from) noexcept {
@@ -101,7 +104,7 @@ void Peer::ask_admission(const Path& from) {
     return refuse(reason);
   }
   if (live_->waits_for_verdict) return;  // it is about this one, too
-  const session::Connection there = connection_at(from, live_->connection.id);
+  const session::Connection there = from.connection(live_->connection.id);
   auto verdict = device_.admission().on_identity(there, identity);
   if (verdict) return decide(*verdict);
   live_->waits_for_verdict = true;
@@ -154,6 +157,10 @@ void Peer::response_received(ByteView message, const Path& from) noexcept {
 }
 
 void Peer::take_answer(ByteView message, const Path& from) {
+  if (device_.admission().may_shake_hands(from.connection(0), key()) != Reason::none) {
+    ++device_.counters.blocked_source;
+    return;
+  }
   Actions actions;
   if (!take_response(message, now(), &actions)) {
     ++device_.counters.malformed;
@@ -168,7 +175,7 @@ void Peer::take_answer(ByteView message, const Path& from) {
   live_->initiation = from;
   live_->by_us = true;
   if (live_->waits_for_verdict) return;  // both have begun at once; it is about this one, too
-  const session::Connection there = connection_at(from, live_->connection.id);
+  const session::Connection there = from.connection(live_->connection.id);
   auto verdict = device_.admission().on_identity(there, identity);
   if (!verdict) {
     live_->waits_for_verdict = true;
@@ -184,7 +191,7 @@ void Peer::confirm(const Path& from, bool by_data) {
   last_handshake_ms_ = wall_clock_ms();
   live_->tentative_until = kNever;
   if (live_->session == 0) {
-    live_->connection = connection_at(from, live_->connection.id);
+    live_->connection = from.connection(live_->connection.id);
     Reason why = Reason::internal_error;
     uint64_t session = 0;
     try {
@@ -209,9 +216,9 @@ void Peer::confirm(const Path& from, bool by_data) {
 bool Peer::may_come_from(const Path& from) noexcept {
   if (!live_) return false;
   const session::Connection& known = live_->connection;
-  if (from.peer == known.peer_addr && from.real == known.real_addr && from.listener == known.listener) return true;
+  if (from.is_of(known)) return true;
   try {
-    if (device_.admission().may_roam(connection_at(from, known.id)) == Reason::none) return true;
+    if (device_.admission().may_roam(from.connection(known.id)) == Reason::none) return true;
   } catch (const std::bad_alloc&) {
   }
   ++device_.counters.blocked_source;
@@ -243,10 +250,8 @@ void Peer::move_to(const Path& from) {
     *path_ = from;
   }
   session::Connection& connection = live_->connection;
-  const bool moved =
-      connection.peer_addr != from.peer || connection.real_addr != from.real || connection.listener != from.listener;
-  if (!moved) return;
-  connection = connection_at(from, connection.id);
+  if (from.is_of(connection)) return;
+  connection = from.connection(connection.id);
   device_.around.host.on_roamed(live_->session, connection);
 }
 

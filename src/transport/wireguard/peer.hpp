@@ -29,6 +29,8 @@ class Peer final : public PeerMachine, public session::Link {
 
   // --- Handshakes. An initiation of the peer's has been accepted by the machine: may it have a session?
   void initiation_accepted(const Path& from) noexcept;
+  // One that was not even taken, since it may not come from there.
+  void turn_away(const Path& from, Reason reason) noexcept;
   void decide(const session::IdentityVerdict& verdict) noexcept;
   void response_received(ByteView message, const Path& from) noexcept;
   // What the machine wants done.
@@ -83,7 +85,6 @@ class Peer final : public PeerMachine, public session::Link {
   };
 
   Time now() const noexcept;
-  session::Connection connection_at(const Path& from, uint64_t id) const;
   std::unique_ptr<Path> configured_path() const;
   void take_answer(ByteView message, const Path& from);
   Reason open_connection(const Path& from);

@@ -46,32 +46,68 @@ class Device(unittest.TestCase):
                     print(f"{address} {'down' if direction else 'up'}: {rate / 1e9:.2f} Gbit/s")
             self.assertEqual(server.stop(signal.SIGTERM), 0)
 
+    def connect_to_second_thread(self, world):
+        config, *keys = server_config(world, LISTEN, tun={"name": "svserver"}, limits={"threads": 2})
+        config["network"]["routes"] = ["10.8.0.0/24", "192.0.2.0/24"]
+        server = world.serve(config)
+        world.in_edge(["sysctl", "-qw", "net.ipv4.ip_forward=1"])
+        run(["ip", "-n", world.edge, "addr", "add", "192.0.2.1/24", "dev", "lo"])
+
+        def sessions(kind):
+            server.pump()
+            return [event["session_id"] for event in server.events if event["type"] == kind]
+
+        for number in range(1, 100):
+            tunnel = world.connect(client_config("ws://198.51.100.1:8443/tunnel", *keys))
+            wait_until(lambda: len(sessions("session_up")) == number, "the client is in")
+            if sessions("session_up")[-1] % 2 == 1:
+                tunnel.wait_event("session_up")
+                return server, tunnel  # the kernel has chosen the second thread
+            tunnel.stop(signal.SIGINT)
+            wait_until(lambda: len(sessions("session_down")) == number, "the client has gone")
+        self.fail("all connections went to the first thread")
+
+    def transfer_both_ways(self, world, what):
+        world.in_client(["ping", "-c", "2", "-i", "0.2", "-W", "5", "-s", "1392", "-M", "do", "192.0.2.1"])
+        for direction in ([], ["-R"]):
+            rate = self.iperf(world, "192.0.2.1", *direction)
+            print(f"{what}, {'down' if direction else 'up'}: {rate / 1e9:.2f} Gbit/s")
+
+    def sent_by_queue(self, world):
+        """Packets that the kernel has sent into each queue of the server's device."""
+        shown = json.loads(world.in_edge(["tc", "-s", "-j", "qdisc", "show", "dev", "svserver"]))
+        return [queue["packets"] for queue in shown if "parent" in queue]
+
+    def test_each_thread_has_a_queue_of_the_device_and_gets_its_clients_packets_there(self):
+        with World(SMARTVPN) as world:
+            server, tunnel = self.connect_to_second_thread(world)
+            self.transfer_both_ways(world, "two threads")
+            for made_anew in (False, True):
+                if made_anew:
+                    run(["ip", "-n", world.edge, "link", "delete", "svserver"])
+                    wait_until(lambda: "forwarding works again" in str(server.events) or server.pump(), "the device is back")
+                address = tunnel.wait_event("session_up")["addresses"][0]
+                run(["ip", "netns", "exec", world.edge, "ping", "-c", "1", "-W", "5", address])
+                wait_until(lambda: len(self.sent_by_queue(world)) == 2, "there are two queues")
+                before = self.sent_by_queue(world)
+                # From many ports and without an answer: by flows alone they would be spread over both queues.
+                world.in_edge([sys.executable, "-c", "import socket, sys\nfor _ in range(32):\n"
+                               " socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x' * 64, (sys.argv[1], 9))", address])
+                after = self.sent_by_queue(world)
+                moved = sorted(now - then for now, then in zip(after, before))
+                self.assertGreaterEqual(moved[1], 32)
+                self.assertLess(moved[0], 4, "the first thread has to hand over nothing")
+            self.transfer_both_ways(world, "two threads, device made anew")
+            self.assertEqual(server.stop(signal.SIGTERM), 0)
+            self.assertNotIn("svserver", world.in_edge(["ip", "-br", "link"]))
+
     def test_transfers_through_a_thread_that_has_not_the_device(self):
         with World(SMARTVPN) as world:
-            config, *keys = server_config(world, LISTEN, tun={"name": "svserver"}, limits={"threads": 2})
-            config["network"]["routes"] = ["10.8.0.0/24", "192.0.2.0/24"]
-            server = world.serve(config)
-            world.in_edge(["sysctl", "-qw", "net.ipv4.ip_forward=1"])
-            run(["ip", "-n", world.edge, "addr", "add", "192.0.2.1/24", "dev", "lo"])
-
-            def sessions(kind):
-                server.pump()
-                return [event["session_id"] for event in server.events if event["type"] == kind]
-
-            for number in range(1, 100):
-                tunnel = world.connect(client_config("ws://198.51.100.1:8443/tunnel", *keys))
-                wait_until(lambda: len(sessions("session_up")) == number, "the client is in")
-                if sessions("session_up")[-1] % 2 == 1:
-                    break  # the kernel has chosen the second thread
-                tunnel.stop(signal.SIGINT)
-                wait_until(lambda: len(sessions("session_down")) == number, "the client has gone")
-            else:
-                self.fail("all connections went to the first thread")
-            tunnel.wait_event("session_up")
-            world.in_client(["ping", "-c", "2", "-i", "0.2", "-W", "5", "-s", "1392", "-M", "do", "192.0.2.1"])
-            for direction in ([], ["-R"]):
-                rate = self.iperf(world, "192.0.2.1", *direction)
-                print(f"two threads, {'down' if direction else 'up'}: {rate / 1e9:.2f} Gbit/s")
+            # Made beforehand with one queue.
+            world.in_edge(["ip", "tuntap", "add", "mode", "tun", "name", "svserver"])
+            server, _ = self.connect_to_second_thread(world)
+            self.assertLess(len(self.sent_by_queue(world)), 2)
+            self.transfer_both_ways(world, "two threads, one queue")
             self.assertEqual(server.stop(signal.SIGTERM), 0)
 
     def test_gateway_services_are_open_and_the_rest_of_the_host_is_closed(self):

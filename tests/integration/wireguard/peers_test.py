@@ -94,7 +94,8 @@ class Peers(Case):
         wait_until(lambda: traffic.process.poll() is not None, "ping has ended")
         sent, heard = map(int, re.search(rb"(\d+) packets transmitted, (\d+) received", b"".join(traffic.lines())).groups())
         self.say(f"5 new handshakes under traffic: {heard} of {sent} pings answered")
-        self.assertGreater(heard, sent * 0.5)
+        # Between two keys nothing passes, for as long as `wg` and the peer take; with each new key traffic went on.
+        self.assertGreater(heard, 5 * 5)
         peer.program.stop(sig=9)
         again = type(peer)(world, "again", peer.number)
         again.set("private-key", world.write("same.key", peer.keys["private_key"]))

@@ -7,7 +7,7 @@ import re
 import sys
 import unittest
 
-from wireguard_world import EDGE, FAR, PORT, Case, Peer, in_a_world, initiator, inner, run, wait_until
+from wireguard_world import EDGE, FAR, PORT, Case, Peer, endpoint, in_a_world, initiator, inner, run, wait_until
 
 Case.smartvpn = sys.argv.pop(1)
 
@@ -85,6 +85,40 @@ class Changes(Case):
         run([*link, "add", "198.51.100.7/24", "dev", "veth0"])
         peer.reaches()
         self.say("dropped from elsewhere, taken from where it may be")
+
+    @in_a_world
+    def test_nobody_comes_through_another_clients_tunnel(self, world):
+        """Its endpoint would be an inner address: what is sent there could go round for ever."""
+        server = world.server()
+        nested = Peer(world, "nested", 9)
+        server.add(nested.id, nested.public_key, nested.number)
+        alice = world.join(server)
+        alice.reaches()
+        nested.server_key = server.public_key
+        nested.trust(endpoint=endpoint(FAR[4]), keepalive=1)
+        nested.up(nested.number, 1280)
+        wait_until(lambda: json.loads(server.command("stats", "--json"))["wireguard"]["blocked_source"] > 0, "it is blocked")
+        self.assertEqual([s["client_id"] for s in server.sessions()], ["alice"])
+        nested.set("peer", nested.server_key, "endpoint", endpoint(EDGE[4]))
+        wait_until(lambda: len(server.sessions()) == 2, "and let in from outside")
+
+    @in_a_world
+    def test_nobody_comes_from_a_network_behind_a_client(self, world):
+        """The kernel's routes to it lead into a tunnel, which may be the very one that is asked for."""
+        server = world.server()
+        site = Peer(world, "site")
+        server.add(site.id, site.public_key, site.number, subnets=["192.168.7.0/24"])
+        server.start()
+        site.join(server)
+        site.reaches()
+        run(["ip", "-n", world.client, "addr", "add", "192.168.7.9/32", "dev", "lo"])
+        before = json.loads(server.command("stats", "--json"))["wireguard"]["blocked_source"]
+        run(["ip", "netns", "exec", world.client, sys.executable, "-c",
+             "import socket, sys; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('192.168.7.9', 0)); "
+             "[s.sendto(bytes([1]) + bytes(147), (sys.argv[1], int(sys.argv[2]))) for _ in range(5)]", FAR[4], str(PORT)])
+        wait_until(lambda: json.loads(server.command("stats", "--json"))["wireguard"]["blocked_source"] >= before + 5,
+                   "what comes from there is blocked before it is looked at")
+        site.reaches()
 
     @in_a_world
     def test_a_source_address_that_is_another_clients_is_dropped(self, world):

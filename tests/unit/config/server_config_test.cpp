@@ -235,6 +235,20 @@ TEST(ServerConfig, AWireguardListenerNeedsItsKeyAndNoOther) {
             "INVALID /wireguard/persistent_keepalive_s");
 }
 
+TEST(ServerConfig, AUapiSocketIsAPathOrAnInterfaceNameBesideAWireguardListener) {
+  const std::string quoted = "\"" + kKeyB + "\"";
+  auto said = [&](const std::string& socket) {
+    return validated(Kind::server, {{"/listen/1", kWireguard},
+                                    {"/keys/wireguard_private_key", quoted},
+                                    {"/wireguard/uapi_socket", "\"" + socket + "\""}});
+  };
+  for (const char* good : {"", "wg0", "a_=+.-9", "fifteen-letters", "/run/vpn/uapi.sock"}) EXPECT_EQ(said(good), "OK");
+  for (const std::string bad : {"sixteen-letters.", "wg 0", "folder/wg0", ".", "..", "wg%n"})
+    EXPECT_EQ(said(bad), "INVALID /wireguard/uapi_socket") << bad;
+  EXPECT_EQ(said("/" + std::string(107, 'x')), "INVALID /wireguard/uapi_socket") << "longer than a socket's path";
+  EXPECT_EQ(validated(Kind::server, {{"/wireguard/uapi_socket", "\"wg0\""}}), "INVALID /wireguard/uapi_socket");
+}
+
 TEST(ServerConfig, WhatAWireguardListenerHasNotIsAnErrorThatNamesTheKey) {
   const std::string quoted = "\"" + kKeyB + "\"";
   const Change wrong[] = {

@@ -25,13 +25,8 @@ namespace {
 using testing::inner;
 using testing::make_loop;
 using testing::run_until;
+using testing::several_queues;
 using testing::TunEnd;
-
-TunOptions several_queues() {
-  TunOptions options;
-  options.multi_queue = true;
-  return options;
-}
 
 bool has_packet_to(const std::vector<Packet>& packets, const char* to) {
   return std::any_of(packets.begin(), packets.end(), [to](const Packet& packet) {
@@ -317,6 +312,31 @@ TEST(TunQueueEngine, ServesAShardByAQueueOfAnotherShardsDevice) {
     const std::string name = shards.first.device_name();
     shards.first.stop();
     EXPECT_EQ(if_nametoindex(name.c_str()), 0u);
+  });
+}
+
+TEST(TunQueueEngine, TakesTheQueueThatTheOwnerHasOpenedInTheOrderOfTheirNumbers) {
+  IN_NEW_NAMESPACE([] {
+    TwoShards shards;
+    EXPECT_EQ(shards.first.open_queues(1).error().status, Status::BAD_STATE);
+    shards.start();
+    if (::testing::Test::HasFatalFailure()) return;
+    auto queues = shards.first.open_queues(2);  // 2 and 3; the second shard has 1
+    ASSERT_TRUE(queues.ok()) << queues.error().text;
+    testing::RecordingSink sinks[2];
+    std::vector<std::unique_ptr<TunQueueEngine>> engines;
+    for (size_t i : {1, 0}) {  // whoever comes first
+      engines.push_back(std::make_unique<TunQueueEngine>(*shards.loop, (*queues)[i].options));
+      ASSERT_TRUE(engines.back()->start(shards.network, sinks[i]).ok());
+    }
+    queues->clear();
+    auto steering = TunSteering::create(*shards.loop, 4);
+    ASSERT_TRUE(steering.ok()) << steering.error().text;
+    ASSERT_TRUE(shards.first.steer_by(**steering).ok());
+    for (unsigned i : {0, 1}) {
+      ASSERT_TRUE((*steering)->set(*inet::IpAddress::parse("10.8.0.6"), i + 2).ok());
+      EXPECT_TRUE(shards.answered(sinks[i])) << i;
+    }
   });
 }
 

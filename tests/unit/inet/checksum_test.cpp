@@ -35,6 +35,21 @@ TEST(Checksum, EqualsTheObviousSumForEverySizeAndAlignment) {
   }
 }
 
+TEST(Checksum, CopyingSumsTheSameAndCopiesNoByteMore) {
+  Bytes data(3000);
+  for (size_t i = 0; i < data.size(); ++i) data[i] = static_cast<uint8_t>(i * 7 + i / 251);
+  for (size_t size = 0; size < 1600; ++size) {
+    for (size_t offset : {0, 1, 6}) {
+      const ByteView from = ByteView(data).subspan(offset, size);
+      Bytes to(size + 64, 0xEE);
+      ASSERT_EQ(copy_and_sum(to.data() + offset, from), sum_bytes(from)) << size;
+      ASSERT_TRUE(std::equal(from.begin(), from.end(), to.begin() + static_cast<std::ptrdiff_t>(offset))) << size;
+      ASSERT_EQ(std::count(to.begin() + static_cast<std::ptrdiff_t>(offset + size), to.end(), 0xEE),
+                static_cast<std::ptrdiff_t>(64 - offset));
+    }
+  }
+}
+
 TEST(Checksum, CarriesOutOfLongRunsOfOnes) {
   for (size_t size : {1u, 2u, 31u, 64u, 127u, 128u, 1399u, 1400u, 65535u, 65536u}) {
     const Bytes ones(size, 0xff);

@@ -205,28 +205,46 @@ TEST(UdpOffload, SegmentsAboveTheDevicesMtuGoAsFragments) {
     GTEST_SKIP() << "no network namespace permitted here: " << strerror(refused);
 }
 
-TEST(UdpSending, FullSocketStopsInOrderAndSaysWhenItGoesOn) {
-  for (int error : {EAGAIN, ENOBUFS}) {
-    UdpOptions from = offloads("127.0.0.1", true, true);
-    from.send_call = &take_few;
+// Fifty datagrams to a kernel that takes 21 and then says `error`.
+struct Fifty {
+  explicit Fifty(int error) {
     refusal = error;
     room = 21;
-    Pair pair("127.0.0.1", from, offloads("127.0.0.1", true, false));
-    std::vector<std::unique_ptr<UdpText>> texts;
-    std::vector<OutDatagram> batch;
     for (int i = 0; i < 50; ++i) {
       texts.push_back(std::make_unique<UdpText>(std::to_string(i), pair.to_b));
       batch.push_back(texts.back()->message);
     }
-    size_t sent = pair.a.socket->send(batch);
-    EXPECT_EQ(sent, 21u);
-    room = SIZE_MAX;
-    pair.a.on_writable = [&] { sent += pair.a.socket->send(std::span(batch).subspan(sent)); };
-    ASSERT_TRUE(run_until(*pair.loop, [&] { return pair.b.got.size() == 50; }));
-    for (size_t i = 0; i < 50; ++i) EXPECT_EQ(pair.b.got[i].text, std::to_string(i));
-    EXPECT_EQ(pair.a.writable, 1);
-    EXPECT_EQ(pair.a.counters().failed, 0u);
   }
+  static UdpOptions sender() {
+    UdpOptions from = offloads("127.0.0.1", true, true);
+    from.send_call = &take_few;
+    return from;
+  }
+  Pair pair{"127.0.0.1", sender(), offloads("127.0.0.1", true, false)};
+  std::vector<std::unique_ptr<UdpText>> texts;
+  std::vector<OutDatagram> batch;
+};
+
+TEST(UdpSending, FullSocketStopsInOrderAndSaysWhenItGoesOn) {
+  Fifty it(EAGAIN);
+  size_t sent = it.pair.a.socket->send(it.batch);
+  EXPECT_EQ(sent, 21u);
+  room = SIZE_MAX;
+  it.pair.a.on_writable = [&] { sent += it.pair.a.socket->send(std::span(it.batch).subspan(sent)); };
+  ASSERT_TRUE(run_until(*it.pair.loop, [&] { return it.pair.b.got.size() == 50; }));
+  for (size_t i = 0; i < 50; ++i) EXPECT_EQ(it.pair.b.got[i].text, std::to_string(i));
+  EXPECT_EQ(it.pair.a.writable, 1);
+  EXPECT_EQ(it.pair.a.counters().failed, 0u);
+}
+
+TEST(UdpSending, WantOfBuffersLosesWhatItMeetsAndHoldsNothingUp) {
+  Fifty it(ENOBUFS);
+  EXPECT_EQ(it.pair.a.socket->send(it.batch), 50u);
+  EXPECT_EQ(it.pair.a.counters().failed, 29u);
+  room = SIZE_MAX;
+  EXPECT_EQ(it.pair.a.socket->send(std::span(it.batch).first(1)), 1u);
+  ASSERT_TRUE(run_until(*it.pair.loop, [&] { return it.pair.b.got.size() == 22; }));
+  EXPECT_EQ(it.pair.a.writable, 0);
 }
 
 TEST(UdpSending, CutMessageThatFindsTheSocketFullHalfWayIsDoneWithAndTheRestCounted) {

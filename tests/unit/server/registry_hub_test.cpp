@@ -132,12 +132,12 @@ TEST_F(RegistryHubTest, AChangeOfTheStoreByAnotherServerIsAConflict) {
 TEST_F(RegistryHubTest, PathsNameTheChangeThatFailed) {
   ASSERT_TRUE(hub_.apply_one(creation("alice")));
   ClientChange nothing(Kind::enable, "alice"), taken = creation("carol");  // the first makes no step of the draft
-  EXPECT_EQ(hub_.apply({nothing, taken}, 0).error().path, "/1/addresses/0");
+  EXPECT_EQ(hub_.apply({nothing, taken}, std::nullopt).error().path, "/1/addresses/0");
   taken.spec.addresses.clear();
-  EXPECT_EQ(hub_.apply({nothing, taken}, 0).error().path, "/1/subnets/0");
+  EXPECT_EQ(hub_.apply({nothing, taken}, std::nullopt).error().path, "/1/subnets/0");
   taken.spec.subnets.clear();
   taken.spec.noise_public_key = clients().registry().find("alice")->noise_public_key;
-  EXPECT_EQ(hub_.apply({nothing, taken}, 0).error().path, "/1/noise_public_key");
+  EXPECT_EQ(hub_.apply({nothing, taken}, std::nullopt).error().path, "/1/noise_public_key");
   EXPECT_EQ(hub_.apply_one(taken).error().path, "/noise_public_key");
 }
 

@@ -78,6 +78,23 @@ TEST(ShardRing, GivesWhatWasPutInInOrderAndInOnePiece) {
   EXPECT_EQ(next_in, next_out);
 }
 
+TEST(ShardRing, PutsTwoPiecesBehindEachOther) {
+  ShardRing ring(size_t{128} << 10);
+  ShardRing::Record record;
+  ByteView bytes;
+  Bytes whole = filled(93, 1);
+  append(whole, filled(1500, 2));
+  for (int round = 0; round < 500; ++round) {
+    ASSERT_TRUE(ring.push({static_cast<uint32_t>(whole.size()), 0, 1, 5, 6}, ByteView(whole).first(93),
+                          ByteView(whole).subspan(93)));
+    ring.publish();
+    ASSERT_TRUE(ring.front(record, bytes));
+    ASSERT_EQ(Bytes(bytes.begin(), bytes.end()), whole);
+    ring.pop(record);
+    ring.release();
+  }
+}
+
 TEST(ShardRing, IsBoundedAndShowsNothingBeforeItIsPublished) {
   ShardRing ring(size_t{128} << 10);
   const Bytes packet = filled(10000, 1);
@@ -149,6 +166,28 @@ TEST(RouteLog, EveryReaderComesToTheSameTableInItsOwnTime) {
     EXPECT_EQ(table->session_of(address("10.0.0.1")), 9u);
     EXPECT_EQ(table->lookup(address("10.1.2.3")).kind, router::RouteKind::client);
   }
+}
+
+TEST(RouteLog, TellsWhoAsksWhatEachChangeHasMadeOfItsPrefixes) {
+  RouteLog log(2);
+  RouteLog::Reader reader(log, 0);
+  router::RouteTable table;
+  std::vector<std::pair<inet::Cidr, uint64_t>> told;
+  reader.on_applied([&](const inet::Cidr& prefix) { told.emplace_back(prefix, table.session_at(prefix)); });
+  auto append = [&](RouteChange::Kind kind, uint64_t session, std::vector<inet::Cidr> prefixes) {
+    auto change = std::make_unique<RouteChange>(kind, session, 1);
+    change->prefixes = std::move(prefixes);
+    log.append(std::move(change));
+  };
+  const inet::Cidr host = cidr("10.8.0.5/32"), subnet = cidr("192.168.7.0/24");
+  append(RouteChange::Kind::attach, 41, {host, subnet});
+  append(RouteChange::Kind::attach, 42, {host});
+  append(RouteChange::Kind::detach, 41, {host, subnet});
+  reader.catch_up(table);
+  const std::vector<std::pair<inet::Cidr, uint64_t>> expected = {
+      {host, 41}, {subnet, 41}, {host, 42}, {host, 42}, {subnet, 0}};
+  EXPECT_EQ(told, expected) << "a late detach takes nothing from who has it now";
+  EXPECT_EQ(table.session_at(cidr("192.168.0.0/16")), 0u) << "of exactly this prefix";
 }
 
 TEST(RouteLog, WhatAllHaveAppliedIsForgotten) {

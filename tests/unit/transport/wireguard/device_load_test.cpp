@@ -118,14 +118,16 @@ struct ShardedPair {
   ShardedPair() : first(*loop, shard_options(0)), second(*loop, shard_options(1)) {
     for (DeviceEnd* shard : {&first, &second}) {
       at.push_back(shard->listen());
-      shard->device.on_stray([this](wireguard::Stray&& stray) { strays.push_back(std::move(stray)); });
+      shard->device.on_stray([this](unsigned to, const wireguard::StrayNote& note, ByteView message) {
+        strays.emplace_back(to, wireguard::Stray{note, pool.copy_of(message)});
+      });
     }
     loop->set_turn_hook([this] {
       while (!strays.empty()) {
-        wireguard::Stray stray = std::move(strays.front());
+        auto [to, stray] = std::move(strays.front());
         strays.pop_front();
         ++handed_over;
-        (stray.shard == 0 ? first : second).device.take_stray(std::move(stray));
+        (to == 0 ? first : second).device.take_strays({&stray, 1});
       }
       for (DeviceEnd* end : {&first, &second, client.get()})
         if (end) end->device.flush();
@@ -148,7 +150,8 @@ struct ShardedPair {
   DeviceEnd first, second;
   std::unique_ptr<DeviceEnd> client;
   std::vector<inet::Endpoint> at;
-  std::deque<wireguard::Stray> strays;
+  PacketPool pool;
+  std::deque<std::pair<unsigned, wireguard::Stray>> strays;
   size_t handed_over = 0;
 };
 

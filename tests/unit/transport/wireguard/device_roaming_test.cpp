@@ -140,6 +140,53 @@ TEST(DeviceRoamingAddresses, AHandshakeFromAForbiddenSourceEndsNothing) {
   EXPECT_TRUE(pair.server.figures().live);
 }
 
+TEST(DeviceRoamingAddresses, AnInitiationRelayedFromAForbiddenSourceLeavesTheOriginalGood) {
+  DevicePair pair("127.0.0.1", true);
+  pair.server.host.hands = [](const session::Connection& there) {
+    return there.peer_addr.ip == test::ip("127.0.0.77") ? Reason::client_ip_block_list : Reason::none;
+  };
+  pair.relay->hold = true;
+  pair.client.send(DevicePair::packet(1));
+  ASSERT_TRUE(pair.until([&] { return pair.relay->seen.size() == 1; }));
+  const Bytes initiation = pair.relay->seen[0];
+  pair.relay->to_server(initiation, pair.relay->add_source(test::ip("127.0.0.77")));
+  ASSERT_TRUE(pair.until([&] { return pair.server.device.counters().blocked_source == 1; }));
+  EXPECT_TRUE(pair.relay->answers.empty());
+  EXPECT_TRUE(pair.server.host.identities.empty());
+  ASSERT_EQ(pair.server.host.closed.size(), 1u) << "the host is told";
+  EXPECT_EQ(pair.server.host.closed[0].reason, Reason::client_ip_block_list);
+  pair.relay->hold = false;
+  pair.relay->to_server(initiation, 0);
+  ASSERT_TRUE(pair.until([&] { return pair.server.host.packets.size() == 1; }));
+  EXPECT_EQ(pair.server.device.counters().not_newer, 0u);
+}
+
+TEST(DeviceRoamingAddresses, AResponseFromAForbiddenSourceLeavesTheHandshakeOpen) {
+  DevicePair pair("127.0.0.1", true);
+  pair.client.host.hands = [&](const session::Connection& there) {
+    return there.peer_addr == pair.relay->address() ? Reason::client_ip_block_list : Reason::none;
+  };
+  pair.client.send(DevicePair::packet(1));
+  ASSERT_TRUE(pair.until([&] { return pair.client.device.counters().blocked_source == 1; }));
+  EXPECT_TRUE(pair.client.host.closed.empty());
+  pair.client.host.hands = [](const auto&) { return Reason::none; };
+  pair.relay->to_client(pair.relay->answers.at(0));
+  ASSERT_TRUE(pair.until([&] { return pair.server.host.packets.size() == 1; }));
+}
+
+TEST(DeviceRoamingAddresses, AnEndpointThatIsInUseAlreadyChangesNothingAboutTheWayThere) {
+  DevicePair pair("127.0.0.1", true);
+  wireguard::ListenerOptions another;
+  another.listener = 1;
+  const inet::Endpoint at = pair.server.listen(std::move(another));
+  pair.client.know(pair.server, at);  // it calls the second listener
+  pair.client.send(DevicePair::packet(1));
+  ASSERT_TRUE(pair.until([&] { return pair.server.host.packets.size() == 1; }));
+  pair.server.know(pair.client, pair.client_at);
+  ASSERT_TRUE(pair.server_says(DevicePair::answer(1)));
+  EXPECT_EQ(pair.client.figures().endpoint, at) << "the answer came from the second listener";
+}
+
 TEST(DeviceRoamingAddresses, AnswersLeaveFromTheAddressThatWasWrittenTo) {
   DevicePair pair("0.0.0.0", false);
   WireguardRelay relay(*pair.loop, {test::ip("127.0.0.55"), pair.at.port});
