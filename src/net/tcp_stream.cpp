@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstddef>
 
+#include "base/thread_spares.hpp"
 #include "net/sockaddr.hpp"
 
 namespace smartvpn::net {
@@ -21,9 +22,8 @@ constexpr size_t kPiecesPerCall = 64;
 
 // What a thread keeps of a queue's memory, so that a busy stream allocates none for each rest.
 constexpr size_t kMostKept = 64;
-std::vector<Packet>& spare_queue() noexcept {
-  static thread_local std::vector<Packet> spare;
-  return spare;
+void swap_spare(std::vector<Packet>& queue) noexcept {
+  if (ThreadSpares* spares = ThreadSpares::current()) queue.swap(spares->queue);
 }
 
 bool is_transient(int error) { return error == EAGAIN || error == EWOULDBLOCK || error == EINTR; }
@@ -187,7 +187,7 @@ bool TcpStream::write(std::span<Packet> batch) {
     fail_later(ENOBUFS);
     return false;
   }
-  if (pending_.capacity() == 0) pending_.swap(spare_queue());
+  if (pending_.capacity() == 0) swap_spare(pending_);
   pending_.reserve(pending_.size() + batch.size());
   for (Packet& packet : batch) pending_.push_back(std::move(packet));
   bool waited = pending_bytes_ > 0;
@@ -219,7 +219,7 @@ bool TcpStream::flush_pending() noexcept {
   }
   if (!is_open()) return false;
   pending_.clear();
-  if (pending_.capacity() <= kMostKept) pending_.swap(spare_queue());
+  if (pending_.capacity() <= kMostKept) swap_spare(pending_);
   std::vector<Packet>().swap(pending_);
   pending_front_ = pending_offset_ = 0;
   if (shutdown_wanted_) ::shutdown(watcher_->fd(), SHUT_WR);

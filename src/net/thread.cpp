@@ -6,6 +6,8 @@
 #include <atomic>
 #include <csignal>
 
+#include "base/thread_spares.hpp"
+
 namespace smartvpn::net {
 
 struct Thread::Impl {
@@ -22,6 +24,7 @@ void* Thread::Impl::main(void* argument) noexcept {
   auto* self = static_cast<Impl*>(argument);
   self->inside.store(pthread_self());
   pthread_setname_np(pthread_self(), self->name.c_str());
+  ThreadSpares spares;
   try {
     self->body();
   } catch (...) {

@@ -38,6 +38,8 @@ def symbol_findings(symbols):
         yield "no stack protector"
     if not any(re.fullmatch(r"__\w+_chk", name) for name in imported):
         yield "no function of the C library is fortified"
+    if imported & {"__cxa_thread_atexit", "__cxa_thread_atexit_impl"}:
+        yield "a thread-local object has a destructor: registering it aborts where memory is out"
 
 
 def functions(symbols, shared):

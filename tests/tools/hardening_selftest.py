@@ -19,6 +19,10 @@ int main(int argc, char** argv) {
   return printf("%s\n", name) < 0;
 }
 """
+# A thread-local object with a destructor, as C++ makes it.
+AT_EXIT = PROGRAM.replace("int main", """extern int __cxa_thread_atexit_impl(void (*)(void*), void*, void*);
+static void gone(void* object) { (void)object; }
+int main""").replace("char name[16];", "char name[16];\n  __cxa_thread_atexit_impl(gone, name, 0);")
 ALL = {
     "O": "-O2", "fortify": "-D_FORTIFY_SOURCE=2", "protector": "-fstack-protector-strong", "cet": "-fcf-protection",
     "pie": "-pie", "pic": "-fPIE", "relro": "-Wl,-z,relro", "now": "-Wl,-z,now", "stack": "-Wl,-z,noexecstack",
@@ -34,9 +38,9 @@ MISSING = {
 }
 
 
-def built(folder, compiler, change):
+def built(folder, compiler, change, text=PROGRAM):
     source, program = folder / "program.c", folder / "program"
-    source.write_text(PROGRAM)
+    source.write_text(text)
     flags = {**ALL, **change}
     subprocess.run([compiler, "-w", *flags.values(), "-o", program, source], check=True)
     return str(program)
@@ -51,6 +55,8 @@ def main():
         for finding, change in MISSING.items():
             found = hardening.findings(built(folder, compiler, change))
             assert finding in found, (finding, found)
+        found = hardening.findings(built(folder, compiler, {}, AT_EXIT))
+        assert len(found) == 1 and "thread-local" in found[0], found
     print(f"{len(MISSING)} missing protections are found")
 
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/bytes.hpp"
+#include "base/thread_spares.hpp"
 
 namespace smartvpn::ws {
 
@@ -35,9 +36,10 @@ class MessageBuffer {
   // False when memory is out; the bytes stay.
   [[nodiscard]] bool reserve(size_t wanted) noexcept {
     if (wanted <= capacity_) return true;
-    if (!data_ && wanted >= kWorthKeeping && wanted <= spare().capacity) {
-      capacity_ = std::exchange(spare().capacity, 0);
-      data_ = std::move(spare().data);
+    ThreadSpares* spares = ThreadSpares::current();
+    if (spares && !data_ && wanted >= kWorthKeeping && wanted <= spares->block_size) {
+      capacity_ = std::exchange(spares->block_size, 0);
+      data_ = std::move(spares->block);
       return true;
     }
     std::unique_ptr<uint8_t[]> larger(new (std::nothrow) uint8_t[wanted]);
@@ -55,9 +57,10 @@ class MessageBuffer {
   // Gives the memory up, which the thread's next cut message may take: a busy stream allocates nothing, and an idle
   // one holds nothing.
   void release() noexcept {
-    if (capacity_ >= kWorthKeeping && capacity_ <= kMostKept && capacity_ > spare().capacity) {
-      spare().data = std::move(data_);
-      spare().capacity = capacity_;
+    ThreadSpares* spares = ThreadSpares::current();
+    if (spares && capacity_ >= kWorthKeeping && capacity_ <= kMostKept && capacity_ > spares->block_size) {
+      spares->block = std::move(data_);
+      spares->block_size = capacity_;
     }
     data_.reset();
     size_ = capacity_ = 0;
@@ -66,14 +69,6 @@ class MessageBuffer {
  private:
   static constexpr size_t kWorthKeeping = 16 * 1024;  // strangers' messages are smaller, and get no more than they need
   static constexpr size_t kMostKept = 128 * 1024;
-  struct Spare {
-    std::unique_ptr<uint8_t[]> data;
-    size_t capacity = 0;
-  };
-  static Spare& spare() noexcept {
-    static thread_local Spare one;
-    return one;
-  }
 
   std::unique_ptr<uint8_t[]> data_;
   size_t size_ = 0, capacity_ = 0;
