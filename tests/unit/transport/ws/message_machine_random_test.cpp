@@ -196,6 +196,7 @@ TEST(MessageGap, ThereIsNoneForControlFramesNorAfterTheEnd) {
 }
 
 TEST(MessageBuffer, LargeMemoryServesTheNextLargeMessageOfTheThread) {
+  ThreadSpares spares;
   MessageBuffer first, second, small;
   ASSERT_TRUE(first.reserve(20000));
   const uint8_t* memory = first.room().data();
