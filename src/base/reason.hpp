@@ -47,7 +47,20 @@ namespace smartvpn {
   X(server_stopping)            \
   X(out_of_memory)              \
   X(internal_error)             \
-  X(authorize_expired)
+  X(authorize_expired)          \
+  X(unexpected_proxy_header)    \
+  X(no_route)                   \
+  X(first_bytes_timeout)        \
+  X(target_unreachable)         \
+  X(relay_loop)                 \
+  X(closed_by_client)           \
+  X(closed_by_target)           \
+  X(reset_by_client)            \
+  X(reset_by_target)            \
+  X(idle_timeout)               \
+  X(half_open_timeout)          \
+  X(lifetime_timeout)           \
+  X(relay_stopping)
 
 enum class Reason : uint8_t {
 #define X(name) name,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "config/json_tree.hpp"
+#include "config/relay_config.hpp"
 #include "config/server_config.hpp"
 #include "config/tunnel_config.hpp"
 
@@ -11,6 +12,7 @@ namespace smartvpn::config {
 // The tree has passed check_structure(complete).
 Result<ServerConfig> build_server_config(const Json& json);
 Result<TunnelConfig> build_tunnel_config(const Json& json);
+Result<RelayConfig> build_relay_config(const Json& json);
 // One element of `clients`, whose tree has passed check_structure.
 ClientConfig build_client_config(const Json& json);
 

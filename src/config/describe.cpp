@@ -51,6 +51,10 @@ std::string type_text(const KeySpec& spec) {
       return "RFC 3339 text or milliseconds since 1970";
     case Type::routes:
       return "true, false or a list of prefixes";
+    case Type::ports:
+      return "port, or list of ports and ranges";
+    case Type::target_port:
+      return "port or `\"preserve\"`";
   }
   return {};
 }
@@ -99,6 +103,8 @@ std::string describe_keys() {
   describe(out, "Server", server_key_table(), true);
   out += '\n';
   describe(out, "Tunnel (the dialling end)", tunnel_key_table(), false);
+  out += '\n';
+  describe(out, "Relay", relay_key_table(), true);
   return out;
 }
 

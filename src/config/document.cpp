@@ -208,6 +208,10 @@ Result<void> Document::validate() const {
     auto config = server_config();
     return config ? Result<void>() : Result<void>(std::move(config).error());
   }
+  if (impl_->kind == Kind::relay) {
+    auto config = relay_config();
+    return config ? Result<void>() : Result<void>(std::move(config).error());
+  }
   auto config = tunnel_config();
   return config ? Result<void>() : Result<void>(std::move(config).error());
 }
@@ -224,6 +228,13 @@ Result<TunnelConfig> Document::tunnel_config() const {
   auto checked = check_structure(impl_->root(), impl_->tree.json(), {}, true);
   if (!checked) return std::move(checked).error();
   return build_tunnel_config(impl_->tree.json());
+}
+
+Result<RelayConfig> Document::relay_config() const {
+  if (impl_->kind != Kind::relay) return make_error(Status::BAD_STATE, "not the configuration of a relay");
+  auto checked = check_structure(impl_->root(), impl_->tree.json(), {}, true);
+  if (!checked) return std::move(checked).error();
+  return build_relay_config(impl_->tree.json());
 }
 
 Document Document::clone() const {

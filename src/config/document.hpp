@@ -10,6 +10,7 @@
 
 #include "base/result.hpp"
 #include "config/key_table.hpp"
+#include "config/relay_config.hpp"
 #include "config/server_config.hpp"
 #include "config/tunnel_config.hpp"
 
@@ -51,6 +52,7 @@ class Document {
   // BAD_STATE for a document of the other kind.
   Result<ServerConfig> server_config() const;
   Result<TunnelConfig> tunnel_config() const;
+  Result<RelayConfig> relay_config() const;
 
  private:
   struct Impl;

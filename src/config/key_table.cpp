@@ -78,7 +78,8 @@ const KeyNode& key_tree(Kind kind) {
   // Never freed: no destructor runs at exit, where other threads may still validate.
   static const KeyNode* const server = new KeyNode(build_key_tree(server_key_table()));
   static const KeyNode* const tunnel = new KeyNode(build_key_tree(tunnel_key_table()));
-  return kind == Kind::server ? *server : *tunnel;
+  static const KeyNode* const relay = new KeyNode(build_key_tree(relay_key_table()));
+  return kind == Kind::server ? *server : kind == Kind::tunnel ? *tunnel : *relay;
 }
 
 bool has_word(std::string_view words, std::string_view word) noexcept {
@@ -91,7 +92,7 @@ bool has_word(std::string_view words, std::string_view word) noexcept {
 }
 
 std::span<const KeySpec> key_table(Kind kind) noexcept {
-  return kind == Kind::server ? server_key_table() : tunnel_key_table();
+  return kind == Kind::server ? server_key_table() : kind == Kind::tunnel ? tunnel_key_table() : relay_key_table();
 }
 
 const KeySpec* find_key(Kind kind, std::string_view pattern) noexcept {

@@ -11,7 +11,7 @@
 
 namespace smartvpn::config {
 
-enum class Kind : uint8_t { server, tunnel };
+enum class Kind : uint8_t { server, tunnel, relay };
 
 enum class Type : uint8_t {
   object,
@@ -33,6 +33,8 @@ enum class Type : uint8_t {
   sha256,        // 64 hex digits, colons allowed
   time,          // RFC 3339 text, or ms since 1970
   routes,        // true, false, or a list of prefixes
+  ports,         // a port, or a list of ports and of {"from", "to"}
+  target_port,   // a port, or "preserve"
 };
 
 // What a running server does with a changed value. New connections, at the latest, see what is applied.

@@ -28,8 +28,9 @@ KeyNode build_key_tree(std::span<const KeySpec> table);
 // Whether `word` is one of the '|'-separated words.
 bool has_word(std::string_view words, std::string_view word) noexcept;
 
-// Tables of server_keys.cpp and tunnel_keys.cpp. Parents come before children.
+// Tables of server_keys.cpp, tunnel_keys.cpp and relay_keys.cpp. Parents come before children.
 std::span<const KeySpec> server_key_table() noexcept;
 std::span<const KeySpec> tunnel_key_table() noexcept;
+std::span<const KeySpec> relay_key_table() noexcept;
 
 }  // namespace smartvpn::config

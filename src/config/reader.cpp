@@ -62,6 +62,21 @@ void Reader::read(std::string_view key, std::optional<SecretKey>& out) const {
   if (const Json* found = find(key); found && found->is_string()) out = parse_secret_key(found->text());
 }
 
+void Reader::read(std::string_view key, std::vector<PortRange>& out) const {
+  const Json* found = find(key);
+  if (!found) return;
+  out.clear();
+  auto port = [](const Json& value) { return static_cast<uint16_t>(value.integer()); };
+  auto add = [&](const Json& value) {
+    if (value.is_object())
+      out.push_back({port(*value.find("from")), port(*value.find("to"))});
+    else
+      out.push_back({port(value), port(value)});
+  };
+  if (!found->is_array()) return add(*found);
+  for (const auto& entry : *found) add(entry);
+}
+
 void Reader::read(std::string_view key, PublicKey& out) const {
   const Json* found = find(key);
   if (!found || !found->is_string()) return;

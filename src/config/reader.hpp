@@ -12,6 +12,7 @@
 
 #include "base/secret.hpp"
 #include "config/json_tree.hpp"
+#include "config/relay_config.hpp"
 #include "inet/address.hpp"
 
 namespace smartvpn::config {
@@ -33,6 +34,7 @@ class Reader {
   void read(std::string_view key, std::optional<inet::Endpoint>& out) const;
   void read(std::string_view key, std::optional<SecretKey>& out) const;
   void read(std::string_view key, PublicKey& out) const;
+  void read(std::string_view key, std::vector<PortRange>& out) const;
   template <class T>
   requires(std::is_integral_v<T> && !std::is_same_v<T, bool>) void read(std::string_view key, T& out) const {
     if (auto value = integer(key)) out = static_cast<T>(*value);

@@ -87,6 +87,32 @@ Wrong wrong_routes(const KeySpec& spec, const Json& value) {
   return std::nullopt;
 }
 
+bool is_port(const Json& value) {
+  return value.is_integer() && !value.exceeds_int64() && value.integer() >= 1 && value.integer() <= 65535;
+}
+
+bool is_port_range(const Json& value) {
+  if (!value.is_object() || value.size() != 2) return false;
+  const Json *from = value.find("from"), *to = value.find("to");
+  return from && to && is_port(*from) && is_port(*to) && from->integer() <= to->integer();
+}
+
+Wrong wrong_ports(const KeySpec& spec, const Json& value) {
+  if (is_port(value)) return std::nullopt;
+  if (!value.is_array()) return "must be a port (1 to 65535) or a list of ports";
+  const auto size = static_cast<int64_t>(value.size());
+  if (size < spec.min || size > spec.max) return "must have " + range(spec) + " entries";
+  for (const auto& entry : value)
+    if (!is_port(entry) && !is_port_range(entry))
+      return "holds an entry that is neither a port (1 to 65535) nor {\"from\": …, \"to\": …}";
+  return std::nullopt;
+}
+
+Wrong wrong_target_port(const Json& value) {
+  const bool right = is_port(value) || (value.is_string() && value.text() == "preserve");
+  return right ? std::nullopt : Wrong("must be a port (1 to 65535) or \"preserve\"");
+}
+
 Wrong wrong_form(const KeySpec& spec, const std::string& text) {
   auto unless = [](bool valid, const char* wrong) { return valid ? std::nullopt : Wrong(wrong); };
   switch (spec.type) {
@@ -146,6 +172,10 @@ std::optional<std::string> wrong_value(const KeySpec& spec, const Json& value) {
       return wrong_time(spec, value);
     case Type::routes:
       return wrong_routes(spec, value);
+    case Type::ports:
+      return wrong_ports(spec, value);
+    case Type::target_port:
+      return wrong_target_port(value);
     default:
       return value.is_string() ? wrong_form(spec, value.text()) : Wrong("must be a text");
   }

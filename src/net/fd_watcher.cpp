@@ -51,6 +51,7 @@ void FdWatcher::Node::on_poll(uv_poll_t* handle, int status, int events) noexcep
   if (events & UV_READABLE) self->call([](FdHandler& h) { h.on_readable(); });
   // The first callback may have destroyed the watcher or lost interest in writing.
   if ((events & UV_WRITABLE) && (self->events & UV_WRITABLE)) self->call([](FdHandler& h) { h.on_writable(); });
+  if ((events & UV_DISCONNECT) && (self->events & UV_DISCONNECT)) self->call([](FdHandler& h) { h.on_hangup(); });
 }
 
 Result<std::unique_ptr<FdWatcher>> FdWatcher::create(Loop& loop, Fd fd, FdHandler& handler) {
@@ -84,8 +85,8 @@ FdWatcher::~FdWatcher() {
   }
 }
 
-void FdWatcher::watch(bool readable, bool writable) noexcept {
-  int events = (readable ? UV_READABLE : 0) | (writable ? UV_WRITABLE : 0);
+void FdWatcher::watch(bool readable, bool writable, bool hangup) noexcept {
+  int events = (readable ? UV_READABLE : 0) | (writable ? UV_WRITABLE : 0) | (hangup ? UV_DISCONNECT : 0);
   if (events == node_->events || !node_->fd) return;
   node_->events = events;
   if (events == 0) {
@@ -94,6 +95,8 @@ void FdWatcher::watch(bool readable, bool writable) noexcept {
     uv_poll_start(&node_->handle, events, &Node::on_poll);
   }
 }
+
+void FdWatcher::set_handler(FdHandler& handler) noexcept { node_->handler = &handler; }
 
 int FdWatcher::fd() const noexcept { return node_->fd.get(); }
 

@@ -17,6 +17,8 @@ class FdHandler {
   virtual void on_writable() {}
   // The kernel reports an error state; watching has stopped. The descriptor is still open.
   virtual void on_fd_error() = 0;
+  // The peer has sent FIN, perhaps behind bytes that were not read; only while watched for it, and then again and again.
+  virtual void on_hangup() {}
   // A callback of this handler ran out of memory. Default: as an error state.
   virtual void on_out_of_memory() noexcept;
 };
@@ -30,9 +32,12 @@ class FdWatcher {
   FdWatcher(const FdWatcher&) = delete;
   FdWatcher& operator=(const FdWatcher&) = delete;
 
-  // Level-triggered. Both false stops watching. Cheap when nothing changes.
-  void watch(bool readable, bool writable) noexcept;
+  // Level-triggered. All false stops watching. Cheap when nothing changes. `hangup` alone still tells of an error
+  // state, which without watching goes unseen.
+  void watch(bool readable, bool writable, bool hangup = false) noexcept;
   int fd() const noexcept;
+  // Who hears of it from now on; outlives the watcher, or a call with another one.
+  void set_handler(FdHandler& handler) noexcept;
   // Stops watching and hands the descriptor over.
   Fd release() noexcept;
 

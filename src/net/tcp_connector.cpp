@@ -1,6 +1,8 @@
 // See tcp_connector.hpp.
 #include "net/tcp_connector.hpp"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -12,8 +14,15 @@
 
 namespace smartvpn::net {
 
-// The timer does the first attempt too, so that `done` never runs inside the constructor.
 TcpConnector::TcpConnector(Loop& loop, ConnectOptions options, Done done)
+    : TcpConnector(loop, std::move(options),
+                   SocketDone([&loop, done = std::move(done)](Result<std::unique_ptr<FdWatcher>> socket) {
+                     if (!socket) return done(std::move(socket).error());
+                     done(TcpStream::adopt(loop, (*socket)->release()));
+                   })) {}
+
+// The timer does the first attempt too, so that `done` never runs inside the constructor.
+TcpConnector::TcpConnector(Loop& loop, ConnectOptions options, SocketDone done)
     : loop_(loop),
       options_(std::move(options)),
       done_(std::move(done)),
@@ -78,9 +87,10 @@ void TcpConnector::settle() {
   socklen_t size = sizeof error;
   if (getsockopt(watcher_->fd(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
   if (error != 0) return fail(system_error(error, "cannot connect to " + options_.addresses[index_ - 1].text()));
-  Fd fd = watcher_->release();
-  watcher_.reset();
-  finish(TcpStream::adopt(loop_, std::move(fd)));
+  const int one = 1;
+  setsockopt(watcher_->fd(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  watcher_->watch(false, false);
+  finish(std::move(watcher_));
 }
 
 void TcpConnector::on_fd_error() { on_writable(); }
@@ -90,9 +100,9 @@ void TcpConnector::fail(Error error) {
   next();
 }
 
-void TcpConnector::finish(Result<std::unique_ptr<TcpStream>> result) {
+void TcpConnector::finish(Result<std::unique_ptr<FdWatcher>> result) {
   timer_.stop();
-  Done done = std::move(done_);  // the callback may destroy us
+  SocketDone done = std::move(done_);  // the callback may destroy us
   done(std::move(result));
 }
 

@@ -25,6 +25,9 @@ class TcpConnector final : private FdHandler {
  public:
   using Done = std::function<void(Result<std::unique_ptr<TcpStream>>)>;
   TcpConnector(Loop& loop, ConnectOptions options, Done done);
+  // The same without a stream: the connected socket with TCP_NODELAY, watched for nothing, whose handler is to be set.
+  using SocketDone = std::function<void(Result<std::unique_ptr<FdWatcher>>)>;
+  TcpConnector(Loop& loop, ConnectOptions options, SocketDone done);
   ~TcpConnector() override;
 
  private:
@@ -38,11 +41,11 @@ class TcpConnector final : private FdHandler {
   void settle();
   void next();
   void fail(Error error);
-  void finish(Result<std::unique_ptr<TcpStream>> result);
+  void finish(Result<std::unique_ptr<FdWatcher>> result);
 
   Loop& loop_;
   ConnectOptions options_;
-  Done done_;
+  SocketDone done_;
   size_t index_ = 0;
   Time give_up_;
   Error last_error_;

@@ -2,6 +2,7 @@
 #include "net/tcp_listener.hpp"
 
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -29,8 +30,8 @@ bool is_pressure(int error) { return error == EMFILE || error == ENFILE || error
 
 }  // namespace
 
-TcpListener::TcpListener(Loop& loop, OnAccept on_accept)
-    : loop_(loop), on_accept_(std::move(on_accept)), pressure_over_(loop, [this] {
+TcpListener::TcpListener(Loop& loop, OnAccept on_accept, OnSocket on_socket)
+    : loop_(loop), on_accept_(std::move(on_accept)), on_socket_(std::move(on_socket)), pressure_over_(loop, [this] {
         pressed_ = false;
         update_watch();
       }) {}
@@ -38,6 +39,20 @@ TcpListener::TcpListener(Loop& loop, OnAccept on_accept)
 TcpListener::~TcpListener() = default;
 
 Result<std::unique_ptr<TcpListener>> TcpListener::listen(Loop& loop, const ListenOptions& options, OnAccept on_accept) {
+  auto fd = bound(options);
+  if (!fd) return fd.error();
+  return make(loop, std::move(*fd), std::move(on_accept), {});
+}
+
+Result<std::unique_ptr<TcpListener>> TcpListener::listen_sockets(Loop& loop, const ListenOptions& options,
+                                                                 OnSocket on_socket) {
+  auto fd = bound(options);
+  if (!fd) return fd.error();
+  set_flag(fd->get(), IPPROTO_TCP, TCP_NODELAY, 1);  // which those that are accepted inherit
+  return make(loop, std::move(*fd), {}, std::move(on_socket));
+}
+
+Result<Fd> TcpListener::bound(const ListenOptions& options) {
   auto ip = inet::IpAddress::parse(options.address);
   if (!ip) return make_error(Status::INVALID, "not an IP address: " + options.address, options.path);
   inet::Endpoint at{*ip, options.port};
@@ -55,7 +70,7 @@ Result<std::unique_ptr<TcpListener>> TcpListener::listen(Loop& loop, const Liste
     return system_error(errno, "cannot share a port", options.path);
   if (::listen(fd->get(), options.backlog) != 0)
     return system_error(errno, "cannot listen on " + at.text(), options.path);
-  return make(loop, std::move(*fd), std::move(on_accept));
+  return fd;
 }
 
 Result<std::unique_ptr<TcpListener>> TcpListener::adopt(Loop& loop, int fd, OnAccept on_accept, std::string path) {
@@ -69,11 +84,11 @@ Result<std::unique_ptr<TcpListener>> TcpListener::adopt(Loop& loop, int fd, OnAc
     return make_error(Status::INVALID, "not a listening TCP socket: descriptor " + std::to_string(fd), std::move(path));
   Fd ours = Fd::duplicate_of(fd);
   if (!ours) return system_error(errno, "cannot duplicate a descriptor", std::move(path));
-  return make(loop, std::move(ours), std::move(on_accept));
+  return make(loop, std::move(ours), std::move(on_accept), {});
 }
 
-Result<std::unique_ptr<TcpListener>> TcpListener::make(Loop& loop, Fd fd, OnAccept on_accept) {
-  std::unique_ptr<TcpListener> listener(new TcpListener(loop, std::move(on_accept)));
+Result<std::unique_ptr<TcpListener>> TcpListener::make(Loop& loop, Fd fd, OnAccept on_accept, OnSocket on_socket) {
+  std::unique_ptr<TcpListener> listener(new TcpListener(loop, std::move(on_accept), std::move(on_socket)));
   listener->local_ = local_endpoint(fd.get());
   auto watcher = FdWatcher::create(loop, std::move(fd), *listener);
   if (!watcher) return watcher.error();
@@ -100,6 +115,7 @@ void TcpListener::on_readable() {
 }
 
 void TcpListener::accepted(Fd fd, const inet::Endpoint& peer) {
+  if (on_socket_) return on_socket_(std::move(fd), peer);
   auto stream = TcpStream::adopt(loop_, std::move(fd), peer);
   if (!stream) return press(stream.error().system_errno);
   on_accept_(std::move(*stream));

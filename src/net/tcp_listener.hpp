@@ -34,11 +34,15 @@ class TcpListener final : private FdHandler {
 
   // The stream is not started: nothing is read before start().
   using OnAccept = std::function<void(std::unique_ptr<TcpStream>)>;
+  // The same without a stream: whoever takes the socket makes of it what it needs.
+  using OnSocket = std::function<void(Fd, const inet::Endpoint& peer)>;
   // Accepting failed for want of descriptors or memory (EMFILE, ENFILE, ENOBUFS, ENOMEM) and pauses for
   // kPressurePause; connections wait in the backlog.
   using OnPressure = std::function<void(int error)>;
 
   static Result<std::unique_ptr<TcpListener>> listen(Loop& loop, const ListenOptions& options, OnAccept on_accept);
+  static Result<std::unique_ptr<TcpListener>> listen_sockets(Loop& loop, const ListenOptions& options,
+                                                             OnSocket on_socket);
   // A listening stream socket that the host opened; duplicated, the host keeps its own.
   static Result<std::unique_ptr<TcpListener>> adopt(Loop& loop, int fd, OnAccept on_accept, std::string path = {});
   ~TcpListener() override;
@@ -51,8 +55,9 @@ class TcpListener final : private FdHandler {
   bool accepting() const noexcept { return !paused_ && !pressed_; }
 
  private:
-  TcpListener(Loop& loop, OnAccept on_accept);
-  static Result<std::unique_ptr<TcpListener>> make(Loop& loop, Fd fd, OnAccept on_accept);
+  TcpListener(Loop& loop, OnAccept on_accept, OnSocket on_socket);
+  static Result<Fd> bound(const ListenOptions& options);
+  static Result<std::unique_ptr<TcpListener>> make(Loop& loop, Fd fd, OnAccept on_accept, OnSocket on_socket);
   void on_readable() override;
   void on_fd_error() override;
   void on_out_of_memory() noexcept override;
@@ -61,7 +66,8 @@ class TcpListener final : private FdHandler {
   void update_watch() noexcept;
 
   Loop& loop_;
-  OnAccept on_accept_;
+  OnAccept on_accept_;  // or
+  OnSocket on_socket_;
   OnPressure on_pressure_;
   inet::Endpoint local_;
   Timer pressure_over_;

@@ -25,7 +25,9 @@ namespace smartvpn::telemetry {
   X(log, 7)                    \
   X(lost, 8)                   \
   X(reconfigured, 9)           \
-  X(session_roamed, 10)
+  X(session_roamed, 10)        \
+  X(connection_closed, 11)     \
+  X(target_changed, 12)
 
 enum class EventType : uint8_t {
 #define X(name, number) name = number,
@@ -38,7 +40,7 @@ const char* event_type_name(EventType type) noexcept;
 
 // Keys: `type` and `time` (ms since 1970) always; then as they apply `listener` (number), `transport`,
 // `address` (listening), `remote_addr` (real; absent if unknown), `peer_addr`, `client_id`, `session_id`
-// (number), `addresses` (list), `reason`, `detail`, `tlvs` (object), `health`, `change`
+// (number), `connection_id` (number), `route`, `host`, `target`, `bytes_in`, `bytes_out`, `duration_ms` (numbers), `addresses` (list), `reason`, `detail`, `tlvs` (object), `health`, `change`
 // (client_changed), `changes` (object, reconfigured), `level` and `message` (log), `count` (lost, throttled
 // rejections), `lane` (lost).
 class Event {

@@ -1,0 +1,193 @@
+// From an accepted tree to RelayConfig, with the rules between its keys. What relay/ and acl/ compile (domains, lists
+// of addresses) they have the last word on.
+#include "config/relay_config.hpp"
+
+#include <set>
+
+#include "config/build.hpp"
+#include "config/reader.hpp"
+
+namespace smartvpn::config {
+namespace {
+
+constexpr size_t kMaxRelaySockets = 1024;
+
+Error relay_invalid(std::string path, std::string text) {
+  return make_error(Status::INVALID, std::move(text), std::move(path));
+}
+
+Result<RelayListenConfig> read_relay_listener(const Reader& in, const std::string& at) {
+  using Accept = RelayListenConfig::Accept;
+  using Untrusted = RelayListenConfig::Untrusted;
+  RelayListenConfig out;
+  std::string address = "::", addressless;
+  in.read("address", address);
+  out.address = inet::IpAddress::parse(address).value_or(inet::IpAddress{});
+  if (in.has("port") == in.has("ports")) return relay_invalid(at + "/port", "is required, or ports, and not both");
+  if (auto port = in.integer("port")) out.ports = {{static_cast<uint16_t>(*port), static_cast<uint16_t>(*port)}};
+  in.read("ports", out.ports);
+  in.choose<Accept>("accept_proxy_protocol", out.accept_proxy_protocol,
+                    {{"off", Accept::off}, {"v1", Accept::v1}, {"v2", Accept::v2}, {"any", Accept::any}});
+  in.read("trusted_proxies", out.trusted_proxies);
+  in.choose<Untrusted>("untrusted", out.untrusted, {{"reject", Untrusted::reject}, {"direct", Untrusted::direct}});
+  in.read("addressless", addressless);
+  out.refuse_addressless = addressless == "refuse";
+  in.read("max_header_bytes", out.max_header_bytes);
+  const bool off = out.accept_proxy_protocol == Accept::off;
+  if (!off && out.trusted_proxies.empty())
+    return relay_invalid(at + "/trusted_proxies", "is required: nobody could send a PROXY header");
+  if (off && !out.trusted_proxies.empty())
+    return relay_invalid(at + "/accept_proxy_protocol", "is off, but trusted_proxies is set");
+  return out;
+}
+
+void read_relay_tlvs(const Reader& in, RelayActionConfig::Tlvs& out) {
+  in.read("authority", out.authority);
+  in.read("alpn", out.alpn);
+  in.read("ssl", out.ssl);
+  in.read("unique_id", out.unique_id);
+  in.read("crc32c", out.crc32c);
+  in.read("unknown", out.unknown);
+}
+
+Result<RelayActionConfig> read_relay_action(const Reader& in, const std::string& at) {
+  using Balance = RelayActionConfig::Balance;
+  using Send = RelayActionConfig::Send;
+  RelayActionConfig out;
+  for (const Reader& entry : in.list("targets")) {
+    RelayTargetConfig target;
+    entry.read("host", target.host);
+    entry.read("port", target.port);  // stays 0 for "preserve"
+    out.targets.push_back(std::move(target));
+  }
+  in.choose<Balance>("balance", out.balance,
+                     {{"round_robin", Balance::round_robin}, {"least_connections", Balance::least_connections}});
+  in.choose<Send>("send_proxy_protocol", out.send_proxy_protocol,
+                  {{"off", Send::off}, {"v1", Send::v1}, {"v2", Send::v2}});
+  if (in.has("proxy_tlvs") && out.send_proxy_protocol != Send::v2)
+    return relay_invalid(at + "/proxy_tlvs", "is set, but send_proxy_protocol is not v2");
+  read_relay_tlvs(in.at("proxy_tlvs"), out.tlvs);
+  in.read("half_open", out.half_open);
+  return out;
+}
+
+Result<RelayRouteConfig> read_relay_route(const Reader& in, size_t index) {
+  RelayRouteConfig out;
+  out.name = "route-" + std::to_string(index);
+  in.read("name", out.name);
+  in.read("enabled", out.enabled);
+  in.read("priority", out.priority);
+  in.read("max_connections", out.max_connections);
+  const Reader match = in.at("match");
+  match.read("ports", out.match.ports);
+  match.read("domains", out.match.domains);
+  match.read("client_ip", out.match.client_ip);
+  match.read("tls_versions", out.match.tls_versions);
+  auto action = read_relay_action(in.at("action"), "/routes/" + std::to_string(index) + "/action");
+  if (!action) return std::move(action).error();
+  out.action = std::move(*action);
+  return out;
+}
+
+void read_relay_timeouts(const Reader& in, RelayTimeoutsConfig& out) {
+  in.read("proxy_header_ms", out.proxy_header_ms);
+  in.read("first_bytes_ms", out.first_bytes_ms);
+  in.read("connect_ms", out.connect_ms);
+  in.read("idle_ms", out.idle_ms);
+  in.read("lifetime_ms", out.lifetime_ms);
+  in.read("half_open_ms", out.half_open_ms);
+}
+
+void read_relay_limits(const Reader& in, RelayLimitsConfig& out) {
+  in.read("threads", out.threads);
+  in.read("connections", out.connections);
+  in.read("connections_per_ip", out.connections_per_ip);
+  in.read("new_connections_per_ip_per_minute", out.new_connections_per_ip_per_minute);
+  in.read("addresses", out.addresses);
+  in.read("event_queue", out.event_queue);
+}
+
+// One socket each, and no port twice on one address.
+Result<void> check_relay_sockets(const RelayConfig& config) {
+  std::set<std::pair<inet::IpAddress, uint16_t>> taken;
+  for (size_t i = 0; i < config.listen.size(); ++i) {
+    const std::string at = "/listen/" + std::to_string(i);
+    for (const PortRange& range : config.listen[i].ports)
+      for (uint32_t port = range.from; port <= range.to && port != 0; ++port) {
+        if (!taken.emplace(config.listen[i].address, static_cast<uint16_t>(port)).second)
+          return relay_invalid(at, "has port " + std::to_string(port) + ", which is taken already");
+        if (taken.size() > kMaxRelaySockets) return relay_invalid(at, "makes it more than 1024 ports");
+      }
+  }
+  return {};
+}
+
+Result<void> check_relay_names(const RelayConfig& config) {
+  std::set<std::string_view> names;
+  for (size_t i = 0; i < config.routes.size(); ++i)
+    if (!names.insert(config.routes[i].name).second)
+      return relay_invalid("/routes/" + std::to_string(i) + "/name", "is that of another route");
+  return {};
+}
+
+// Whether a listener could be reached at this address.
+bool listens_at(const RelayListenConfig& listener, const inet::Endpoint& to) {
+  const auto& here = listener.address;
+  const bool address = here == to.ip || (here.is_unspecified() && to.ip.is_loopback() &&
+                                         (here.is_v6() || to.ip.is_v4()));
+  for (const PortRange& range : listener.ports)
+    if (address && range.contains(to.port)) return true;
+  return false;
+}
+
+// A target that is ourselves would go round for ever. A name, or another address of this machine's, shows only when it
+// is resolved, where the relay looks again.
+Result<void> check_relay_targets(const RelayConfig& config) {
+  for (size_t r = 0; r < config.routes.size(); ++r) {
+    const auto& targets = config.routes[r].action.targets;
+    for (size_t t = 0; t < targets.size(); ++t) {
+      const std::string at = "/routes/" + std::to_string(r) + "/action/targets/" + std::to_string(t);
+      const auto ip = inet::IpAddress::parse(targets[t].host);
+      if (!ip) continue;
+      if (ip->is_unspecified()) return relay_invalid(at + "/host", "is no address that can be connected to");
+      for (size_t i = 0; i < config.listen.size() && targets[t].port != 0; ++i)
+        if (listens_at(config.listen[i], {*ip, targets[t].port}))
+          return relay_invalid(at, "is /listen/" + std::to_string(i) + " of this relay");
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<RelayConfig> build_relay_config(const Json& json) {
+  const Reader in(json);
+  RelayConfig out;
+  for (const Reader& entry : in.list("listen")) {
+    auto listener = read_relay_listener(entry, "/listen/" + std::to_string(out.listen.size()));
+    if (!listener) return std::move(listener).error();
+    out.listen.push_back(std::move(*listener));
+  }
+  for (const Reader& entry : in.list("routes")) {
+    auto route = read_relay_route(entry, out.routes.size());
+    if (!route) return std::move(route).error();
+    out.routes.push_back(std::move(*route));
+  }
+  read_relay_timeouts(in.at("timeouts"), out.timeouts);
+  read_relay_limits(in.at("limits"), out.limits);
+  in.at("security").read("ip_block_list", out.security.ip_block_list);
+  in.at("security").read("ip_allow_list", out.security.ip_allow_list);
+  for (auto check : {check_relay_sockets, check_relay_names, check_relay_targets})
+    if (auto checked = check(out); !checked) return std::move(checked).error();
+  return out;
+}
+
+Result<RelayConfig> parse_relay_config(std::string_view text) {
+  SecretTree tree(Kind::relay);
+  if (auto parsed = parse_json(text, {}, tree.json()); !parsed) return std::move(parsed).error();
+  auto checked = check_structure(key_tree(Kind::relay), tree.json(), {}, true);
+  if (!checked) return std::move(checked).error();
+  return build_relay_config(tree.json());
+}
+
+}  // namespace smartvpn::config

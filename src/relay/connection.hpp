@@ -1,0 +1,103 @@
+// One client's connection, from accept to the last byte: its PROXY header, its first words, its route, its target, and
+// then the bytes both ways. The object stands as long as the connection does, and says all that is known of it. On its
+// worker's loop only.
+#pragma once
+
+#include <memory>
+
+#include "net/opening_socket.hpp"
+#include "net/tcp_connector.hpp"
+#include "net/tcp_pump.hpp"
+#include "net/timer.hpp"
+#include "proxyproto/parser.hpp"
+#include "relay/connection_facts.hpp"
+#include "relay/routing.hpp"
+
+namespace smartvpn::relay {
+
+class Worker;
+struct FirstWords;
+
+class Connection final : private net::OpeningSocket::Handler, private net::TcpPump::Handler {
+ public:
+  // What a client may send before its target is connected; then it is not read.
+  static constexpr size_t kMaxHeld = 72 * 1024;
+
+  Connection(Worker& worker, RoutingPtr routing, ConnectionFacts facts);
+  ~Connection() override;
+
+  // Once, first. May end the connection.
+  void begin(net::Fd socket);
+  // Ends it, with RST.
+  void close(Reason why);
+  // Tells the books what has moved since the last time.
+  void settle();
+
+  uint64_t id() const noexcept { return facts_.id; }
+  ConnectionInfo info() const;
+
+ private:
+  enum class Stage : uint8_t { header, hello, connecting, relaying, over };
+  static const char* stage_name(Stage stage) noexcept;
+
+  // connection.cpp: until it is known who comes
+  void on_opening_bytes(ByteView bytes) override;
+  void on_opening_end(int error) override;
+  void on_header_bytes(ByteView bytes);
+  void take_header();
+  void admit();
+  Reason check_admission();
+  void on_timer();
+  void arm(Time deadline) noexcept;
+  void hold(ByteView bytes);
+  bool forged_header();
+  void end(Reason why);
+  void account_end(Reason why);
+
+  // connection_opening.cpp: until it is known where it goes
+  void listen_for_name(ByteView bytes);
+  void take_route();
+  bool enter_chain();
+
+  // connection_target.cpp: until both are joined
+  void connect_next();
+  void connect_to(std::vector<inet::Endpoint> addresses);
+  void on_connected(Result<std::unique_ptr<net::FdWatcher>> socket);
+  void target_failed(const Error& error);
+  void join(std::unique_ptr<net::FdWatcher> socket);
+  std::optional<Bytes> proxy_header() const;
+
+  // connection_target.cpp: while they are
+  void on_pump_end(const net::PumpEnd& end) override;
+  void on_pump_half_closed(net::PumpSide side) override;
+  Look on_pump_first_bytes(ByteView bytes) override;
+  void on_pump_refused() override;
+  void watch_over();
+
+  Worker& worker_;
+  RoutingPtr routing_;
+  ConnectionFacts facts_;
+  Stage stage_ = Stage::header;
+  bool no_header_allowed_ = false;  // what begins like a PROXY header is forged, and this is still to be looked at
+  bool admitted_ = false, in_address_ = false, in_route_ = false, in_target_ = false;
+  std::unique_ptr<proxyproto::Parser> parser_;
+  std::unique_ptr<FirstWords> first_words_;
+  Bytes held_;       // the client's, for the target
+  Bytes unique_id_;  // of the chain; empty: none
+  std::unique_ptr<net::OpeningSocket> client_;
+  const Route* route_ = nullptr;  // in routing_
+  std::shared_ptr<RouteState> route_state_;
+  std::shared_ptr<TargetSet> targets_;
+  uint64_t tried_ = 0;  // bit n: target n
+  size_t target_ = 0;
+  uint64_t look_up_ = 0;  // 0: none under way
+  std::unique_ptr<net::TcpConnector> connector_;
+  inet::Endpoint target_at_;
+  std::unique_ptr<net::TcpPump> pump_;
+  size_t header_size_ = 0;  // of what we told the target ourselves
+  uint64_t settled_in_ = 0, settled_out_ = 0;
+  Time stage_deadline_ = kNever, lifetime_ends_ = kNever;
+  net::Timer timer_;
+};
+
+}  // namespace smartvpn::relay

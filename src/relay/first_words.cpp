@@ -1,0 +1,43 @@
+// See first_words.hpp.
+#include "relay/first_words.hpp"
+
+namespace smartvpn::relay {
+
+FirstWords::Result FirstWords::feed(ByteView bytes) {
+  if (!tls_) return feed_http(bytes);
+  switch (hello_.feed(bytes)) {
+    case ClientHelloMachine::State::need_more:
+      return Result::need_more;
+    case ClientHelloMachine::State::done:
+      return take_hello();
+    case ClientHelloMachine::State::not_tls:
+      tls_ = false;  // at the first byte, which `bytes` begins with
+      return feed_http(bytes);
+    case ClientHelloMachine::State::malformed:
+    case ClientHelloMachine::State::too_large:
+      break;
+  }
+  return Result::known;
+}
+
+FirstWords::Result FirstWords::take_hello() {
+  ClientHello hello = hello_.take();
+  host = std::move(hello.server_name);
+  tls_version = hello.highest_version();
+  return Result::known;
+}
+
+FirstWords::Result FirstWords::feed_http(ByteView bytes) {
+  switch (http_.feed(bytes)) {
+    case HttpHostMachine::State::need_more:
+      return Result::need_more;
+    case HttpHostMachine::State::done:
+      host = http_.host();
+      break;
+    default:
+      break;
+  }
+  return Result::known;
+}
+
+}  // namespace smartvpn::relay
