@@ -133,8 +133,8 @@ Result<void> check_relay_names(const RelayConfig& config) {
 // Whether a listener could be reached at this address.
 bool listens_at(const RelayListenConfig& listener, const inet::Endpoint& to) {
   const auto& here = listener.address;
-  const bool address = here == to.ip || (here.is_unspecified() && to.ip.is_loopback() &&
-                                         (here.is_v6() || to.ip.is_v4()));
+  const bool address =
+      here == to.ip || (here.is_unspecified() && to.ip.is_loopback() && (here.is_v6() || to.ip.is_v4()));
   for (const PortRange& range : listener.ports)
     if (address && range.contains(to.port)) return true;
   return false;

@@ -69,8 +69,7 @@ PumpDirection::Step PumpDirection::sink_step(ssize_t n) noexcept {
 
 PumpDirection::Step PumpDirection::deliver_owed() noexcept {
   while (owed_sent_ < owed_.size()) {
-    const ssize_t n =
-        ::send(sink_, owed_.data() + owed_sent_, owed_.size() - owed_sent_, MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t n = ::send(sink_, owed_.data() + owed_sent_, owed_.size() - owed_sent_, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (const Step step = sink_step(n); step != Step::moved) return step;
     owed_sent_ += static_cast<size_t>(n);
   }

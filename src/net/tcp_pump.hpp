@@ -13,7 +13,7 @@ namespace smartvpn::net {
 enum class PumpSide : uint8_t { client, target };
 
 struct PumpEnd {
-  bool reset = false;  // or anything else but FIN; `error` says what
+  bool reset = false;                // or anything else but FIN; `error` says what
   PumpSide side = PumpSide::client;  // whose doing it was: of two who ended in order, the first
   int error = 0;
 };
@@ -69,10 +69,10 @@ class TcpPump {
     TcpPump& pump;
     const PumpSide side;
     std::unique_ptr<FdWatcher> watcher;
-    bool reads = true;       // its bytes are wanted
-    bool writes = false;     // its room is waited for
-    bool ended = false;      // it sent FIN, and all of it is delivered
-    bool said_fin = false;   // seen without reading
+    bool reads = true;      // its bytes are wanted
+    bool writes = false;    // its room is waited for
+    bool ended = false;     // it sent FIN, and all of it is delivered
+    bool said_fin = false;  // seen without reading
   };
   static PumpSide other(PumpSide side) noexcept {
     return side == PumpSide::client ? PumpSide::target : PumpSide::client;

@@ -34,6 +34,9 @@ class Connection final : private net::OpeningSocket::Handler, private net::TcpPu
   void settle();
 
   uint64_t id() const noexcept { return facts_.id; }
+  // A list of those that have ended, which needs no memory.
+  void set_next(std::unique_ptr<Connection> next) noexcept { next_ = std::move(next); }
+  std::unique_ptr<Connection> take_next() noexcept { return std::move(next_); }
   ConnectionInfo info() const;
 
  private:
@@ -70,7 +73,7 @@ class Connection final : private net::OpeningSocket::Handler, private net::TcpPu
   // connection_target.cpp: while they are
   void on_pump_end(const net::PumpEnd& end) override;
   void on_pump_half_closed(net::PumpSide side) override;
-  Look on_pump_first_bytes(ByteView bytes) override;
+  net::TcpPump::Handler::Look on_pump_first_bytes(ByteView bytes) override;
   void on_pump_refused() override;
   void watch_over();
 
@@ -96,8 +99,9 @@ class Connection final : private net::OpeningSocket::Handler, private net::TcpPu
   std::unique_ptr<net::TcpPump> pump_;
   size_t header_size_ = 0;  // of what we told the target ourselves
   uint64_t settled_in_ = 0, settled_out_ = 0;
-  Time stage_deadline_ = kNever, lifetime_ends_ = kNever;
+  Time stage_deadline_ = kNever, lifetime_ends_ = kNever, half_open_ends_ = kNever;
   net::Timer timer_;
+  std::unique_ptr<Connection> next_;
 };
 
 }  // namespace smartvpn::relay

@@ -19,11 +19,11 @@ struct ConnectionFacts {
   inet::Endpoint local;   // our end of that socket
   // The client: nothing before a header that must come has come, and for one without an address.
   std::optional<inet::Endpoint> real;
-  bool vouched = false;                         // a trusted proxy has said so
-  std::unique_ptr<proxyproto::Header> header;   // which it said it in; null without one
-  std::string host;                             // SNI or Host, normalised; "": not known
-  uint16_t tls_version = 0;                     // newest offered; 0: no TLS, or not looked at
-  int64_t accepted_ms = 0;                      // wall clock
+  bool vouched = false;                        // a trusted proxy has said so
+  std::unique_ptr<proxyproto::Header> header;  // which it said it in; null without one
+  std::string host;                            // SNI or Host, normalised; "": not known
+  uint16_t tls_version = 0;                    // newest offered; 0: no TLS, or not looked at
+  int64_t accepted_ms = 0;                     // wall clock
   Time accepted{};
 
   // Whom limits and lists judge: the real address once it is known, before that nobody but the peer.

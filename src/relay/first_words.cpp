@@ -7,11 +7,13 @@ FirstWords::Result FirstWords::feed(ByteView bytes) {
   if (!tls_) return feed_http(bytes);
   switch (hello_.feed(bytes)) {
     case ClientHelloMachine::State::need_more:
+      begun_ = begun_ || !bytes.empty();
       return Result::need_more;
     case ClientHelloMachine::State::done:
       return take_hello();
     case ClientHelloMachine::State::not_tls:
-      tls_ = false;  // at the first byte, which `bytes` begins with
+      if (begun_) break;  // what began as a record does begins like no request
+      tls_ = false;
       return feed_http(bytes);
     case ClientHelloMachine::State::malformed:
     case ClientHelloMachine::State::too_large:

@@ -23,7 +23,8 @@ struct FirstWords {
   Result feed_http(ByteView bytes);
   ClientHelloMachine hello_;
   HttpHostMachine http_;
-  bool tls_ = true;  // until the first byte says otherwise
+  bool tls_ = true;     // until the first bytes say otherwise
+  bool begun_ = false;  // there were bytes before
 };
 
 }  // namespace smartvpn::relay

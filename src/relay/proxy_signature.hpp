@@ -1,5 +1,5 @@
-// Whether a stream begins as a PROXY header does (haproxy doc/proxy-protocol.txt, sections 2.1 and 2.2): "PROXY " or the
-// twelve bytes of version 2. On a connection that must not have one it is somebody's forged address.
+// Whether a stream begins as a PROXY header does (haproxy doc/proxy-protocol.txt, sections 2.1 and 2.2): "PROXY " or
+// the twelve bytes of version 2. On a connection that must not have one it is somebody's forged address.
 #pragma once
 
 #include <algorithm>

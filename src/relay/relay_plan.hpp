@@ -25,8 +25,8 @@ struct ListenerPlan {
 // A socket is known by where it was asked to listen.
 struct SocketKey {
   inet::IpAddress address;
-  uint16_t port = 0;       // 0: the kernel chose
-  uint32_t listener = 0;   // looked at for port 0 only, of which there may be several
+  uint16_t port = 0;      // 0: the kernel chose
+  uint32_t listener = 0;  // looked at for port 0 only, of which there may be several
   friend auto operator<=>(const SocketKey&, const SocketKey&) = default;
 };
 

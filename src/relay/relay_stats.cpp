@@ -125,12 +125,12 @@ std::string RelaySnapshot::json() const {
 
 std::string RelaySnapshot::prometheus() const {
   std::string out;
-#define X(name, type, metric, help)                                                                            \
-  head(out, metric, type, help);                                                                               \
-  out += fmt::format("smartvpn_relay_{} {}\n", metric, total.name);                                            \
-  head(out, "route_" metric, type, help ", by route");                                                         \
-  for (const RouteStats& route : routes)                                                                       \
-    out += fmt::format("smartvpn_relay_route_{}{{route=\"{}\"}} {}\n", metric, label_text(route.route),        \
+#define X(name, type, metric, help)                                                                     \
+  head(out, metric, type, help);                                                                        \
+  out += fmt::format("smartvpn_relay_{} {}\n", metric, total.name);                                     \
+  head(out, "route_" metric, type, help ", by route");                                                  \
+  for (const RouteStats& route : routes)                                                                \
+    out += fmt::format("smartvpn_relay_route_{}{{route=\"{}\"}} {}\n", metric, label_text(route.route), \
                        route.counters.name);
   SMARTVPN_RELAY_COUNTER_LIST(X)
 #undef X

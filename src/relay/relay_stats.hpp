@@ -12,12 +12,12 @@
 namespace smartvpn::relay {
 
 // X(name, prometheus type, prometheus name without prefix, help). "In" is from the client.
-#define SMARTVPN_RELAY_COUNTER_LIST(X)                                                                          \
-  X(connections_total, "counter", "connections_total", "Connections accepted from the network")                 \
-  X(connections_open, "gauge", "connections_open", "Connections open now")                                      \
-  X(connections_relayed, "counter", "connections_relayed_total", "Connections that reached a target")           \
-  X(target_failures, "counter", "target_failures_total", "Attempts to reach a target that failed")              \
-  X(bytes_in, "counter", "bytes_in_total", "Bytes from clients that were delivered to targets")                 \
+#define SMARTVPN_RELAY_COUNTER_LIST(X)                                                                \
+  X(connections_total, "counter", "connections_total", "Connections accepted from the network")       \
+  X(connections_open, "gauge", "connections_open", "Connections open now")                            \
+  X(connections_relayed, "counter", "connections_relayed_total", "Connections that reached a target") \
+  X(target_failures, "counter", "target_failures_total", "Attempts to reach a target that failed")    \
+  X(bytes_in, "counter", "bytes_in_total", "Bytes from clients that were delivered to targets")       \
   X(bytes_out, "counter", "bytes_out_total", "Bytes from targets that were delivered to clients")
 
 struct RelayCounters {

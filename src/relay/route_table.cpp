@@ -64,7 +64,8 @@ Result<void> RouteTable::add(const Route& route, const std::string& at) {
   const auto& match = route.config.match;
   auto enter = [&](std::string key, int64_t specificity) {
     if (!route.config.enabled) return;
-    entries_.push_back({route.index, !key.empty(),
+    entries_.push_back({route.index,
+                        !key.empty(),
                         {-int64_t{route.config.priority}, -specificity, match.client_ip.empty(),
                          match.tls_versions.empty(), match.ports.empty(), int64_t{route.index}}});
     keys_.push_back(std::move(key));

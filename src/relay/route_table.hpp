@@ -20,10 +20,10 @@
 namespace smartvpn::relay {
 
 struct RouteQuery {
-  uint16_t port = 0;                                  // that the client came to
-  std::string_view host;                              // as normalise_host gives it; "": not known
+  uint16_t port = 0;                                       // that the client came to
+  std::string_view host;                                   // as normalise_host gives it; "": not known
   const std::optional<inet::IpAddress>* client = nullptr;  // real address; null or nothing: not known
-  uint16_t tls_version = 0;                           // newest that the client offers; 0: no TLS
+  uint16_t tls_version = 0;                                // newest that the client offers; 0: no TLS
 };
 
 struct Route {

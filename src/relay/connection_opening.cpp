@@ -1,0 +1,54 @@
+// See connection.hpp. Here: until it is known where it goes.
+#include "proxyproto/tlv.hpp"
+#include "relay/connection.hpp"
+#include "relay/first_words.hpp"
+#include "relay/worker.hpp"
+
+namespace smartvpn::relay {
+
+void Connection::listen_for_name(ByteView bytes) {
+  hold(bytes);
+  if (forged_header()) return end(Reason::unexpected_proxy_header);
+  // A forged header is no name, so both look at the same bytes.
+  const auto result = first_words_->feed(bytes);
+  const bool undecided = no_header_allowed_;  // the beginning of a header, still
+  if (result == FirstWords::Result::need_more || undecided) {
+    if (held_.size() < kMaxHeld) return;
+  }
+  facts_.host = std::move(first_words_->host);
+  facts_.tls_version = first_words_->tls_version;
+  take_route();
+}
+
+void Connection::take_route() {
+  first_words_.reset();
+  stage_ = Stage::connecting;
+  std::optional<inet::IpAddress> ip;
+  if (facts_.real) ip = facts_.real->ip;
+  route_ = routing_->plan->routes.match({facts_.local.port, facts_.host, &ip, facts_.tls_version});
+  if (!route_) return end(Reason::no_route);
+  auto state = routing_->routes[route_->index];
+  if (!worker_.shared().limits.enter_route(state->name, route_->config.max_connections))
+    return end(Reason::too_many_connections);
+  route_state_ = std::move(state);
+  in_route_ = true;
+  targets_ = route_state_->targets;
+  if (!enter_chain()) return end(Reason::relay_loop);
+  connect_next();
+}
+
+// The id that the first proxy of a chain has made stays with it; where it comes by a second time, the chain goes round.
+bool Connection::enter_chain() {
+  const auto& action = route_->config.action;
+  if (facts_.header) {
+    const proxyproto::Tlv* received = proxyproto::find_tlv(facts_.header->tlvs, proxyproto::kTlvUniqueId);
+    if (received && received->value.size() <= proxyproto::kMaxUniqueId) unique_id_ = received->value;
+  }
+  if (unique_id_.empty() && action.send_proxy_protocol == config::RelayActionConfig::Send::v2 && action.tlvs.unique_id)
+    unique_id_ = make_unique_id(system_rng());
+  if (unique_id_.empty() || worker_.shared().unique_ids.enter(unique_id_)) return true;
+  unique_id_.clear();  // it is the other's
+  return false;
+}
+
+}  // namespace smartvpn::relay

@@ -1,0 +1,43 @@
+// UNIQUE_IDs (haproxy doc/proxy-protocol.txt, section 2.2.5) of the connections that are open in one relay. The same
+// one twice is a chain that has come back to itself. Any thread.
+#pragma once
+
+#include <string>
+#include <unordered_set>
+
+#include "base/bytes.hpp"
+#include "base/mutex.hpp"
+#include "base/rng.hpp"
+
+namespace smartvpn::relay {
+
+class UniqueIdTable {
+ public:
+  // False: it is there already. True is followed by one leave. An id is at most proxyproto::kMaxUniqueId bytes, and the
+  // limits of connections bound how many there are.
+  bool enter(ByteView id) {
+    MutexLock lock(mutex_);
+    return open_.insert(std::string(as_text(id))).second;
+  }
+  void leave(ByteView id) {
+    MutexLock lock(mutex_);
+    open_.erase(std::string(as_text(id)));
+  }
+  size_t size() const {
+    MutexLock lock(mutex_);
+    return open_.size();
+  }
+
+ private:
+  mutable Mutex mutex_;
+  std::unordered_set<std::string> open_ GUARDED_BY(mutex_);
+};
+
+// For the first proxy of a chain: 16 random bytes.
+inline Bytes make_unique_id(Rng& rng) {
+  Bytes id(16);
+  rng.fill(id);
+  return id;
+}
+
+}  // namespace smartvpn::relay
