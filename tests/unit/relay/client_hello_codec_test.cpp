@@ -21,7 +21,7 @@ std::string name_told_of(std::string_view sent) {
 }
 
 TEST(ClientHelloCodec, WithoutExtensionsTheLegacyVersionCounts) {
-  for (uint16_t version : {0x0300, 0x0301, 0x0302, 0x0303}) {
+  for (uint16_t version = 0x0300; version <= kTls12; ++version) {
     EXPECT_EQ(decode(fixed_part(version))->versions, std::vector<uint16_t>{version});
     EXPECT_EQ(decode(fixed_part(version) + Bytes{0, 0})->versions, std::vector<uint16_t>{version});
   }
@@ -52,7 +52,8 @@ TEST(ClientHelloCodec, VersionsHaveTheirNames) {
   EXPECT_STREQ(version_name(0x0302), "TLSv1.1");
   EXPECT_STREQ(version_name(0x0301), "TLSv1.0");
   EXPECT_STREQ(version_name(0x0300), "SSLv3");
-  for (uint16_t other : {0x0000, 0x02ff, 0x0305, 0x7f1c, 0xffff}) EXPECT_EQ(version_name(other), nullptr);
+  for (uint16_t other : std::initializer_list<uint16_t>{0, 0x02ff, 0x0305, 0x7f1c, 0xffff})
+    EXPECT_EQ(version_name(other), nullptr);
 }
 
 TEST(ClientHelloCodec, ServerNamesAreNormalised) {

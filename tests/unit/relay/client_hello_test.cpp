@@ -88,9 +88,8 @@ TEST(ClientHello, AnotherRecordInTheMiddleIsMalformed) {
 }
 
 TEST(ClientHello, OtherHandshakeMessagesAreMalformedAtTheirType) {
-  for (uint8_t type : {0, 2, 11, 16, 255}) {
-    EXPECT_EQ(read_hello(record(Bytes{type}), 1), (Told{State::malformed, {}, 6})) << type;
-  }
+  for (uint8_t type : Bytes{0, 2, 11, 16, 255})
+    EXPECT_EQ(read_hello(record(Bytes{type}), 1), (Told{State::malformed, {}, 6})) << int{type};
 }
 
 TEST(ClientHello, ARecordOverTheProtocolsLimitIsMalformed) {

@@ -181,6 +181,13 @@ TEST(HttpHost, LibertiesOfOtherReadersAreMalformed) {
     EXPECT_EQ(host_state(head), HostState::malformed) << head;
 }
 
+// llhttp takes it for HTTP/0.9, in which the version is the target's end.
+TEST(HttpHost, AVersionThatIsPartOfTheTargetIsNone) {
+  EXPECT_EQ(host_state("GET  /wsHTTP/1.1\r\nHost: a\r\n\r\n"), HostState::malformed);
+  EXPECT_EQ(host_state("GET  HTTP/1.1\r\nHost: a\r\n\r\n"), HostState::malformed);
+  EXPECT_EQ(host_state("GET /wsHTTP/1.1\r\nHost: a\r\n\r\n"), HostState::not_http);
+}
+
 TEST(HttpHost, WhatIsBehindTheHeadIsNotLookedAt) {
   EXPECT_EQ(host_told(get_request("Host: a\r\nContent-Length: 4\r\n") + "\0\r\n\nGET / HTTP/1.1\r\nHost: b\r\n\r\n"s),
             "a");

@@ -53,8 +53,9 @@ TEST(HttpLineCheck, FoldedLinesAreBad) {
 }
 
 TEST(HttpLineCheck, TheFirstLineIsOfHttp1) {
-  for (std::string_view line : {"GET /", "GET / HTTP/2.0", "GET / HTTP/0.9", "GET / RTSP/1.0", "GET / HTTP/1.2",
-                                "GET HTTP/1.1", "HTTP/1.1", "GET / HTTP/1.1\t", "GET / http/1.1", "GET /\tHTTP/1.1"})
+  for (std::string_view line :
+       {"GET /", "GET / HTTP/2.0", "GET / HTTP/0.9", "GET / RTSP/1.0", "GET / HTTP/1.2", "GET HTTP/1.1", "HTTP/1.1",
+        "GET / HTTP/1.1\t", "GET / http/1.1", "GET /\tHTTP/1.1", "GET / xHTTP/1.1"})
     expect_lines(std::string(line) + "\r\n", LineVerdict::not_http, line.size());
   expect_lines("\r\nGET / HTTP/1.1\r\n", LineVerdict::not_http, 0);
   expect_lines("\nGET / HTTP/1.1\r\n", LineVerdict::not_http, 0);
@@ -62,7 +63,9 @@ TEST(HttpLineCheck, TheFirstLineIsOfHttp1) {
 
 TEST(HttpLineCheck, TheFirstLineHasTwoSpaces) {
   expect_lines("GET /a b HTTP/1.1\r\n", LineVerdict::bad_line, 8);
-  expect_lines("GET  / HTTP/1.1\r\n", LineVerdict::bad_line, 6);
+  expect_lines("GET  / HTTP/1.1\r\n", LineVerdict::bad_line, 4);
+  expect_lines("GET /  HTTP/1.1\r\n", LineVerdict::bad_line, 6);
+  expect_lines("GET  HTTP/1.1\r\n", LineVerdict::bad_line, 4);
   expect_lines("GET / HTTP/1.1 \r\n", LineVerdict::bad_line, 14);
   expect_lines(" GET / HTTP/1.1\r\n", LineVerdict::bad_line, 0);
 }
