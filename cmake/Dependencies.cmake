@@ -25,7 +25,7 @@ foreach(dir IN ITEMS "${SMARTVPN_LLHTTP_DIR}" "${SMARTVPN_LLHTTP_DIR}/src" /usr/
     break()
   endif()
 endforeach()
-if(SMARTVPN_WITH_WEBSOCKET AND NOT SMARTVPN_LLHTTP_SOURCES)
+if(NOT SMARTVPN_LLHTTP_SOURCES)
   find_package(llhttp CONFIG QUIET)
   if(NOT llhttp_FOUND)
     pkg_check_modules(LLHTTP IMPORTED_TARGET libllhttp)

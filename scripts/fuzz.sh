@@ -38,13 +38,14 @@ max_len() {
     abi) echo 512 ;;
     tls | client | store_row | control_stream | control_request | forwarded | acl | noise_responder | wireguard_messages) echo 4096 ;;
     config | http_request | ws_upgrade | coalesce) echo 16384 ;;
+    http_host) echo 20000 ;;
     *) echo 70000 ;;
   esac
 }
 dictionary() {
   case $1 in
     config | client | control_request | control_stream) echo "$corpora/json.dict" ;;
-    ws_upgrade | http_request | forwarded) echo tests/fuzz/dicts/http.dict ;;
+    ws_upgrade | http_request | http_host | forwarded) echo tests/fuzz/dicts/http.dict ;;
     proxyproto) echo tests/fuzz/dicts/proxy.dict ;;
     uapi) echo tests/fuzz/dicts/uapi.dict ;;
   esac

@@ -4,69 +4,17 @@
 
 #include <llhttp.h>
 
-#include <array>
-
 #include "relay/host_name.hpp"
+#include "relay/http_head_text.hpp"
 #include "relay/http_line_check.hpp"
 
 namespace smartvpn::relay {
 namespace {
 
-constexpr char http_lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-// RFC 9110 section 5.6.2; llhttp takes names that are none.
-constexpr bool is_http_token_char(char c) noexcept {
-  const char l = http_lower(c);
-  return (l >= 'a' && l <= 'z') || (c >= '0' && c <= '9') ||
-         (c != '\0' && std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos);
-}
-
 std::string_view without_http_blanks(std::string_view text) noexcept {
   const size_t first = std::min(text.find_first_not_of(" \t"), text.size());
   return text.substr(first, text.find_last_not_of(" \t") + 1 - first);
 }
-
-// The beginning of a text that comes in pieces; what does not fit is dropped and leaves a mark. There is room for
-// every authority that can be one, with a scheme in front and a path's first byte behind.
-class HttpKeptText {
- public:
-  void add(std::string_view piece) noexcept {
-    const size_t size = std::min(piece.size(), text_.size() - size_);
-    std::copy_n(piece.begin(), size, text_.begin() + size_);
-    size_ = static_cast<uint16_t>(size_ + size);
-    if (size < piece.size()) cut_ = true;
-  }
-  std::string_view view() const noexcept { return {text_.data(), size_}; }
-  bool is_whole() const noexcept { return !cut_; }
-
- private:
-  std::array<char, 320> text_{};
-  uint16_t size_ = 0;
-  bool cut_ = false;
-};
-
-// Is a field's name, which comes in pieces, "Host" in any case?
-class HttpFieldName {
- public:
-  // False: no name has such a byte.
-  bool add(std::string_view piece) noexcept {
-    for (char c : piece) {
-      if (!is_http_token_char(c)) return false;
-      if (matched_ < kHost.size() && http_lower(c) == kHost[matched_]) {
-        ++matched_;
-      } else {
-        other_ = true;
-      }
-    }
-    return true;
-  }
-  bool is_host() const noexcept { return matched_ == kHost.size() && !other_; }
-
- private:
-  static constexpr std::string_view kHost = "host";
-  size_t matched_ = 0;
-  bool other_ = false;
-};
 
 }  // namespace
 
@@ -97,7 +45,7 @@ struct HttpHostMachine::Reading {
   }
   static int on_name_complete(llhttp_t* parser) noexcept {
     if (self(parser).name.is_host()) ++self(parser).host_fields;
-    return HPE_OK;
+    return self(parser).name.empty() ? HPE_USER : HPE_OK;  // llhttp takes a line that begins with its colon
   }
   static int on_value(llhttp_t* parser, const char* at, size_t size) noexcept {
     Reading& reading = self(parser);

@@ -37,9 +37,17 @@ HttpLineCheck::Verdict HttpLineCheck::judge(uint8_t byte) noexcept {
 HttpLineCheck::Verdict HttpLineCheck::judge_first_line(uint8_t byte) noexcept {
   if (line_start_ && (byte == '\r' || byte == '\n')) return Verdict::not_http;
   if (after_cr_) return Verdict::good;
-  if (byte == '\r') return spaces_ == 2 && (tail_ == kHttp10 || tail_ == kHttp11) ? Verdict::good : Verdict::not_http;
-  tail_ = tail_ << 8 | byte;
-  if (byte == ' ' && ++spaces_ > 2) return Verdict::bad_line;
+  if (byte == '\r') {
+    const bool is_http1 = spaces_ == 2 && word_size_ == 8 && (word_end_ == kHttp10 || word_end_ == kHttp11);
+    return is_http1 ? Verdict::good : Verdict::not_http;
+  }
+  if (byte == ' ') {
+    if (word_size_ == 0 || ++spaces_ > 2) return Verdict::bad_line;
+    word_size_ = 0;
+    return Verdict::good;
+  }
+  ++word_size_;
+  word_end_ = word_end_ << 8 | byte;
   return Verdict::good;
 }
 

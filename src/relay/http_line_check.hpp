@@ -10,7 +10,7 @@ class HttpLineCheck {
  public:
   enum class Verdict : uint8_t {
     good,
-    bad_line,  // a bare CR or LF, a folded line (RFC 9112 sections 2.2 and 5.2), more than two spaces in the first
+    bad_line,  // a bare CR or LF, a folded line (RFC 9112 sections 2.2 and 5.2), an empty word or a fourth in the first
     not_http,  // the stream begins with an empty line, or its first line does not end in HTTP/1.0 or HTTP/1.1
   };
 
@@ -30,8 +30,9 @@ class HttpLineCheck {
   bool empty_line_ = false;  // inside it
   bool ended_ = false;
   bool after_cr_ = false;
-  uint8_t spaces_ = 0;  // of the first line
-  uint64_t tail_ = 0;   // its last eight bytes
+  uint8_t spaces_ = 0;     // of the first line
+  size_t word_size_ = 0;   // bytes behind the last of them
+  uint64_t word_end_ = 0;  // the last eight of those
 };
 
 }  // namespace smartvpn::relay
