@@ -8,11 +8,13 @@ namespace {
 
 static_assert(SMARTVPN_CONFIG_SERVER == static_cast<int>(config::Kind::server));
 static_assert(SMARTVPN_CONFIG_TUNNEL == static_cast<int>(config::Kind::tunnel));
+static_assert(SMARTVPN_CONFIG_RELAY == static_cast<int>(config::Kind::relay));
 
 Result<config::Kind> kind_argument(smartvpn_config_kind kind) {
   if (kind == SMARTVPN_CONFIG_SERVER) return config::Kind::server;
   if (kind == SMARTVPN_CONFIG_TUNNEL) return config::Kind::tunnel;
-  return make_error(Status::INVALID, "kind is neither SMARTVPN_CONFIG_SERVER nor SMARTVPN_CONFIG_TUNNEL");
+  if (kind == SMARTVPN_CONFIG_RELAY) return config::Kind::relay;
+  return make_error(Status::INVALID, "kind is none of SMARTVPN_CONFIG_SERVER, _TUNNEL and _RELAY");
 }
 
 }  // namespace

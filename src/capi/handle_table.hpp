@@ -24,7 +24,8 @@ enum class Kind : uint8_t {
   tunnel,
   changes,
   transaction,
-  request
+  request,
+  relay
 };
 
 // What stands behind a handle.

@@ -36,7 +36,7 @@ constexpr Feature kFeatures[] = {
     {"wireguard", SMARTVPN_WITH_WIREGUARD},
     {"nat", false},
     {"bridge", false},
-    {"relay", false},
+    {"relay", SMARTVPN_WITH_RELAY},
     {"authorize", true},
     {"reconfigure", true},
     {"masquerade", SMARTVPN_WITH_TUN},

@@ -48,6 +48,23 @@ std::optional<uint64_t> number(const telemetry::StatsSnapshot& snapshot, std::st
   return std::nullopt;
 }
 
+std::optional<uint64_t> number(const relay::RelaySnapshot& snapshot, std::string_view name) {
+#define X(counter, type, metric, help) \
+  if (name == #counter) return snapshot.total.counter;
+  SMARTVPN_RELAY_COUNTER_LIST(X)
+#undef X
+  if (name == "time") return static_cast<uint64_t>(snapshot.time_ms);
+  if (name == "started") return static_cast<uint64_t>(snapshot.started_ms);
+  if (name == "events_lost") return snapshot.events_lost;
+  if (name == "rejections") return snapshot.rejections_total();
+  const size_t dot = name.find('.');
+  if (dot == std::string_view::npos) return std::nullopt;
+  auto reason = [](size_t i) { return reason_name(static_cast<Reason>(i)); };
+  if (name.substr(0, dot) == "rejections") return by_name(name.substr(dot + 1), snapshot.rejections, reason);
+  if (name.substr(0, dot) == "ended") return by_name(name.substr(dot + 1), snapshot.ended, reason);
+  return std::nullopt;
+}
+
 }  // namespace
 }  // namespace smartvpn::capi
 
@@ -71,7 +88,7 @@ smartvpn_status smartvpn_client_stats(smartvpn_server* server, const char* id, c
 smartvpn_status smartvpn_stats_u64(const smartvpn_stats* stats, const char* name, uint64_t* value) {
   return call<StatsObject>(stats, nullptr, [&](StatsObject& object) -> Result<void> {
     if (!name || !value) return null_argument("name and value");
-    std::optional<uint64_t> found = number(object.snapshot, name);
+    auto found = std::visit([&](const auto& snapshot) { return number(snapshot, name); }, object.snapshot);
     if (!found) return make_error(Status::NOT_FOUND, "no such number");
     *value = *found;
     return {};
@@ -80,14 +97,18 @@ smartvpn_status smartvpn_stats_u64(const smartvpn_stats* stats, const char* name
 
 smartvpn_status smartvpn_stats_json(const smartvpn_stats* stats, char* buf, size_t cap, size_t* needed,
                                     smartvpn_error** err) {
-  return call<StatsObject>(stats, err,
-                           [&](StatsObject& object) { return put_text(object.snapshot.json(), buf, cap, needed); });
+  return call<StatsObject>(stats, err, [&](StatsObject& object) {
+    return put_text(std::visit([](const auto& snapshot) { return snapshot.json(); }, object.snapshot), buf, cap,
+                    needed);
+  });
 }
 
 smartvpn_status smartvpn_stats_prometheus(const smartvpn_stats* stats, char* buf, size_t cap, size_t* needed,
                                           smartvpn_error** err) {
-  return call<StatsObject>(
-      stats, err, [&](StatsObject& object) { return put_text(object.snapshot.prometheus(), buf, cap, needed); });
+  return call<StatsObject>(stats, err, [&](StatsObject& object) {
+    return put_text(std::visit([](const auto& snapshot) { return snapshot.prometheus(); }, object.snapshot), buf, cap,
+                    needed);
+  });
 }
 
 smartvpn_status smartvpn_stats_free(smartvpn_stats* stats) { return free_handle<StatsObject>(stats); }

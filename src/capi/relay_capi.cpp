@@ -1,0 +1,117 @@
+// The relay (smartvpn.h, section 15).
+#include "base/features.hpp"
+#include "base/mutex.hpp"
+#include "capi/changes_object.hpp"
+#include "capi/events_object.hpp"
+#include "capi/relay_json.hpp"
+#include "capi/stats_object.hpp"
+#include "relay/relay.hpp"
+
+namespace smartvpn::capi {
+namespace {
+
+using RelayState = relay::Relay::State;
+static_assert(SMARTVPN_RELAY_CREATED == static_cast<int>(RelayState::created));
+static_assert(SMARTVPN_RELAY_RUNNING == static_cast<int>(RelayState::running));
+static_assert(SMARTVPN_RELAY_DRAINING == static_cast<int>(RelayState::draining));
+static_assert(SMARTVPN_RELAY_STOPPED == static_cast<int>(RelayState::stopped));
+
+class RelayObject final : public Object {
+ public:
+  static constexpr Kind kKind = Kind::relay;
+  RelayObject(std::unique_ptr<relay::Relay> relay, config::Document running)
+      : relay(std::move(relay)), running(std::move(running)) {}
+  void wake() noexcept override {
+    barrier(nullptr, [&] { return relay->stop(0, 0); });
+  }
+  void abandon() noexcept override { relay->abandon_after_fork(); }
+  const std::unique_ptr<relay::Relay> relay;
+  Mutex reconfiguring;                                 // held over a whole reconfiguration
+  config::Document running GUARDED_BY(reconfiguring);  // what the relay runs on
+};
+
+}  // namespace
+}  // namespace smartvpn::capi
+
+using namespace smartvpn;
+using namespace smartvpn::capi;
+
+smartvpn_status smartvpn_relay_create(const smartvpn_config* config, smartvpn_relay** out, smartvpn_error** err) {
+  return call<ConfigObject>(config, err, [&](ConfigObject& object) -> Result<void> {
+    if (!out) return null_argument("out");
+    if (!SMARTVPN_WITH_RELAY) return make_error(Status::UNSUPPORTED, "this build has no relay");
+    MutexLock lock(object.mutex);
+    auto checked = object.document.relay_config();
+    config::Document running = object.document.clone();
+    lock.unlock();
+    if (!checked) return std::move(checked).error();
+    auto made = relay::Relay::create(*checked);
+    if (!made) return std::move(made).error();
+    give(out, std::make_unique<RelayObject>(std::move(*made), std::move(running)));
+    return {};
+  });
+}
+
+smartvpn_status smartvpn_relay_start(smartvpn_relay* relay, smartvpn_error** err) {
+  return call<RelayObject>(relay, err, [](RelayObject& object) { return object.relay->start(); });
+}
+
+smartvpn_status smartvpn_relay_stop(smartvpn_relay* relay, int32_t drain_ms, int32_t timeout_ms,
+                                    smartvpn_error** err) {
+  return call<RelayObject>(relay, err, [&](RelayObject& object) { return object.relay->stop(drain_ms, timeout_ms); });
+}
+
+smartvpn_status smartvpn_relay_free(smartvpn_relay* relay) { return free_handle<RelayObject>(relay); }
+
+int32_t smartvpn_relay_state(const smartvpn_relay* relay) {
+  return call_for_number<RelayObject>(
+      relay, [](RelayObject& object) -> Result<int32_t> { return static_cast<int32_t>(object.relay->state()); });
+}
+
+smartvpn_status smartvpn_relay_endpoints(const smartvpn_relay* relay, char* buf, size_t cap, size_t* needed,
+                                         smartvpn_error** err) {
+  return call<RelayObject>(relay, err, [&](RelayObject& object) {
+    return put_text(to_json(object.relay->endpoints()), buf, cap, needed);
+  });
+}
+
+smartvpn_status smartvpn_relay_reconfigure(smartvpn_relay* relay, const smartvpn_config* config, uint32_t flags,
+                                           smartvpn_changes** out, smartvpn_error** err) {
+  return call<RelayObject>(relay, err, [&](RelayObject& object) -> Result<void> {
+    auto read = [](const config::Document& document) { return document.relay_config(); };
+    auto next = read_valid(config, read);
+    if (!next) return std::move(next).error();
+    if ((flags & ~SMARTVPN_RECONFIGURE_DRY_RUN) != 0)
+      return make_error(Status::UNSUPPORTED, "a flag that this version has not");
+    if (object.relay->state() != RelayState::running) return make_error(Status::BAD_STATE, "the relay is not running");
+    MutexLock lock(object.reconfiguring);
+    return reconfigure(object.running, *next, flags, out, read,
+                       [&](const config::RelayConfig& changed, const ToldChanges& told) {
+                         return object.relay->reconfigure(changed, told);
+                       });
+  });
+}
+
+smartvpn_status smartvpn_relay_events_open(smartvpn_relay* relay, uint64_t type_mask, size_t capacity,
+                                           smartvpn_events** out, smartvpn_error** err) {
+  return call<RelayObject>(
+      relay, err, [&](RelayObject& object) { return open_events(*object.relay, type_mask, capacity, out); });
+}
+
+smartvpn_status smartvpn_relay_stats(smartvpn_relay* relay, smartvpn_stats** out, smartvpn_error** err) {
+  return call<RelayObject>(relay, err, [&](RelayObject& object) { return open_stats(*object.relay, out); });
+}
+
+smartvpn_status smartvpn_relay_connections(smartvpn_relay* relay, char* buf, size_t cap, size_t* needed,
+                                           smartvpn_error** err) {
+  return call<RelayObject>(relay, err, [&](RelayObject& object) -> Result<void> {
+    auto connections = object.relay->connections();
+    if (!connections) return std::move(connections).error();
+    return put_text(to_json(*connections), buf, cap, needed);
+  });
+}
+
+smartvpn_status smartvpn_relay_disconnect(smartvpn_relay* relay, uint64_t connection_id, smartvpn_error** err) {
+  return call<RelayObject>(relay, err,
+                           [&](RelayObject& object) { return object.relay->disconnect(connection_id); });
+}
