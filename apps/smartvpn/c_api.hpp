@@ -32,6 +32,7 @@ struct HandleDeleter {
 using Config = std::unique_ptr<smartvpn_config, HandleDeleter<smartvpn_config_free>>;
 using Server = std::unique_ptr<smartvpn_server, HandleDeleter<smartvpn_server_free>>;
 using Tunnel = std::unique_ptr<smartvpn_tunnel, HandleDeleter<smartvpn_tunnel_free>>;
+using Relay = std::unique_ptr<smartvpn_relay, HandleDeleter<smartvpn_relay_free>>;
 using Events = std::unique_ptr<smartvpn_events, HandleDeleter<smartvpn_events_free>>;
 using Event = std::unique_ptr<smartvpn_event, HandleDeleter<smartvpn_event_free>>;
 using Credentials = std::unique_ptr<smartvpn_credentials, HandleDeleter<smartvpn_credentials_free>>;

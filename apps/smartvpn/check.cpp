@@ -10,12 +10,21 @@ namespace smartvpn::cli {
 
 namespace {
 
+const char* whose(Kind kind) {
+  if (kind == Kind::relay) return "relay's";
+  return kind == Kind::tunnel ? "tunnel's" : "server's";
+}
+
 void check(const LoadedConfig& loaded) {
   call([&](smartvpn_error** error) { return smartvpn_config_validate(loaded.config.get(), error); });
   // Creating also reads the certificates and compiles the address lists, and opens nothing.
   if (loaded.kind == Kind::tunnel) {
     make<Tunnel>([&](smartvpn_tunnel** out, smartvpn_error** error) {
       return smartvpn_tunnel_create(loaded.config.get(), out, error);
+    });
+  } else if (loaded.kind == Kind::relay) {
+    make<Relay>([&](smartvpn_relay** out, smartvpn_error** error) {
+      return smartvpn_relay_create(loaded.config.get(), out, error);
     });
   } else {
     make<Server>([&](smartvpn_server** out, smartvpn_error** error) {
@@ -38,7 +47,7 @@ int run_check(const CheckOptions& options) {
     for (const std::string& text : forwarding_warnings(loaded.config.get()))
       std::fprintf(stderr, "warning: %s\n", text.c_str());
   }
-  std::printf("ok: a %s configuration\n", loaded.kind == Kind::tunnel ? "tunnel's" : "server's");
+  std::printf("ok: a %s configuration\n", whose(loaded.kind));
   return kExitOk;
 }
 

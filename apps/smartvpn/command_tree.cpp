@@ -6,7 +6,7 @@
 
 namespace smartvpn::cli {
 
-CommandTree::CommandTree() : app_("smartvpn: a VPN server and its dialling end", "smartvpn") {
+CommandTree::CommandTree() : app_("smartvpn: a VPN server, its dialling end, and a relay", "smartvpn") {
   app_.footer(kFilesNote);
   app_.set_version_flag("--version", "smartvpn " + std::string(smartvpn_version()), "Print the version");
   app_.require_subcommand(1);

@@ -32,7 +32,7 @@ class CommandTree {
 
 // The families, each in its file.
 void add_local_commands(CommandTree& tree);    // keygen, pubkey, check, version, completion
-void add_running_commands(CommandTree& tree);  // serve, connect
+void add_running_commands(CommandTree& tree);  // serve, connect, relay
 void add_client_commands(CommandTree& tree);   // clients ...
 void add_server_commands(CommandTree& tree);   // sessions, stats, disconnect, reload
 

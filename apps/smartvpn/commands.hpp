@@ -21,7 +21,7 @@ int run_keygen(const KeygenOptions& options);
 // Reads a private key on standard input.
 int run_pubkey();
 
-enum class Kind { detect, server, tunnel };
+enum class Kind { detect, server, tunnel, relay };
 
 struct CheckOptions {
   std::string config;
@@ -46,6 +46,14 @@ struct ConnectOptions {
   bool events = false;
 };
 int run_connect(const ConnectOptions& options);
+
+struct RelayOptions {
+  std::string config;
+  std::string metrics;  // "ADDR:PORT"; "": none
+  bool events = false;
+  int drain_seconds = 2;
+};
+int run_relay(const RelayOptions& options);
 
 // What every command to a running server has.
 struct ControlOptions {

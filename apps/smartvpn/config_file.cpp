@@ -31,20 +31,25 @@ SecretText read_stream(std::FILE* file, const std::string& name) {
   return content;
 }
 
-// By the keys that only one of the two kinds has. Not JSON: a server's, and the library says what is
+// By the keys that only one of the kinds has. Not JSON: a server's, and the library says what is
 // wrong with it.
 class KindCounter : public nlohmann::json_sax<nlohmann::json> {
  public:
-  Kind kind() const { return tunnel_ > server_ ? Kind::tunnel : Kind::server; }
+  Kind kind() const {
+    if (relay_ > server_ && relay_ > tunnel_) return Kind::relay;
+    return tunnel_ > server_ ? Kind::tunnel : Kind::server;
+  }
 
   bool key(string_t& name) override {
     static constexpr std::array<std::string_view, 7> kServer = {"listen",   "network", "security", "session",
                                                                 "registry", "limits",  "clients"};
+    static constexpr std::array<std::string_view, 5> kRelay = {"listen", "security", "limits", "routes", "timeouts"};
     static constexpr std::array<std::string_view, 6> kTunnel = {
         "server", "tls", "proxy_protocol", "reconnect", "keepalive_interval_ms", "mtu"};
     if (depth_ != 1) return true;
     for (auto known : kServer) server_ += name == known;
     for (auto known : kTunnel) tunnel_ += name == known;
+    for (auto known : kRelay) relay_ += name == known;
     return true;
   }
   bool start_object(std::size_t) override { return ++depth_, true; }
@@ -61,7 +66,7 @@ class KindCounter : public nlohmann::json_sax<nlohmann::json> {
   bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception&) override { return false; }
 
  private:
-  int depth_ = 0, server_ = 0, tunnel_ = 0;
+  int depth_ = 0, server_ = 0, tunnel_ = 0, relay_ = 0;
 };
 
 Kind detect(const std::string& json) {
@@ -90,7 +95,9 @@ LoadedConfig load_config(const std::string& file, Kind kind) {
   SecretText json = read_input(file);
   LoadedConfig loaded;
   loaded.kind = kind == Kind::detect ? detect(json.text()) : kind;
-  smartvpn_config_kind number = loaded.kind == Kind::tunnel ? SMARTVPN_CONFIG_TUNNEL : SMARTVPN_CONFIG_SERVER;
+  const smartvpn_config_kind number = loaded.kind == Kind::tunnel  ? SMARTVPN_CONFIG_TUNNEL
+                                      : loaded.kind == Kind::relay ? SMARTVPN_CONFIG_RELAY
+                                                                   : SMARTVPN_CONFIG_SERVER;
   loaded.config = make<Config>([&](smartvpn_config** out, smartvpn_error** error) {
     return smartvpn_config_from_json(number, json.text().data(), json.text().size(), out, error);
   });

@@ -67,6 +67,17 @@ std::string rejected(const Keys& keys) {
   return line;
 }
 
+std::string relayed(const Keys& keys) {
+  std::string line = keys.origin() + " to " + (keys.has("target") ? keys.text("target") : "no target");
+  if (keys.has("route")) line += " by " + keys.text("route");
+  line += " after " + std::to_string(keys.number("duration_ms")) + " ms, " + std::to_string(keys.number("bytes_in"));
+  return line + " bytes in, " + std::to_string(keys.number("bytes_out")) + " out" + keys.why();
+}
+
+std::string target(const Keys& keys) {
+  return "target " + keys.text("target") + " of " + keys.text("route") + " is " + keys.text("health") + keys.why();
+}
+
 std::string health(const Keys& keys) {
   std::string who = keys.has("client_id") ? keys.text("client_id") + ": " : "";
   return who + "health " + keys.text("health") + ", round trip " + std::to_string(keys.number("rtt_us") / 1000) + " ms";
@@ -99,6 +110,10 @@ std::string line_of(const smartvpn_event* event) {
       return health(keys);
     case SMARTVPN_EVENT_CLIENT_CHANGED:
       return "client " + keys.text("client_id") + ": " + keys.text("change");
+    case SMARTVPN_EVENT_CONNECTION_CLOSED:
+      return relayed(keys);
+    case SMARTVPN_EVENT_TARGET_CHANGED:
+      return target(keys);
     case SMARTVPN_EVENT_RECONFIGURED:
       return reconfigured(keys);
     case SMARTVPN_EVENT_LOG:

@@ -13,7 +13,8 @@ namespace {
 constexpr const char* kDescription =
     ".SH DESCRIPTION\n"
     "smartvpn runs a VPN server that is configured by one JSON file, connects to one, and works on a\n"
-    "running server: its clients, its live sessions, its statistics and its configuration.\n"
+    "running server: its clients, its live sessions, its statistics and its configuration. It also runs a\n"
+    "layer-4 relay, which hands TCP connections on to other servers with the clients' real addresses.\n"
     ".PP\n"
     "A \\fIclient\\fR is an entry in the server's registry, a \\fIsession\\fR is a live connection of a client,\n"
     "and a \\fItunnel\\fR is the dialling end.\n"
@@ -24,9 +25,10 @@ constexpr const char* kDescription =
 
 constexpr const char* kRest =
     ".SH SIGNALS\n"
-    ".TP\n\\fBSIGINT\\fR, \\fBSIGTERM\\fR\nserve and connect tell the other side and stop; a second one stops at "
-    "once.\n"
-    ".TP\n\\fBSIGHUP\\fR\nserve reads its configuration and certificates again; connect stops.\n"
+    ".TP\n\\fBSIGINT\\fR, \\fBSIGTERM\\fR\nserve and connect tell the other side and stop, relay lets connections go "
+    "on for a while; a second one "
+    "stops at once.\n"
+    ".TP\n\\fBSIGHUP\\fR\nserve and relay read their configuration again, serve its certificates, too; connect stops.\n"
     ".SH ENVIRONMENT\n"
     "Under a service manager \\fBserve\\fR takes listening sockets (\\fBLISTEN_PID\\fR, \\fBLISTEN_FDS\\fR,\n"
     "\\fBLISTEN_FDNAMES\\fR): a socket named \\fBlistener0\\fR stands in the place of the address of the\n"

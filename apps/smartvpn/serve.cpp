@@ -99,7 +99,11 @@ int run_serve(const ServeOptions& options) {
   std::optional<MetricsServer> metrics;
   if (metrics_fd) {
     loop.say("metrics on http://" + bound_address(metrics_fd.get()) + "/metrics");
-    metrics.emplace(std::move(metrics_fd), server.get());
+    metrics.emplace(std::move(metrics_fd), [&] {
+      return make<Stats>([&](smartvpn_stats** out, smartvpn_error** error) {
+        return smartvpn_server_stats(server.get(), out, error);
+      });
+    });
     loop.add(*metrics);
   }
   manager.watch([&] { return alive(server.get()); });

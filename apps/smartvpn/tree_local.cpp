@@ -25,8 +25,10 @@ void add_check(CommandTree& tree) {
   add_config_option(*command, options->config);
   auto kind = [options](Kind chosen) { return [options, chosen](int64_t) { options->kind = chosen; }; };
   auto* tunnel = command->add_flag_function("--tunnel", kind(Kind::tunnel), "It is a tunnel's; else told by its keys");
+  auto* relay = command->add_flag_function("--relay", kind(Kind::relay), "It is a relay's; else told by its keys");
   command->add_flag_function("--server", kind(Kind::server), "It is a server's; else told by its keys")
-      ->excludes(tunnel);
+      ->excludes(tunnel)
+      ->excludes(relay->excludes(tunnel));
   tree.on(command, options, run_check);
 }
 

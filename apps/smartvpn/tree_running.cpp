@@ -51,11 +51,27 @@ void add_connect(CommandTree& tree) {
   tree.on(command, options, run_connect);
 }
 
+void add_relay(CommandTree& tree) {
+  auto options = std::make_shared<RelayOptions>();
+  auto* command = tree.app().add_subcommand("relay", "Run a layer-4 relay that hands clients' real addresses on");
+  add_config_option(*command, options->config);
+  command->add_option("--metrics", options->metrics, "Serve GET /metrics for Prometheus; on 127.0.0.1 unless told")
+      ->type_name("[ADDRESS:]PORT");
+  command->add_option("--drain", options->drain_seconds, "How long connections may go on after SIGTERM")
+      ->check(CLI::Range(0, 3600))
+      ->type_name("SECONDS")
+      ->capture_default_str();
+  command->add_flag("--events", options->events, "Print events as JSON lines on standard output");
+  command->footer(std::string(kSignalsNote) + "\n\n" + kFilesNote);
+  tree.on(command, options, run_relay);
+}
+
 }  // namespace
 
 void add_running_commands(CommandTree& tree) {
   add_serve(tree);
   add_connect(tree);
+  add_relay(tree);
 }
 
 }  // namespace smartvpn::cli

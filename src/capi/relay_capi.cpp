@@ -56,8 +56,7 @@ smartvpn_status smartvpn_relay_start(smartvpn_relay* relay, smartvpn_error** err
   return call<RelayObject>(relay, err, [](RelayObject& object) { return object.relay->start(); });
 }
 
-smartvpn_status smartvpn_relay_stop(smartvpn_relay* relay, int32_t drain_ms, int32_t timeout_ms,
-                                    smartvpn_error** err) {
+smartvpn_status smartvpn_relay_stop(smartvpn_relay* relay, int32_t drain_ms, int32_t timeout_ms, smartvpn_error** err) {
   return call<RelayObject>(relay, err, [&](RelayObject& object) { return object.relay->stop(drain_ms, timeout_ms); });
 }
 
@@ -70,9 +69,8 @@ int32_t smartvpn_relay_state(const smartvpn_relay* relay) {
 
 smartvpn_status smartvpn_relay_endpoints(const smartvpn_relay* relay, char* buf, size_t cap, size_t* needed,
                                          smartvpn_error** err) {
-  return call<RelayObject>(relay, err, [&](RelayObject& object) {
-    return put_text(to_json(object.relay->endpoints()), buf, cap, needed);
-  });
+  return call<RelayObject>(
+      relay, err, [&](RelayObject& object) { return put_text(to_json(object.relay->endpoints()), buf, cap, needed); });
 }
 
 smartvpn_status smartvpn_relay_reconfigure(smartvpn_relay* relay, const smartvpn_config* config, uint32_t flags,
@@ -94,8 +92,8 @@ smartvpn_status smartvpn_relay_reconfigure(smartvpn_relay* relay, const smartvpn
 
 smartvpn_status smartvpn_relay_events_open(smartvpn_relay* relay, uint64_t type_mask, size_t capacity,
                                            smartvpn_events** out, smartvpn_error** err) {
-  return call<RelayObject>(
-      relay, err, [&](RelayObject& object) { return open_events(*object.relay, type_mask, capacity, out); });
+  return call<RelayObject>(relay, err,
+                           [&](RelayObject& object) { return open_events(*object.relay, type_mask, capacity, out); });
 }
 
 smartvpn_status smartvpn_relay_stats(smartvpn_relay* relay, smartvpn_stats** out, smartvpn_error** err) {
@@ -112,6 +110,5 @@ smartvpn_status smartvpn_relay_connections(smartvpn_relay* relay, char* buf, siz
 }
 
 smartvpn_status smartvpn_relay_disconnect(smartvpn_relay* relay, uint64_t connection_id, smartvpn_error** err) {
-  return call<RelayObject>(relay, err,
-                           [&](RelayObject& object) { return object.relay->disconnect(connection_id); });
+  return call<RelayObject>(relay, err, [&](RelayObject& object) { return object.relay->disconnect(connection_id); });
 }

@@ -15,14 +15,14 @@
 namespace smartvpn::net {
 
 TcpConnector::TcpConnector(Loop& loop, ConnectOptions options, Done done)
-    : TcpConnector(loop, std::move(options),
-                   SocketDone([&loop, done = std::move(done)](Result<std::unique_ptr<FdWatcher>> socket) {
+    : TcpConnector(loop, std::move(options), Socket{},
+                   [&loop, done = std::move(done)](Result<std::unique_ptr<FdWatcher>> socket) {
                      if (!socket) return done(std::move(socket).error());
                      done(TcpStream::adopt(loop, (*socket)->release()));
-                   })) {}
+                   }) {}
 
 // The timer does the first attempt too, so that `done` never runs inside the constructor.
-TcpConnector::TcpConnector(Loop& loop, ConnectOptions options, SocketDone done)
+TcpConnector::TcpConnector(Loop& loop, ConnectOptions options, Socket, SocketDone done)
     : loop_(loop),
       options_(std::move(options)),
       done_(std::move(done)),

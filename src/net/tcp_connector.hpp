@@ -27,7 +27,8 @@ class TcpConnector final : private FdHandler {
   TcpConnector(Loop& loop, ConnectOptions options, Done done);
   // The same without a stream: the connected socket with TCP_NODELAY, watched for nothing, whose handler is to be set.
   using SocketDone = std::function<void(Result<std::unique_ptr<FdWatcher>>)>;
-  TcpConnector(Loop& loop, ConnectOptions options, SocketDone done);
+  struct Socket {};
+  TcpConnector(Loop& loop, ConnectOptions options, Socket, SocketDone done);
   ~TcpConnector() override;
 
  private:

@@ -31,9 +31,8 @@ void Connection::connect_to(std::vector<inet::Endpoint> addresses) {
   const Duration each = left / static_cast<int64_t>(std::min<size_t>(addresses.size(), 3));
   net::ConnectOptions options{std::move(addresses), each, left};
   connector_ = std::make_unique<net::TcpConnector>(
-      worker_.loop(), std::move(options),
-      net::TcpConnector::SocketDone(
-          [this](Result<std::unique_ptr<net::FdWatcher>> socket) { on_connected(std::move(socket)); }));
+      worker_.loop(), std::move(options), net::TcpConnector::Socket{},
+      [this](Result<std::unique_ptr<net::FdWatcher>> socket) { on_connected(std::move(socket)); });
 }
 
 void Connection::on_connected(Result<std::unique_ptr<net::FdWatcher>> socket) {

@@ -41,8 +41,8 @@ std::string print(const Answer& answer, bool head_only) {
 
 }  // namespace
 
-MetricsServer::MetricsServer(UniqueFd listening, smartvpn_server* server)
-    : PeerServer(std::move(listening), kScrapeLimits), server_(server) {}
+MetricsServer::MetricsServer(UniqueFd listening, Snapshot snapshot)
+    : PeerServer(std::move(listening), kScrapeLimits), snapshot_(std::move(snapshot)) {}
 
 bool MetricsServer::take_request(Peer& peer, bool, bool) {
   HttpRequest request = read_http_request(peer.input());
@@ -67,11 +67,10 @@ bool MetricsServer::take_request(Peer& peer, bool, bool) {
   return true;
 }
 
-// "" when the server has no statistics to give: it is stopping.
+// "" when who is asked has no statistics to give: it is stopping.
 std::string MetricsServer::page() const {
   try {
-    Stats stats = make<Stats>(
-        [&](smartvpn_stats** out, smartvpn_error** error) { return smartvpn_server_stats(server_, out, error); });
+    const Stats stats = snapshot_();
     return std::move(read_text([&](char* buf, size_t cap, size_t* needed, smartvpn_error** error) {
                        return smartvpn_stats_prometheus(stats.get(), buf, cap, needed, error);
                      }).text());

@@ -1,10 +1,10 @@
 // `smartvpn serve --metrics`: GET /metrics over HTTP/1.1, for Prometheus. One request a connection.
 #pragma once
 
-#include <smartvpn.h>
-
+#include <functional>
 #include <string>
 
+#include "c_api.hpp"
 #include "peer_server.hpp"
 
 namespace smartvpn::cli {
@@ -17,15 +17,16 @@ std::string bound_address(int fd);
 
 class MetricsServer final : public PeerServer {
  public:
-  // The server must outlive it.
-  MetricsServer(UniqueFd listening, smartvpn_server* server);
+  // Gives a snapshot of whoever is asked about, or throws Failure.
+  using Snapshot = std::function<Stats()>;
+  MetricsServer(UniqueFd listening, Snapshot snapshot);
 
  private:
   bool take_request(Peer& peer, bool full, bool ended) override;
   bool admit(int) override { return true; }
   std::string page() const;
 
-  smartvpn_server* server_;
+  Snapshot snapshot_;
 };
 
 }  // namespace smartvpn::cli
