@@ -11,7 +11,7 @@ namespace {
 // Of somebody who is gone, or was sent away by us before there was anything to send him to.
 bool is_refusal(Reason why, bool relayed) noexcept {
   return !relayed && why != Reason::closed_by_client && why != Reason::reset_by_client &&
-         why != Reason::relay_stopping && why != Reason::disconnected;
+         why != Reason::relay_stopping && why != Reason::disconnected && why != Reason::handed_to_vpn;
 }
 
 }  // namespace
