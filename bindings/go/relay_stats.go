@@ -32,11 +32,11 @@ type RelayFigures struct {
 	Started    Time   `json:"started"`
 	EventsLost uint64 `json:"events_lost"`
 	RelayCounters
-	Rejections     map[string]uint64    `json:"rejections"` // by reason; absent is 0
-	Ended          map[string]uint64    `json:"ended"`      // by reason; absent is 0
-	Routes         []RouteFigures       `json:"routes"`
-	Addresses      []RelayAddressFigure `json:"addresses"`       // the real addresses with the most bytes
-	OtherAddresses RelayAddressFigure   `json:"other_addresses"` // all others, without an address
+	Rejections     map[string]uint64 `json:"rejections"` // by reason; absent is 0
+	Ended          map[string]uint64 `json:"ended"`      // by reason; absent is 0
+	Routes         []RouteFigures    `json:"routes"`
+	Addresses      []AddressFigures  `json:"addresses"`       // the real addresses with the most bytes
+	OtherAddresses AddressFigures    `json:"other_addresses"` // all others, without an address
 }
 
 // RouteFigures are the counters of one route.
@@ -45,8 +45,8 @@ type RouteFigures struct {
 	RelayCounters
 }
 
-// RelayAddressFigure is what is counted of one real address.
-type RelayAddressFigure struct {
+// AddressFigures is what is counted of one real address.
+type AddressFigures struct {
 	Address          string `json:"address"`
 	ConnectionsOpen  uint64 `json:"connections_open"`
 	ConnectionsTotal uint64 `json:"connections_total"`
