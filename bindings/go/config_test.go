@@ -41,6 +41,7 @@ func keysOf(kind reflect.Type, path string, out map[string]bool) {
 		kind = kind.Elem()
 	}
 	switch {
+	case kind == reflect.TypeOf(smartvpn.Ports{}): // which has a form of its own
 	case kind.Kind() == reflect.Slice:
 		out[path+"/*"] = true
 		keysOf(kind.Elem(), path+"/*", out)
@@ -60,6 +61,7 @@ func TestEveryDocumentedKeyHasAFieldAndEveryFieldAKey(t *testing.T) {
 	for heading, kind := range map[string]reflect.Type{
 		"Server":                    reflect.TypeOf(smartvpn.Config{}),
 		"Tunnel (the dialling end)": reflect.TypeOf(smartvpn.TunnelConfig{}),
+		"Relay":                     reflect.TypeOf(smartvpn.RelayConfig{}),
 	} {
 		fields, keys := map[string]bool{}, documented(t, heading)
 		keysOf(kind, "", fields)

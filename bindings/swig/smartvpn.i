@@ -121,6 +121,7 @@ static size_t text_out_length(const text_out *text) {
 %enddef
 %smartvpn_number(smartvpn_server_state)
 %smartvpn_number(smartvpn_tunnel_state)
+%smartvpn_number(smartvpn_relay_state)
 %smartvpn_number(smartvpn_events_fd)
 %smartvpn_number(smartvpn_packets_fd)
 %smartvpn_number(smartvpn_tunnel_packets_fd)
@@ -158,6 +159,8 @@ static size_t text_out_length(const text_out *text) {
 %smartvpn_text(smartvpn_stats_json)
 %smartvpn_text(smartvpn_stats_prometheus)
 %smartvpn_text(smartvpn_tunnel_info)
+%smartvpn_text(smartvpn_relay_endpoints)
+%smartvpn_text(smartvpn_relay_connections)
 %smartvpn_text(smartvpn_key_generate)
 %smartvpn_text(smartvpn_key_public)
 %smartvpn_text(smartvpn_qr_encode)
@@ -185,6 +188,7 @@ smartvpn_status smartvpn_##KIND##_free(smartvpn_##KIND *KIND##_or_nothing);
 %smartvpn_handle(request)
 %smartvpn_handle(stats)
 %smartvpn_handle(tunnel)
+%smartvpn_handle(relay)
 
 /* ---- what only reads memory does not let go of an interpreter's lock, where there is one. What ends the life of a
  * borrowed text is among it, so that no other thread can free the handle while its text is copied. */
@@ -198,6 +202,7 @@ smartvpn_status smartvpn_##KIND##_free(smartvpn_##KIND *KIND##_or_nothing);
 %smartvpn_instant(smartvpn_status_text)
 %smartvpn_instant(smartvpn_server_state)
 %smartvpn_instant(smartvpn_tunnel_state)
+%smartvpn_instant(smartvpn_relay_state)
 %smartvpn_instant(smartvpn_events_fd)
 %smartvpn_instant(smartvpn_packets_fd)
 %smartvpn_instant(smartvpn_tunnel_packets_fd)
@@ -251,3 +256,4 @@ smartvpn_status smartvpn_client_rotate(smartvpn_server *server, const char *id, 
 %smartvpn_free(request)
 %smartvpn_free(stats)
 %smartvpn_free(tunnel)
+%smartvpn_free(relay)
