@@ -25,7 +25,7 @@ Connection::Connection(Worker& worker, RoutingPtr routing, ConnectionFacts facts
 Connection::~Connection() = default;
 
 const char* Connection::stage_name(Stage stage) noexcept {
-  constexpr const char* names[] = {"header", "hello", "connecting", "relaying", "closed"};
+  constexpr const char* names[] = {"header", "hello", "handshake", "connecting", "relaying", "closed"};
   return names[static_cast<size_t>(stage)];
 }
 
@@ -151,6 +151,8 @@ void Connection::on_timer() {
       // Whoever waits for the server to speak first gets the route that needs no name.
       if (held_.empty()) return take_route();
       return end(Reason::first_bytes_timeout);
+    case Stage::handshake:
+      return end(Reason::handshake_timeout);
     case Stage::connecting:
       return target_failed(make_error(Status::TIMEOUT, "no answer in time"));
     case Stage::relaying:

@@ -34,7 +34,9 @@ void Connection::take_route() {
   in_route_ = true;
   if (route_->config.action.vpn) return hand_to_vpn();
   targets_ = route_state_->targets;
+  if (facts_.local.ip.is_unspecified()) facts_.local = client_->local();
   if (!enter_chain()) return end(Reason::relay_loop);
+  if (route_->tls) return end_tls_here();
   connect_next();
 }
 

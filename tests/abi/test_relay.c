@@ -186,14 +186,14 @@ static void a_connection_is_ended_by_its_id(void** state) {
 static void what_is_wrong_is_told_with_its_path(void** state) {
   smartvpn_config *config = NULL, *other = NULL;
   smartvpn_relay* relay = NULL;
-  smartvpn_error* err = NULL;
+  smartvpn_error* wrong = NULL;
   (void)state;
   config = relay_config(1, "");
   assert_ok(
       smartvpn_config_set(config, "/routes/0/match", "{\"domains\": [\"a.*.b\"]}", SMARTVPN_NUL_TERMINATED, &err));
-  assert_int_equal(smartvpn_relay_create(config, &relay, &err), SMARTVPN_INVALID);
-  assert_string_equal(smartvpn_error_path(err), "/routes/0/match/domains/0");
-  smartvpn_error_free(err);
+  assert_int_equal(smartvpn_relay_create(config, &relay, &wrong), SMARTVPN_INVALID);
+  assert_string_equal(smartvpn_error_path(wrong), "/routes/0/match/domains/0");
+  smartvpn_error_free(wrong);
   assert_int_equal(smartvpn_server_create(config, NULL, NULL), SMARTVPN_INVALID);
   smartvpn_config_free(config);
   other = new_server_config("testing");
