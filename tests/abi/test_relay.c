@@ -289,7 +289,7 @@ static void a_server_may_go_before_the_relay_that_leads_into_it(void** state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
+  const struct CMUnitTest relay[] = {
       cmocka_unit_test(bytes_pass_and_are_counted_and_told),
       cmocka_unit_test(listeners_and_routes_change_while_it_runs),
       cmocka_unit_test(a_connection_is_ended_by_its_id),
@@ -298,5 +298,5 @@ int main(void) {
       cmocka_unit_test(a_route_leads_into_the_server_of_this_process),
       cmocka_unit_test(a_server_may_go_before_the_relay_that_leads_into_it),
   };
-  return cmocka_run_group_tests_name("relay", tests, NULL, NULL);
+  return cmocka_run_group_tests(relay, NULL, NULL);
 }
