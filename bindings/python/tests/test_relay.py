@@ -170,7 +170,7 @@ def test_a_target_that_is_not_there_is_told_and_the_next_one_tried() -> None:
             assert relay.stats.target_failures == 1
             action.targets = [nobody]
             relay.reconfigure({"listen": relay.config.to_dict()["listen"], "routes": [{"action": action}]})
-            with client(relay.endpoints[0].port) as peer:
+            with unwanted(relay.endpoints[0].port) as peer:
                 assert ended(peer)
             assert next_of(events, EventType.CONNECTION_REJECTED).reason == "target_unreachable"
 
