@@ -22,7 +22,7 @@ OpeningSocket::~OpeningSocket() = default;
 inet::Endpoint OpeningSocket::local() const noexcept { return local_endpoint(watcher_->fd()); }
 
 void OpeningSocket::reset() noexcept {
-  if (watcher_) close_with_reset(*watcher_);
+  if (watcher_) reset_on_close(*watcher_);
   watcher_.reset();
 }
 
@@ -51,10 +51,9 @@ void OpeningSocket::ended(int error) {
   handler_.on_opening_end(error);
 }
 
-void close_with_reset(FdWatcher& socket) noexcept {
+void reset_on_close(FdWatcher& socket) noexcept {
   const linger at_once{1, 0};
   setsockopt(socket.fd(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-  socket.release().reset();
 }
 
 bool connects_to_itself(const FdWatcher& socket) noexcept {

@@ -45,8 +45,8 @@ class OpeningSocket final : private FdHandler {
   std::unique_ptr<FdWatcher> watcher_;
 };
 
-// Closes with RST instead of FIN.
-void close_with_reset(FdWatcher& socket) noexcept;
+// When it is closed, by its watcher's end, then with RST instead of FIN.
+void reset_on_close(FdWatcher& socket) noexcept;
 // Whether both ends of a connected socket are addresses of one machine, as the kernel chose them.
 bool connects_to_itself(const FdWatcher& socket) noexcept;
 // Its ends; none for one that is no longer connected.

@@ -18,7 +18,9 @@ TcpConnector::TcpConnector(Loop& loop, ConnectOptions options, Done done)
     : TcpConnector(loop, std::move(options), Socket{},
                    [&loop, done = std::move(done)](Result<std::unique_ptr<FdWatcher>> socket) {
                      if (!socket) return done(std::move(socket).error());
-                     done(TcpStream::adopt(loop, (*socket)->release()));
+                     Fd fd = (*socket)->release();
+                     socket->reset();  // or it would take the number out of epoll under the next
+                     done(TcpStream::adopt(loop, std::move(fd)));
                    }) {}
 
 // The timer does the first attempt too, so that `done` never runs inside the constructor.

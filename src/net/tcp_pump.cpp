@@ -42,7 +42,7 @@ TcpPump::TcpPump(Loop& loop, std::unique_ptr<FdWatcher> client, std::unique_ptr<
 TcpPump::~TcpPump() {
   for (End* end : {&client_, &target_}) {
     if (!orderly_) {
-      close_with_reset(*end->watcher);
+      reset_on_close(*end->watcher);
     } else {
       ::shutdown(end->watcher->fd(), SHUT_WR);
       discard_unread(end->watcher->fd());

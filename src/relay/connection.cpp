@@ -11,7 +11,7 @@ namespace {
 // Of somebody who is gone, or was sent away by us before there was anything to send him to.
 bool is_refusal(Reason why, bool relayed) noexcept {
   return !relayed && why != Reason::closed_by_client && why != Reason::reset_by_client &&
-         why != Reason::relay_stopping && why != Reason::disconnected;
+         why != Reason::relay_stopping && why != Reason::disconnected && why != Reason::handed_to_vpn;
 }
 
 }  // namespace
@@ -131,9 +131,10 @@ bool Connection::forged_header() {
 
 void Connection::on_opening_end(int error) {
   if (error != 0) return end(Reason::reset_by_client);
-  // With half_open a client may have said all it has to say, and wait for the answer.
-  const bool may_wait = stage_ == Stage::connecting && route_ && route_->config.action.half_open;
-  if (!may_wait) end(Reason::closed_by_client);
+  // Who has said something and all of it: it is delivered. The pump meets the FIN again.
+  if (held_.empty()) return end(Reason::closed_by_client);
+  no_header_allowed_ = false;  // no more will come: it was none
+  if (stage_ == Stage::hello) take_route();
 }
 
 void Connection::arm(Time deadline) noexcept {

@@ -61,6 +61,7 @@ class Connection final : private net::OpeningSocket::Handler, private net::TcpPu
   void listen_for_name(ByteView bytes);
   void take_route();
   bool enter_chain();
+  void hand_to_vpn();
 
   // connection_target.cpp: until both are joined
   void connect_next();

@@ -40,7 +40,7 @@ void Connection::on_connected(Result<std::unique_ptr<net::FdWatcher>> socket) {
   if (!socket) return target_failed(socket.error());
   target_at_ = net::peer_of(**socket);
   if (net::connects_to_itself(**socket) && worker_.listens_at(target_at_)) {
-    net::close_with_reset(**socket);
+    net::reset_on_close(**socket);
     return end(Reason::relay_loop);
   }
   if (targets_->balancer.succeeded(target_)) worker_.target_changed(*route_state_, *targets_, target_, true, {});
@@ -63,7 +63,7 @@ void Connection::join(std::unique_ptr<net::FdWatcher> socket) {
   if (facts_.local.ip.is_unspecified()) facts_.local = client_->local();
   auto header = proxy_header();
   if (!header) {
-    net::close_with_reset(*socket);
+    net::reset_on_close(*socket);
     return end(Reason::internal_error);
   }
   header_size_ = header->size();

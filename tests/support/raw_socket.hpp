@@ -33,6 +33,8 @@ class RawSocket {
     EXPECT_EQ(::bind(fd_, reinterpret_cast<sockaddr*>(&own), sizeof own), 0);
     EXPECT_EQ(::connect(fd_, reinterpret_cast<sockaddr*>(&server), sizeof server), 0);
   }
+  // One that somebody has accepted.
+  static RawSocket of(int fd) { return RawSocket(Adopted{fd}); }
   RawSocket(RawSocket&& other) noexcept
       : fd_(std::exchange(other.fd_, -1)), unread_(std::move(other.unread_)), ending_(other.ending_) {}
   ~RawSocket() { close(); }
@@ -83,6 +85,10 @@ class RawSocket {
   int fd() const { return fd_; }
 
  private:
+  struct Adopted {
+    int fd;
+  };
+  explicit RawSocket(Adopted adopted) : fd_(adopted.fd) {}
   static sockaddr_in address(const std::string& ip, uint16_t port) {
     sockaddr_in out{};
     out.sin_family = AF_INET;
