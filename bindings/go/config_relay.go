@@ -53,7 +53,7 @@ type RelayMatch struct {
 
 // RelayAction is where a route's connections go.
 type RelayAction struct {
-	Type              string        `json:"type,omitempty"` // "forward"
+	Type              string        `json:"type,omitempty"` // "forward"; "vpn": see Relay.SetServer
 	Targets           []RelayTarget `json:"targets,omitempty"`
 	Balance           string        `json:"balance,omitempty"` // "round_robin", "least_connections"
 	TLS               *RelayTLS     `json:"tls,omitempty"`
@@ -68,9 +68,19 @@ type RelayTarget struct {
 	Port TargetPort `json:"port,omitempty"`
 }
 
-// RelayTLS is what happens to TLS.
+// RelayTLS is what happens to TLS. Private keys are in Certificates.
 type RelayTLS struct {
-	Mode string `json:"mode,omitempty"` // "passthrough"
+	Mode         string          `json:"mode,omitempty"` // "passthrough", "terminate", "terminate-and-reencrypt"
+	Certificates []ListenerTLS   `json:"certificates,omitempty"`
+	ALPN         []string        `json:"alpn,omitempty"`
+	Target       *RelayTargetTLS `json:"target,omitempty"`
+}
+
+// RelayTargetTLS is how a target's certificate is checked, where the relay speaks TLS to it.
+type RelayTargetTLS struct {
+	CA         string `json:"ca,omitempty"`
+	ServerName string `json:"server_name,omitempty"`
+	Verify     *bool  `json:"verify,omitempty"` // nil: true
 }
 
 // RelayTLVs are what else a v2 header says to the target.
@@ -173,8 +183,9 @@ func ParseRelayConfig(data []byte) (RelayConfig, error) {
 	return config, parseConfig("parse relay config", relayKind, data, &config)
 }
 
-// Validate says what NewRelay would refuse, but for what it has to compile: domains and address lists.
+// Validate says what NewRelay would refuse, but for what it has to compile or to read: domains, address lists and
+// certificate files.
 func (c RelayConfig) Validate() error { return validate(c) }
 
-// JSON gives the configuration as the library understands it.
-func (c RelayConfig) JSON() ([]byte, error) { return configJSON(c, false) }
+// JSON gives the configuration as the library understands it. Secrets are left out unless asked for.
+func (c RelayConfig) JSON(withSecrets bool) ([]byte, error) { return configJSON(c, withSecrets) }

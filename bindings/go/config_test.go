@@ -198,8 +198,11 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 	config.Raw, config.Set = []byte(hidden), map[string]interface{}{"/x": hidden}
 	tunnel.Raw, tunnel.Set = config.Raw, config.Set
 	tls := smartvpn.ListenerTLS{Key: hidden}
+	relay := relayConfig(9)
+	relay.Routes[0].Action.TLS = &smartvpn.RelayTLS{Certificates: []smartvpn.ListenerTLS{tls}}
+	relay.Raw, relay.Set = config.Raw, config.Set
 	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
-		for _, value := range []interface{}{config, tunnel, credentials, *credentials, tls} {
+		for _, value := range []interface{}{config, tunnel, relay, credentials, *credentials, tls} {
 			if text := sprintf(format, value); strings.Contains(text, hidden) || strings.Contains(text, "104 105 100 100") {
 				t.Errorf("%s prints %s", format, text)
 			}

@@ -49,8 +49,8 @@ type Relay struct {
 	connectionsSize textSize
 }
 
-// NewRelay makes a relay of a configuration; wrong ones are refused with the path of the key at fault. It opens no
-// socket yet.
+// NewRelay makes a relay of a configuration; wrong ones are refused with the path of the key at fault. It reads
+// certificate files, and opens no socket yet.
 func NewRelay(config RelayConfig) (*Relay, error) {
 	const op = "new relay"
 	relay := &Relay{eventQueue: config.Limits.EventQueue}
@@ -161,6 +161,24 @@ func (r *Relay) Reconfigure(config RelayConfig, dryRun bool) ([]Change, error) {
 	return reconfigure(config, dryRun, func(native *C.smartvpn_config, flags C.uint32_t, out **C.smartvpn_changes, failed **C.smartvpn_error) C.smartvpn_status {
 		return C.smartvpn_relay_reconfigure(r.handle, native, flags, out, failed)
 	})
+}
+
+// SetServer says where routes of type "vpn" lead: into this server, at its first WebSocket listener, with the real address
+// that the relay knows. nil: nowhere, as at first; such a connection is then refused, as it is once the server has stopped.
+func (r *Relay) SetServer(server *Server) error {
+	const op = "set server"
+	if server != nil && server.handle == nil {
+		return closedError(op) // a zero value, which must not stand for nowhere
+	}
+	var failed *C.smartvpn_error
+	return failure(op, C.smartvpn_relay_set_server(r.native(), server.native(), &failed), &failed)
+}
+
+// ReloadCertificates reads certificate and key files again. On failure the old ones stay in use. ErrBadState unless
+// running.
+func (r *Relay) ReloadCertificates() error {
+	var failed *C.smartvpn_error
+	return failure("reload certificates", C.smartvpn_relay_reload_certificates(r.native(), &failed), &failed)
 }
 
 // Stats takes a snapshot of the relay's counters, of which RelayFigures makes a struct. Close it. "In" is from clients.

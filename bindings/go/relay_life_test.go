@@ -32,7 +32,7 @@ func TestARelayGoesThroughItsStatesOnce(t *testing.T) {
 	if len(endpoints) != 0 {
 		t.Fatalf("%v before start", endpoints)
 	}
-	for _, err := range []error{second(relay.Connections()), second(relay.Stats()), relay.Disconnect(1), second(relay.Reconfigure(relayConfig(9), false))} {
+	for _, err := range []error{second(relay.Connections()), second(relay.Stats()), relay.Disconnect(1), relay.ReloadCertificates(), second(relay.Reconfigure(relayConfig(9), false))} {
 		fails(t, err, smartvpn.ErrBadState)
 	}
 	ok(t, relay.Start())
@@ -199,7 +199,8 @@ const largeRelay = `{
     "trusted_proxies": ["10.0.0.0/8"], "untrusted": "direct", "addressless": "refuse", "max_header_bytes": 1000}, {"port": 0}],
   "routes": [{"name": "web", "enabled": false, "priority": -3, "max_connections": 9,
     "match": {"ports": 443, "domains": ["*.example.com"], "client_ip": ["198.51.100.0/24"], "tls_versions": ["TLSv1.3"]},
-    "action": {"type": "forward", "balance": "least_connections", "half_open": true, "tls": {"mode": "passthrough"},
+    "action": {"type": "forward", "balance": "least_connections", "half_open": true, "tls": {"mode": "terminate-and-reencrypt",
+      "certificates": [{"certificate": "c.pem", "key": "k.pem"}], "alpn": ["h2"], "target": {"ca": "a.pem", "server_name": "web", "verify": true}},
       "targets": [{"host": "web.internal", "port": 8443}, {"host": "192.0.2.7", "port": "preserve"}], "send_proxy_protocol": "v2",
       "proxy_tlvs": {"authority": false, "alpn": false, "ssl": false, "unique_id": false, "crc32c": true, "unknown": true}}}],
   "timeouts": {"proxy_header_ms": 100, "first_bytes_ms": 200, "connect_ms": 300, "idle_ms": 0, "lifetime_ms": 400, "half_open_ms": 500},
@@ -217,13 +218,18 @@ func TestAParsedRelayConfigurationMeansTheSame(t *testing.T) {
 		t.Fatalf("%v", parsed.Routes[0].Action.Targets)
 	}
 	ok(t, parsed.Validate())
-	got, err := parsed.JSON()
+	got, err := parsed.JSON(true)
 	ok(t, err)
 	// A single port is written as a list, which means the same.
-	wanted, err := smartvpn.RelayConfig{Raw: []byte(strings.Replace(largeRelay, `"ports": 443`, `"ports": [443]`, 1))}.JSON()
+	wanted, err := smartvpn.RelayConfig{Raw: []byte(strings.Replace(largeRelay, `"ports": 443`, `"ports": [443]`, 1))}.JSON(true)
 	ok(t, err)
 	if !sameJSON(t, got, wanted) {
 		t.Fatalf("%s\n%s", got, wanted)
+	}
+	_, err = smartvpn.NewRelay(parsed)
+	var problem *smartvpn.Error
+	if !errors.As(err, &problem) || !strings.HasPrefix(problem.Path, "/routes/0/action/tls/") { // there are no such files
+		t.Fatalf("%v", err)
 	}
 	_, err = smartvpn.ParseRelayConfig([]byte(`{"rutes": []}`))
 	fails(t, err, smartvpn.ErrInvalid)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	smartvpn "github.com/smartvpn/smartvpn/bindings/go"
 )
@@ -177,7 +178,14 @@ func TestATargetThatIsNotThereIsToldAndTheNextOneTried(t *testing.T) {
 	*targets = (*targets)[:1]
 	_, err = relay.Reconfigure(config, false)
 	ok(t, err)
-	wantsEnd(t, connect(t, relayAt(t, relay, 0)))
+	peer, err := net.DialTimeout("tcp", relayAt(t, relay, 0), patience)
+	if err == nil { // it may be turned away before it knows that it is connected
+		defer peer.Close()
+		ok(t, peer.SetDeadline(time.Now().Add(patience)))
+		wantsEnd(t, peer)
+	} else {
+		fails(t, err, syscall.ECONNRESET)
+	}
 	if rejected := nextOf(t, events, smartvpn.ConnectionRejected); rejected.Reason != "target_unreachable" {
 		t.Fatalf("%s", rejected)
 	}
@@ -204,4 +212,43 @@ func TestDisconnectEndsOneConnectionAndNoOther(t *testing.T) {
 	}
 	asks(t, other, "3")
 	connections(t, relay, 1)
+}
+
+func TestARouteLeadsIntoTheServerOfThisProcess(t *testing.T) {
+	server := runningServer(t, "host")
+	config := smartvpn.RelayConfig{Listen: []smartvpn.RelayListener{listenAt(0)},
+		Routes: []smartvpn.RelayRoute{{Action: smartvpn.RelayAction{Type: "vpn"}}}}
+	config.Listen[0].AcceptProxyProtocol, config.Listen[0].TrustedProxies = "v2", []string{"127.0.0.1"}
+	relay := runningRelay(t, config)
+	events := relayEvents(t, relay, smartvpn.ConnectionRejected, smartvpn.ConnectionClosed)
+	client := tunnelConfig(t, server, "alice")
+	client.Server = "ws://" + relayAt(t, relay, 0) + "/tunnel"
+	client.ProxyProtocol = &smartvpn.SendProxy{Send: "v2", Source: realAddress, Destination: dialledAddress}
+	client.Reconnect = &smartvpn.Reconnect{InitialMS: 10, MaxMS: 10}
+	tunnel, err := smartvpn.NewTunnel(client)
+	ok(t, err)
+	defer tunnel.Close()
+	ok(t, tunnel.Start())
+	if rejected := nextOf(t, events, smartvpn.ConnectionRejected); rejected.Reason != "target_unreachable" { // no server yet
+		t.Fatalf("%s", rejected)
+	}
+	fails(t, relay.SetServer(&smartvpn.Server{}), smartvpn.ErrClosed)
+	ok(t, relay.SetServer(server))
+	ok(t, tunnel.WaitConnected(patient(t)))
+	sessions, err := server.Sessions().List()
+	ok(t, err)
+	if len(sessions) != 1 || sessions[0].RemoteAddr != realAddress {
+		t.Fatalf("%+v", sessions)
+	}
+	if closed := nextOf(t, events, smartvpn.ConnectionClosed); closed.Reason != "handed_to_vpn" {
+		t.Fatalf("%s", closed)
+	}
+	ok(t, relay.SetServer(nil))
+	ok(t, relay.ReloadCertificates()) // of which it has none
+	ok(t, relay.Close())
+	if tunnel.State() != smartvpn.TunnelConnected {
+		t.Fatal(tunnel.State()) // it needs no relay any more
+	}
+	ok(t, server.Close())
+	fails(t, runningRelay(t, config).SetServer(server), smartvpn.ErrClosed)
 }

@@ -225,9 +225,10 @@ smartvpn_status smartvpn_##KIND##_free(smartvpn_##KIND *KIND##_or_nothing);
 %smartvpn_instant(smartvpn_credentials_free)
 %smartvpn_instant(smartvpn_stats_u64)
 
-/* ---- JSON that may be left out. */
+/* ---- JSON, and a server, that may be left out. */
 %ignore smartvpn_client_query;
 %ignore smartvpn_client_rotate;
+%ignore smartvpn_relay_set_server;
 
 #if defined(SWIGPYTHON)
 %include "python.i"
@@ -245,6 +246,9 @@ smartvpn_status smartvpn_client_query(smartvpn_server *server, const char *json_
                                       size_t cap, size_t *needed, smartvpn_error **err);
 smartvpn_status smartvpn_client_rotate(smartvpn_server *server, const char *id, const char *json_or_nothing,
                                        size_t json_len, smartvpn_credentials **out, smartvpn_error **err);
+%rename(relay_set_server) smartvpn_relay_set_server;
+smartvpn_status smartvpn_relay_set_server(smartvpn_relay *relay, smartvpn_server *server_or_nothing,
+                                          smartvpn_error **err);
 
 %smartvpn_free(config)
 %smartvpn_free(server)

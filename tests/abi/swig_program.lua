@@ -68,6 +68,9 @@ worked, failure = pcall(vpn.relay_disconnect, relay, 4711)
 assert(not worked and failure.status == vpn.NOT_FOUND)
 worked, failure = pcall(vpn.relay_state, server) -- of another kind
 assert(not worked and type(failure) == "string" and failure:find("smartvpn_relay", 1, true))
+vpn.relay_set_server(relay, nil)
+worked, failure = pcall(vpn.relay_set_server, relay, server) -- which was freed
+assert(not worked and failure.status == vpn.BAD_HANDLE)
 vpn.relay_stop(relay, 0, 10000)
 assert(vpn.relay_state(relay) == vpn.RELAY_STOPPED)
 vpn.relay_free(relay)

@@ -14,6 +14,7 @@ from .errors import NotFoundError
 from .events import EventStream, EventType, mask_of
 from .relay_config import RelayConfig, RelayLimits, RelayListener, RelayRoute, RelaySecurity, RelayTimeouts
 from .relay_parts import STATES, RelayConnection, RelayEndpoint, RelayState
+from .server import Server
 from .server_parts import Change
 from .stats import RelayStats
 
@@ -88,6 +89,19 @@ class Relay(Running):
 
     async def astop(self, drain: float = 0.0, timeout: Optional[float] = None) -> None:
         await asyncio.get_running_loop().run_in_executor(None, self.stop, drain, timeout)
+
+    def set_server(self, server: Optional[Server]) -> None:
+        """Where routes of type "vpn" lead: into this server, at its first WebSocket listener, with the real
+        address that the relay knows. None: nowhere, as at first; such a connection is then refused, as it is
+        once the server has stopped."""
+        if server is not None and not isinstance(server, Server):
+            raise TypeError(f"a Server or None is needed, not {type(server).__name__}")
+        _native.relay_set_server(self._handle.raw, None if server is None else server._handle.raw)
+
+    def reload_certificates(self) -> None:
+        """Reads certificate and key files again. On failure the old ones stay in use. BadStateError unless it
+        runs."""
+        _native.relay_reload_certificates(self._handle.raw)
 
     def events(
         self, types: Optional[Iterable[Union[EventType, str]]] = None, capacity: int = 4096

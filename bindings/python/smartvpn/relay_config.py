@@ -8,6 +8,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
 
 from . import _check
 from ._model import Model, part, parts
+from .config import Tls
 
 
 @dataclass
@@ -80,10 +81,22 @@ class RelayTarget(Model):
 
 
 @dataclass
+class RelayTargetTls(Model):
+    """How a target's certificate is checked, where the relay speaks TLS to it."""
+
+    ca: Optional[str] = None
+    server_name: Optional[str] = None
+    verify: Optional[bool] = None
+
+
+@dataclass
 class RelayTls(Model):
-    """What happens to TLS: "passthrough"."""
+    """What happens to TLS: `mode` is "passthrough", "terminate" or "terminate-and-reencrypt"."""
 
     mode: Optional[str] = None
+    certificates: Optional[Sequence[Tls]] = parts(Tls.from_dict)
+    alpn: Optional[Sequence[str]] = None
+    target: Optional[RelayTargetTls] = part(RelayTargetTls.from_dict)
 
 
 @dataclass
@@ -100,7 +113,8 @@ class RelayTlvs(Model):
 
 @dataclass
 class RelayAction(Model):
-    """Where a route's connections go; `send_proxy_protocol` is "off", "v1" or "v2"."""
+    """Where a route's connections go; `send_proxy_protocol` is "off", "v1" or "v2". RelayAction(type="vpn")
+    leads into the server that `Relay.set_server` names."""
 
     targets: Optional[Sequence[RelayTarget]] = parts(RelayTarget.from_dict)
     send_proxy_protocol: Optional[str] = None
@@ -172,6 +186,10 @@ class RelayConfig(Model):
         return cls.from_dict(_check.checked_dict(_check.RELAY, text))
 
     def validate(self) -> None:
-        """Raises what Relay(...) would, but for what that has to compile: domains and address lists; touches
-        nothing outside."""
+        """Raises what Relay(...) would, but for what that has to compile or to read: domains, address lists
+        and certificate files; touches nothing outside."""
         _check.validate(_check.RELAY, self.to_dict())
+
+    def without_secrets(self) -> Dict[str, Any]:
+        """As a dictionary, with the private keys left out."""
+        return _check.without_secrets(_check.RELAY, self.to_dict())

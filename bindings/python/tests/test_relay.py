@@ -26,7 +26,7 @@ from relay_support import (
     write_header,
 )
 from smartvpn import EventType
-from support import PATIENCE, next_of
+from support import PATIENCE, make_server, next_of
 
 REAL = "203.0.113.7:4711"
 
@@ -170,7 +170,7 @@ def test_a_target_that_is_not_there_is_told_and_the_next_one_tried() -> None:
             assert relay.stats.target_failures == 1
             action.targets = [nobody]
             relay.reconfigure({"listen": relay.config.to_dict()["listen"], "routes": [{"action": action}]})
-            with client(relay.endpoints[0].port) as peer:
+            with unwanted(relay.endpoints[0].port) as peer:
                 assert ended(peer)
             assert next_of(events, EventType.CONNECTION_REJECTED).reason == "target_unreachable"
 
@@ -212,3 +212,39 @@ def test_who_is_on_the_block_list_is_refused_by_real_address() -> None:
             with client(relay.endpoints[0].port) as peer:
                 peer.sendall(b"PROXY TCP4 198.51.100.7 192.0.2.1 4711 443\r\n")
                 assert asks(peer, b"hello") == b"hello"
+
+
+def test_a_route_leads_into_the_server_of_this_process() -> None:
+    trusting: Dict[str, Any] = {"accept_proxy_protocol": "v2", "trusted_proxies": ["127.0.0.1"]}
+    leading = smartvpn.RelayRoute(smartvpn.RelayAction(type="vpn"), name="vpn")
+    with make_server("host") as server:
+        with smartvpn.Relay(listen=[listener(**trusting)], routes=[leading]) as relay:
+            events = relay.events(["connection_closed", "connection_rejected"])
+            tunnel = smartvpn.Tunnel(
+                server.clients.create("alice"),
+                server=f"ws://{relay.endpoints[0].address}/tunnel",
+                proxy_protocol=smartvpn.TunnelProxyProtocol("v2", REAL, "192.0.2.1:443"),
+                forwarding="host",
+                reconnect=smartvpn.Reconnect(initial_ms=10, max_ms=10),
+            )
+            tunnel.start()
+            assert next_of(events, EventType.CONNECTION_REJECTED).reason == "target_unreachable"
+            relay.set_server(server)
+            tunnel.connect(PATIENCE)
+            assert server.sessions.list()[0].remote_addr == REAL
+            assert next_of(events, EventType.CONNECTION_CLOSED).reason == "handed_to_vpn"
+        assert tunnel.state == "connected"  # it needs no relay any more
+        tunnel.close()
+
+
+def test_a_server_may_go_before_the_relay_that_leads_into_it() -> None:
+    routes = [smartvpn.RelayRoute(smartvpn.RelayAction(type="vpn"))]
+    with smartvpn.Relay(listen=[listener()], routes=routes) as relay:
+        with make_server() as server:
+            relay.set_server(server)
+        with unwanted(relay.endpoints[0].port) as peer:
+            assert ended(peer)
+        assert relay.stats["rejections.target_unreachable"] == 1
+        with pytest.raises(smartvpn.ClosedError, match="the server is closed"):
+            relay.set_server(server)
+        relay.set_server(None)

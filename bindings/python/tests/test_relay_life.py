@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import errno
 import gc
+import pathlib
 import pickle
 import socket
 import threading
@@ -33,6 +34,7 @@ def test_relay_goes_through_its_states_once() -> None:
         assert relay.state == "created" and relay.endpoints == []
         early: List[Callable[[], Any]] = [
             relay.connections,
+            relay.reload_certificates,
             lambda: relay.stats,
             lambda: relay.disconnect(1),
         ]
@@ -184,6 +186,8 @@ def test_everything_of_a_closed_relay_says_so() -> None:
         relay.connections,
         lambda: relay.disconnect(1),
         lambda: relay.reconfigure(relay.config),
+        lambda: relay.set_server(None),
+        relay.reload_certificates,
     ]
     for use in uses:
         with pytest.raises(smartvpn.ClosedError, match="^the relay is closed$"):
@@ -200,6 +204,7 @@ def test_wrong_types_are_type_errors_and_harm_nothing() -> None:
             lambda: relay.stop(drain=anything),
             lambda: relay.events(capacity=anything),
             lambda: relay.reconfigure(anything),
+            lambda: relay.set_server(anything),
             lambda: relay.stats[anything],
         ]
         for use in unfit:
@@ -297,6 +302,31 @@ def test_config_goes_in_and_comes_out_unchanged() -> None:
     with pytest.raises(smartvpn.InvalidError) as caught:
         smartvpn.RelayConfig.from_json('{"routs": []}')
     assert caught.value.path == "/routs" and '"routes"' in caught.value.text
+
+
+def test_certificates_are_told_by_path_and_keys_are_secrets(tmp_path: pathlib.Path) -> None:
+    missing = str(tmp_path / "missing.pem")
+    key = "-----BEGIN PRIVATE KEY-----\nPRIVATE\n-----END PRIVATE KEY-----\n"
+    tls = smartvpn.RelayTls(
+        "terminate-and-reencrypt",
+        [smartvpn.Tls(missing, key)],
+        ["h2"],
+        smartvpn.RelayTargetTls(server_name="web.internal", verify=False),
+    )
+    action = smartvpn.RelayAction([smartvpn.RelayTarget("127.0.0.1", 9)], tls=tls)
+    config = smartvpn.RelayConfig([listener()], [smartvpn.RelayRoute(action)])
+    config.validate()
+    assert smartvpn.RelayConfig.from_json(config.to_json()) == config
+    assert "PRIVATE" not in repr(config) and "PRIVATE" not in str(config.without_secrets())
+    with pytest.raises(smartvpn.Error) as caught:
+        smartvpn.Relay(config)
+    assert caught.value.path.startswith("/routes/0/action/tls/certificates/0")
+    action.tls = smartvpn.RelayTls("terminate")
+    with pytest.raises(smartvpn.InvalidError) as missing_too:
+        config.validate()
+    assert missing_too.value.path == "/routes/0/action/tls/certificates"
+    with make_relay(9) as relay:
+        relay.reload_certificates()  # of which it has none
 
 
 def test_a_forked_child_is_cut_off_and_the_parent_goes_on() -> None:
