@@ -29,6 +29,7 @@ void put(std::string& out, const relay::ConnectionInfo& connection) {
     object.key("tlvs");
     telemetry::append_json_texts(out, connection.tlvs, kMaxTlvs, kMaxTlvBytes);
   }
+  if (!connection.client_id.empty()) object.text("client_id", connection.client_id);
   if (!connection.host.empty()) object.text("host", connection.host);
   if (!connection.route.empty()) object.text("route", connection.route);
   object.text("stage", connection.stage);

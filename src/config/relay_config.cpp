@@ -29,6 +29,7 @@ Result<RelayListenConfig> read_relay_listener(const Reader& in, const std::strin
   in.choose<Accept>("accept_proxy_protocol", out.accept_proxy_protocol,
                     {{"off", Accept::off}, {"v1", Accept::v1}, {"v2", Accept::v2}, {"any", Accept::any}});
   in.read("trusted_proxies", out.trusted_proxies);
+  in.read("may_assert_identity", out.may_assert_identity);
   in.choose<Untrusted>("untrusted", out.untrusted, {{"reject", Untrusted::reject}, {"direct", Untrusted::direct}});
   in.read("addressless", addressless);
   out.refuse_addressless = addressless == "refuse";
@@ -36,6 +37,8 @@ Result<RelayListenConfig> read_relay_listener(const Reader& in, const std::strin
   const bool off = out.accept_proxy_protocol == Accept::off;
   if (!off && out.trusted_proxies.empty())
     return relay_invalid(at + "/trusted_proxies", "is required: nobody could send a PROXY header");
+  if (off && !out.may_assert_identity.empty())
+    return relay_invalid(at + "/may_assert_identity", "is set, but accept_proxy_protocol is off");
   if (off && !out.trusted_proxies.empty())
     return relay_invalid(at + "/accept_proxy_protocol", "is off, but trusted_proxies is set");
   return out;
@@ -46,6 +49,7 @@ void read_relay_tlvs(const Reader& in, RelayActionConfig::Tlvs& out) {
   in.read("alpn", out.alpn);
   in.read("ssl", out.ssl);
   in.read("unique_id", out.unique_id);
+  in.read("identity", out.identity);
   in.read("crc32c", out.crc32c);
   in.read("unknown", out.unknown);
 }

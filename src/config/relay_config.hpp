@@ -24,7 +24,8 @@ struct RelayListenConfig {
   inet::IpAddress address;       // `::` takes both families
   std::vector<PortRange> ports;  // never empty; 0 alone lets the kernel choose
   Accept accept_proxy_protocol = Accept::off;
-  std::vector<std::string> trusted_proxies;  // entries for acl::TrustedProxies
+  std::vector<std::string> trusted_proxies;      // entries for acl::TrustedProxies
+  std::vector<std::string> may_assert_identity;  // likewise, of those
   Untrusted untrusted = Untrusted::reject;
   bool refuse_addressless = false;  // UNKNOWN, UNSPEC and UNIX headers
   uint32_t max_header_bytes = 4096;
@@ -60,7 +61,8 @@ struct RelayActionConfig {
   enum class Balance : uint8_t { round_robin, least_connections };
   enum class Send : uint8_t { off, v1, v2 };
   struct Tlvs {
-    bool authority = true, alpn = true, ssl = true, unique_id = true, crc32c = false, unknown = false;
+    bool authority = true, alpn = true, ssl = true, unique_id = true, identity = true;
+    bool crc32c = false, unknown = false;
   };
   bool vpn = false;                        // to the VPN server in this process
   std::vector<RelayTargetConfig> targets;  // empty with `vpn` only

@@ -9,6 +9,7 @@
 #include "base/clock.hpp"
 #include "base/reason.hpp"
 #include "proxyproto/header.hpp"
+#include "relay/identity_tlv.hpp"
 
 namespace smartvpn::relay {
 
@@ -21,6 +22,7 @@ struct ConnectionFacts {
   std::optional<inet::Endpoint> real;
   bool vouched = false;                        // a trusted proxy has said so
   std::unique_ptr<proxyproto::Header> header;  // which it said it in; null without one
+  std::optional<ClientIdentity> identity;      // the VPN client that it is of
   std::string host;                            // SNI or Host, normalised; "": not known
   uint16_t tls_version = 0;                    // newest offered; 0: no TLS, or not looked at
   int64_t accepted_ms = 0;                     // wall clock
@@ -42,7 +44,7 @@ struct ConnectionInfo {
   std::optional<inet::Endpoint> remote_addr;
   bool vouched = false;
   std::vector<std::pair<std::string, std::string>> tlvs;
-  std::string host, route;
+  std::string client_id, host, route;
   std::string stage;      // "header", "hello", "connecting", "relaying"
   inet::Endpoint target;  // none before it is connected
   uint64_t bytes_in = 0, bytes_out = 0;

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "proxyproto/header.hpp"
+#include "relay/identity_tlv.hpp"
 
 namespace smartvpn::relay {
 
@@ -17,8 +18,9 @@ struct ProxyOutInput {
   struct Tls {
     std::string_view version, cipher;
   };
-  std::optional<Tls> tls;  // that ended here
-  ByteView unique_id;      // of the chain; empty: none
+  std::optional<Tls> tls;                    // that ended here
+  const ClientIdentity* identity = nullptr;  // the VPN client that it is of
+  ByteView unique_id;                        // of the chain; empty: none
   bool send_authority = true, send_alpn = true, send_ssl = true, send_unique_id = true;
   bool crc32c = false;
   bool forward_unknown_tlvs = false;

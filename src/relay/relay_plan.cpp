@@ -11,11 +11,15 @@ proxyproto::Mode mode_of(config::RelayListenConfig::Accept accept) noexcept {
 }
 
 Result<ListenerPlan> plan_listener(const config::RelayListenConfig& config, const std::string& at) {
-  ListenerPlan plan{config, {}, mode_of(config.accept_proxy_protocol)};
+  ListenerPlan plan{config, {}, {}, mode_of(config.accept_proxy_protocol)};
   if (config.accept_proxy_protocol == config::RelayListenConfig::Accept::off) return plan;
   auto trusted = acl::TrustedProxies::compile(config.trusted_proxies, at + "/trusted_proxies");
   if (!trusted) return std::move(trusted).error();
   plan.trusted = std::move(*trusted);
+  if (config.may_assert_identity.empty()) return plan;
+  auto identity = acl::TrustedProxies::compile(config.may_assert_identity, at + "/may_assert_identity");
+  if (!identity) return std::move(identity).error();
+  plan.identity = std::move(*identity);
   return plan;
 }
 

@@ -14,7 +14,7 @@ namespace smartvpn::relay {
 
 struct ListenerPlan {
   config::RelayListenConfig config;
-  acl::TrustedProxies trusted;
+  acl::TrustedProxies trusted, identity;  // who sends headers; whose word is taken for a VPN client's identity
   proxyproto::Mode mode = proxyproto::Mode::any;
 
   // What is expected of a peer.

@@ -27,7 +27,7 @@ struct SharedState {
   }
   void set_vpn_door(VpnDoor door) {
     MutexLock lock(door_mutex_);
-    door_.swap(door);
+    std::swap(door_, door);
   }
   Mutex throttle_mutex;
   telemetry::RejectionThrottle throttle GUARDED_BY(throttle_mutex);

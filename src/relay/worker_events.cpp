@@ -13,6 +13,7 @@ void set_addresses(Event& event, const ConnectionFacts& facts) {
   event.set("connection_id", facts.id).set("listener", facts.listener);
   event.set("peer_addr", facts.peer.text());
   if (facts.real) event.set("remote_addr", facts.real->text());
+  if (facts.identity) event.set("client_id", facts.identity->client_id);
   if (facts.header && !facts.header->tlvs.empty()) event.set_object("tlvs", tlv_texts(facts));
 }
 
