@@ -10,11 +10,12 @@ namespace smartvpn::relay {
 
 struct ProxyOutInput {
   proxyproto::Version version = proxyproto::Version::v2;
-  std::optional<inet::Endpoint> client, destination;  // both, or neither: a client without an address
-  bool local = false;                                 // a proxy's own connection goes on as one
-  const proxyproto::Header* received = nullptr;       // of a trusted proxy before us
-  std::string_view authority;                         // the name that we have seen ourselves; "": none
-  ByteView unique_id;                                 // of the chain; empty: none
+  std::optional<inet::Endpoint> client, destination;                // both, or neither: a client without an address
+  proxyproto::Transport transport = proxyproto::Transport::stream;  // of the client's
+  bool local = false;                                               // a proxy's own connection goes on as one
+  const proxyproto::Header* received = nullptr;                     // of a trusted proxy before us
+  std::string_view authority;                                       // the name that we have seen ourselves; "": none
+  ByteView unique_id;                                               // of the chain; empty: none
   bool send_authority = true, send_alpn = true, send_ssl = true, send_unique_id = true;
   bool crc32c = false;
   bool forward_unknown_tlvs = false;
