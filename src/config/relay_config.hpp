@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,11 @@ struct PortRange {
   friend bool operator==(const PortRange&, const PortRange&) = default;
 };
 
+enum class RelayProtocol : uint8_t { tcp, udp };
+constexpr const char* relay_protocol_name(RelayProtocol protocol) noexcept {
+  return protocol == RelayProtocol::udp ? "udp" : "tcp";
+}
+
 struct RelayListenConfig {
   enum class Accept : uint8_t { off, v1, v2, any };
   enum class Untrusted : uint8_t { reject, direct };
@@ -29,6 +35,7 @@ struct RelayListenConfig {
   Untrusted untrusted = Untrusted::reject;
   bool refuse_addressless = false;  // UNKNOWN, UNSPEC and UNIX headers
   uint32_t max_header_bytes = 4096;
+  RelayProtocol protocol = RelayProtocol::tcp;
 };
 
 struct RelayMatchConfig {
@@ -36,6 +43,7 @@ struct RelayMatchConfig {
   std::vector<std::string> domains;       // patterns for relay::DomainPattern; empty: any connection
   std::vector<std::string> client_ip;     // entries for acl::AddressSet; empty: any
   std::vector<std::string> tls_versions;  // of the newest the client offers; empty: any, also without TLS
+  std::optional<RelayProtocol> protocol;  // nothing: either
 };
 
 struct RelayTargetConfig {
@@ -90,6 +98,7 @@ struct RelayTimeoutsConfig {
   uint32_t idle_ms = 3600000;
   uint32_t lifetime_ms = 0;
   uint32_t half_open_ms = 120000;
+  uint32_t udp_idle_ms = 60000;
 };
 
 struct RelayLimitsConfig {

@@ -1,4 +1,4 @@
-// What is known of one client's connection, from accept to the last byte.
+// What is known of one client's connection, from accept to the last byte; or of a client's datagrams, as a flow.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,7 @@
 
 #include "base/clock.hpp"
 #include "base/reason.hpp"
+#include "config/relay_config.hpp"
 #include "proxyproto/header.hpp"
 #include "relay/identity_tlv.hpp"
 
@@ -16,8 +17,9 @@ namespace smartvpn::relay {
 struct ConnectionFacts {
   uint64_t id = 0;        // unique in the process, never 0
   uint32_t listener = 0;  // index into the configuration's `listen` as it was at accept
-  inet::Endpoint peer;    // whose socket it is: the client, or the proxy before us
-  inet::Endpoint local;   // our end of that socket
+  config::RelayProtocol protocol = config::RelayProtocol::tcp;
+  inet::Endpoint peer;   // whose socket it is: the client, or the proxy before us
+  inet::Endpoint local;  // our end of that socket
   // The client: nothing before a header that must come has come, and for one without an address.
   std::optional<inet::Endpoint> real;
   bool vouched = false;                        // a trusted proxy has said so
@@ -40,6 +42,7 @@ struct ConnectionFacts {
 struct ConnectionInfo {
   uint64_t id = 0;
   uint32_t listener = 0;
+  config::RelayProtocol protocol = config::RelayProtocol::tcp;
   inet::Endpoint peer_addr;
   std::optional<inet::Endpoint> remote_addr;
   bool vouched = false;

@@ -69,7 +69,8 @@ class TlvList {
 }  // namespace
 
 std::optional<Bytes> make_proxy_out(const ProxyOutInput& in) {
-  proxyproto::Header header = in.local ? proxyproto::local_header() : proxyproto::relayed(in.client, in.destination);
+  proxyproto::Header header =
+      in.local ? proxyproto::local_header() : proxyproto::relayed(in.client, in.destination, in.transport);
   if (in.version == proxyproto::Version::v1) {
     const std::string line = proxyproto::write_v1(header);
     return Bytes(line.begin(), line.end());

@@ -12,9 +12,10 @@ namespace smartvpn::relay {
 struct ProxyOutInput {
   proxyproto::Version version = proxyproto::Version::v2;
   std::optional<inet::Endpoint> client, destination;  // both, or neither: a client without an address
-  bool local = false;                                 // a proxy's own connection goes on as one
-  const proxyproto::Header* received = nullptr;       // of a trusted proxy before us
-  std::string_view authority, alpn;                   // that we have seen ourselves; "": none
+  proxyproto::Transport transport = proxyproto::Transport::stream;
+  bool local = false;                            // a proxy's own connection goes on as one
+  const proxyproto::Header* received = nullptr;  // of a trusted proxy before us
+  std::string_view authority, alpn;              // that we have seen ourselves; "": none
   struct Tls {
     std::string_view version, cipher;
   };
