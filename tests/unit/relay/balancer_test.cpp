@@ -83,6 +83,17 @@ TEST(Balancer, AFailingTargetIsLeftOutForATimeThatDoubles) {
   EXPECT_EQ(turns(balancer, 2, now + seconds(1)), (std::vector<size_t>{1, 0})) << "it begins with a second again";
 }
 
+TEST(Balancer, FailuresOfOneMomentAreOne) {
+  Balancer balancer(2, Balance::round_robin);
+  EXPECT_TRUE(balancer.failed(0, kBalanceStart));
+  for (int i = 1; i < 20; ++i) EXPECT_FALSE(balancer.failed(0, kBalanceStart + milliseconds(i)));
+  EXPECT_EQ(turns(balancer, 2, kBalanceStart + milliseconds(999)), (std::vector<size_t>{1, 1}));
+  EXPECT_EQ(turns(balancer, 2, kBalanceStart + seconds(1)), (std::vector<size_t>{0, 1}));
+  for (int i = 0; i < 20; ++i) EXPECT_FALSE(balancer.failed(0, kBalanceStart + seconds(1)));
+  EXPECT_EQ(turns(balancer, 2, kBalanceStart + milliseconds(2999)), (std::vector<size_t>{1, 1}));
+  EXPECT_EQ(turns(balancer, 2, kBalanceStart + seconds(3)), (std::vector<size_t>{0, 1}));
+}
+
 TEST(Balancer, ATargetIsOutForItsTimeAlone) {
   Balancer balancer(3, Balance::round_robin);
   balancer.failed(1, kBalanceStart);
@@ -167,6 +178,7 @@ struct SlowBalancer {
   bool failed(size_t i, Time now) {
     Target& target = targets[i];
     const bool news = target.doublings < 0;
+    if (target.out_until > now) return false;
     target.doublings = std::min(target.doublings + 1, 20);
     target.out_until = now + seconds(std::min(1 << target.doublings, 60));
     return news;
