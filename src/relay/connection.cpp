@@ -101,8 +101,8 @@ void Connection::take_identity() {
 void Connection::admit() {
   const bool local = facts_.header && facts_.header->is_local();
   if (const Reason refused = local ? Reason::none : check_admission(); refused != Reason::none) return end(refused);
-  admitted_ = true;
   worker_.accepted(facts_);
+  admitted_ = true;
   std::optional<inet::IpAddress> ip;
   if (facts_.real) ip = facts_.real->ip;
   if (!routing_->plan->routes.needs_first_bytes(facts_.local.port, ip)) {
