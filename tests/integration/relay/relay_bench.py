@@ -82,10 +82,8 @@ class Relay:
             arguments = (*arguments, "--metrics", str(self.metrics))
         self.program = bench.start("relay", "-c", self.path, "--events", *arguments, **options)
         self.pid = self.program.process.pid
-        self.ports = [self._port(index) for index in range(len(config["listen"]))]
-
-    def _port(self, index):
-        return int(self.program.event("listening", listener=index)["address"].rsplit(":", 1)[1])
+        told = [self.event("listening") for _ in config["listen"]]
+        self.ports = [int(one["address"].rsplit(":", 1)[1]) for one in sorted(told, key=lambda one: one["listener"])]
 
     @property
     def port(self):
