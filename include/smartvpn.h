@@ -881,6 +881,16 @@ SMARTVPN_API smartvpn_status smartvpn_relay_endpoints(const smartvpn_relay *rela
 SMARTVPN_API smartvpn_status smartvpn_relay_reconfigure(smartvpn_relay *relay, const smartvpn_config *config,
                                                         uint32_t flags, smartvpn_changes **out, smartvpn_error **err);
 
+/* [command] Reads certificate files again; connections keep what they began with. BAD_STATE unless running; where a file
+ * cannot be read nothing changes. */
+SMARTVPN_API smartvpn_status smartvpn_relay_reload_certificates(smartvpn_relay *relay, smartvpn_error **err);
+
+/* [immediate] Where routes of type `vpn` lead: into this server, which takes the client's connection as it is, without
+ * another socket, at its first WebSocket listener and with the real address that the relay knows. NULL: nowhere, as at
+ * first; such a connection is then refused (target_unreachable), as it is once the server has stopped or was freed. */
+SMARTVPN_API smartvpn_status smartvpn_relay_set_server(smartvpn_relay *relay, const smartvpn_server *server,
+                                                       smartvpn_error **err);
+
 /* [immediate] As smartvpn_events_open. A relay has the events listening, connection_accepted (once the client is known
  * and let in), connection_rejected, connection_closed, target_changed, reconfigured, lost. */
 SMARTVPN_API smartvpn_status smartvpn_relay_events_open(smartvpn_relay *relay, uint64_t type_mask, size_t capacity,

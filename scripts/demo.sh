@@ -174,6 +174,7 @@ start server $server "$smartvpn" serve --events --config "$work/server.json"
 server_pid=$started_pid
 await 10 "listening" event server '.type == "listening"'
 start haproxy $edge haproxy -db -f "$work/haproxy.cfg"
+haproxy_pid=$started_pid
 await 10 "HAProxy" ip netns exec $edge bash -c 'exec 3<>/dev/tcp/203.0.113.5/443'
 start alice $client "$smartvpn" connect --events --tun tun0 --config "$work/alice.json"
 client_pid=$started_pid
@@ -225,6 +226,39 @@ show "$(printf '%-34s %10s %12s' "Mbit/s" "to server" "from server")"
 show "$(printf '%-34s %10s %12s' "plain veth, client to edge" "$plain_up" "$plain_down")"
 show "$(printf '%-34s %10s %12s' "tunnel through HAProxy to server" "$tunnel_up" "$tunnel_down")"
 
+# ---- the relay in HAProxy's place ---------------------------------------------------------------------
+say "smartvpn relay in HAProxy's place: ten lines, and the server sees the same real address"
+cat >"$work/relay.json" <<'JSON'
+{
+  "listen": [{"address": "203.0.113.5", "port": 443}],
+  "routes": [{
+    "name": "vpn",
+    "action": {
+      "targets": [{"host": "192.0.2.2", "port": 8000}],
+      "send_proxy_protocol": "v2"
+    }
+  }]
+}
+JSON
+"$smartvpn" check --config "$work/relay.json" >/dev/null
+kill -TERM "$haproxy_pid"
+for _ in $(seq 100); do is_running "$haproxy_pid" || break; sleep 0.1; done
+! is_running "$haproxy_pid" || fail "HAProxy did not stop on SIGTERM"
+start relay $edge "$smartvpn" relay --events --config "$work/relay.json"
+relay_pid=$started_pid
+await 10 "the relay" event relay '.type == "listening"'
+second='.type == "session_up" and .client_id == "alice-laptop" and .session_id != '$(jq -r .session_id <<<"$up")
+await 30 "the client's next session" event server "$second"
+again=$(event server "$second")
+show "$again"
+again_addr=$(jq -r .remote_addr <<<"$again")
+[[ $again_addr == 198.51.100.10:* ]] || fail "through the relay the real address is another"
+[[ $(jq -r .peer_addr <<<"$again") == 192.0.2.1:* ]] || fail "it did not come through the relay"
+ip netns exec $client ping -n -c 3 -i 0.2 -W 2 -I tun0 10.99.0.1 >/dev/null || fail "no answer through the relay"
+relay_up=$(rate 10.99.0.1) || fail "iperf3 through the relay"
+relay_down=$(rate 10.99.0.1 -R) || fail "iperf3 through the relay, downwards"
+show "$(printf '%-34s %10s %12s' "tunnel through the relay to server" "$relay_up" "$relay_down")"
+
 # ---- whom it refuses ---------------------------------------------------------------------------------
 say "A registered client from a blocked address (198.51.100.66)"
 start mallory $stranger "$smartvpn" connect --events --tun tun0 --config "$work/mallory.json"
@@ -242,9 +276,11 @@ show "refused by its real address, before it said a word of its own; the proxy's
 # ---- the end -----------------------------------------------------------------------------------------
 say "SIGTERM to the client, then to the server"
 stop "smartvpn connect" "$client_pid"
-await 10 "session_down" event server '.type == "session_down" and .client_id == "alice-laptop"'
-down=$(event server '.type == "session_down" and .client_id == "alice-laptop"')
+ended='.type == "session_down" and .session_id == '$(jq -r .session_id <<<"$again")
+await 10 "session_down" event server "$ended"
+down=$(event server "$ended")
 show "$down"
+stop "smartvpn relay" "$relay_pid"
 jq -e '.bytes_in > 1000000 and .bytes_out > 1000000' <<<"$down" >/dev/null || fail "too few bytes were counted"
 stop "smartvpn serve" "$server_pid"
 [ ! -s "$work/server.err" ] || fail "the server complained: $(head -n 1 "$work/server.err")"
@@ -252,6 +288,7 @@ stop "smartvpn serve" "$server_pid"
 say "Summary"
 show "real address through HAProxy   ${remote%:*} (proxy ${peer%:*})"
 show "inner addresses                $inner"
+show "real address through our relay ${again_addr%:*}"
 show "throughput up / down           $tunnel_up / $tunnel_down Mbit/s (veth $plain_up / $plain_down)"
 show "blocked address                198.51.100.66, ip_block_list"
 show "every step happened; $SECONDS s in all"

@@ -16,9 +16,10 @@ import (
 const (
 	serverKind = C.SMARTVPN_CONFIG_SERVER
 	tunnelKind = C.SMARTVPN_CONFIG_TUNNEL
+	relayKind  = C.SMARTVPN_CONFIG_RELAY
 )
 
-// source is Config or TunnelConfig.
+// source is Config, TunnelConfig or RelayConfig.
 type source interface {
 	parts() (kind C.smartvpn_config_kind, raw json.RawMessage, set map[string]interface{}, fields interface{})
 }
@@ -33,6 +34,12 @@ func (c TunnelConfig) parts() (C.smartvpn_config_kind, json.RawMessage, map[stri
 	fields := c
 	fields.Raw, fields.Set = nil, nil
 	return tunnelKind, c.Raw, c.Set, fields
+}
+
+func (c RelayConfig) parts() (C.smartvpn_config_kind, json.RawMessage, map[string]interface{}, interface{}) {
+	fields := c
+	fields.Raw, fields.Set = nil, nil
+	return relayKind, c.Raw, c.Set, fields
 }
 
 // withNative makes a library's configuration of `from`, hands it to `use` and frees it.

@@ -13,7 +13,8 @@ import (
 // EventType is the kind of an event. Later versions have more; skip those you do not know.
 type EventType int32
 
-// The types of events. A Tunnel has SessionUp, SessionDown, HealthChanged, Log and Lost.
+// The types of events. A Tunnel has SessionUp, SessionDown, HealthChanged, Log and Lost; a Relay Listening,
+// ConnectionAccepted, ConnectionRejected, ConnectionClosed, TargetChanged, Reconfigured and Lost.
 const (
 	Listening          EventType = C.SMARTVPN_EVENT_LISTENING
 	ConnectionAccepted EventType = C.SMARTVPN_EVENT_CONNECTION_ACCEPTED
@@ -26,6 +27,8 @@ const (
 	Lost               EventType = C.SMARTVPN_EVENT_LOST // delivered whatever the filter
 	Reconfigured       EventType = C.SMARTVPN_EVENT_RECONFIGURED
 	SessionRoamed      EventType = C.SMARTVPN_EVENT_SESSION_ROAMED // a WireGuard client goes on from another address
+	ConnectionClosed   EventType = C.SMARTVPN_EVENT_CONNECTION_CLOSED
+	TargetChanged      EventType = C.SMARTVPN_EVENT_TARGET_CHANGED
 )
 
 // Event is something that happened. Which fields are set depends on the type; smartvpn.h, section 8, lists them.
@@ -44,8 +47,13 @@ type Event struct {
 	SessionID uint64   `json:"session_id"`
 	ClientID  string   `json:"client_id"`
 	Addresses []string `json:"addresses"` // inner
-	Health    string   `json:"health"`    // "good", "fair", "poor", "dead"
+	Health    string   `json:"health"`    // "good", "fair", "poor", "dead"; TargetChanged: "up", "down"
 	RTTMicros uint32   `json:"rtt_us"`
+
+	ConnectionID uint64 `json:"connection_id"` // of a relay, as the next three
+	Host         string `json:"host"`          // the name the client asked for
+	Route        string `json:"route"`
+	Target       string `json:"target"`
 
 	Reason     string `json:"reason"`
 	Detail     string `json:"detail"`
@@ -64,7 +72,7 @@ type Event struct {
 	Raw json.RawMessage `json:"-"` // one line, with every key, also those of later versions
 }
 
-// Duration is how long a session lasted (SessionDown).
+// Duration is how long a session (SessionDown) or a relay's connection (ConnectionClosed) lasted.
 func (e Event) Duration() time.Duration { return time.Duration(e.DurationMS) * time.Millisecond }
 
 // RTT is a session's round-trip time (HealthChanged).

@@ -8,8 +8,12 @@ import "testing"
 func CloseAllForTest(t *testing.T) {
 	count := 0
 	running.Range(func(key, _ interface{}) bool {
-		if server, ok := key.(*Server); ok {
-			server.Close()
+		switch one := key.(type) {
+		case *Server:
+			one.Close()
+			count++
+		case *Relay:
+			one.Close()
 			count++
 		}
 		return true

@@ -150,6 +150,28 @@ func stop(server *smartvpn.Server) error {
 	return server.Close()
 }
 
+func handOn(target smartvpn.RelayTarget) (*smartvpn.Relay, error) {
+	relay, err := smartvpn.NewRelay(smartvpn.RelayConfig{
+		Listen: []smartvpn.RelayListener{{Address: "127.0.0.1", Port: smartvpn.Ptr(0)}},
+		Routes: []smartvpn.RelayRoute{{Name: "web", Action: smartvpn.RelayAction{
+			Targets: []smartvpn.RelayTarget{target}, SendProxyProtocol: "v2"}}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return relay, relay.Start()
+}
+
+func cutOff(relay *smartvpn.Relay, address string) error {
+	connections, err := relay.Connections()
+	for _, connection := range connections {
+		if connection.RemoteAddr == address {
+			err = relay.Disconnect(connection.ID)
+		}
+	}
+	return err
+}
+
 func TestTheGuideDoesWhatItSays(t *testing.T) {
 	key, err := smartvpn.GenerateKey()
 	ok(t, err)
@@ -189,6 +211,20 @@ func TestTheGuideDoesWhatItSays(t *testing.T) {
 	_, err = fromFile([]byte(`{"netwerk": 1}`))
 	fails(t, err, smartvpn.ErrInvalid)
 	ok(t, withNewerKeys(data).Validate())
+
+	backend := newTarget(t, "", true)
+	relay, err := handOn(smartvpn.RelayTarget{Host: "127.0.0.1", Port: smartvpn.TargetPort(backend.port)})
+	ok(t, err)
+	defer relay.Close()
+	peer := connect(t, relayAt(t, relay, 0))
+	asks(t, peer, "hello")
+	if said := backend.header(t); said.source.String() != peer.LocalAddr().String() {
+		t.Fatalf("%+v", said)
+	}
+	ok(t, cutOff(relay, "192.0.2.9:1"))
+	asks(t, peer, "hello")
+	ok(t, cutOff(relay, peer.LocalAddr().String()))
+	wantsEnd(t, peer)
 }
 
 func TestTheGuideIsMadeOfThisFile(t *testing.T) {
@@ -206,7 +242,7 @@ func TestTheGuideIsMadeOfThisFile(t *testing.T) {
 			t.Errorf("no piece of guide_test.go:\n%s", block[2])
 		}
 	}
-	if own < 9 {
+	if own < 10 {
 		t.Errorf("only %d blocks", own)
 	}
 }

@@ -24,7 +24,11 @@ type Label struct{ Name, Value string }
 
 // WritePrometheus writes all figures in the Prometheus text format 0.0.4.
 func (s *Server) WritePrometheus(to io.Writer) error {
-	stats, err := s.Stats()
+	return writePrometheus(s.Stats, to)
+}
+
+func writePrometheus(snapshot func() (*Stats, error), to io.Writer) error {
+	stats, err := snapshot()
 	if err != nil {
 		return err
 	}
@@ -33,7 +37,9 @@ func (s *Server) WritePrometheus(to io.Writer) error {
 }
 
 // MetricsHandler serves all figures in the Prometheus text format 0.0.4; 503 while the server does not run.
-func (s *Server) MetricsHandler() http.Handler {
+func (s *Server) MetricsHandler() http.Handler { return metricsHandler(s.WritePrometheus) }
+
+func metricsHandler(write func(io.Writer) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
@@ -41,7 +47,7 @@ func (s *Server) MetricsHandler() http.Handler {
 			return
 		}
 		var text strings.Builder
-		if err := s.WritePrometheus(&text); err != nil {
+		if err := write(&text); err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}
@@ -51,8 +57,10 @@ func (s *Server) MetricsHandler() http.Handler {
 }
 
 // Metrics gives all figures as series, those of one metric one behind the other.
-func (s *Server) Metrics() ([]Metric, error) {
-	stats, err := s.Stats()
+func (s *Server) Metrics() ([]Metric, error) { return metricsOf(s.Stats) }
+
+func metricsOf(snapshot func() (*Stats, error)) ([]Metric, error) {
+	stats, err := snapshot()
 	if err != nil {
 		return nil, err
 	}

@@ -48,6 +48,7 @@ func TestNilAndZeroValuesAreClosed(t *testing.T) {
 		smartvpn.Clients{}, smartvpn.Sessions{}, (*smartvpn.Server)(nil).Clients(), (&smartvpn.Server{}).Sessions(),
 		(*smartvpn.Stats)(nil), &smartvpn.Stats{}, (*smartvpn.Packets)(nil), &smartvpn.Packets{},
 		(*smartvpn.Subscription)(nil), &smartvpn.Subscription{}, (*smartvpn.Tx)(nil), &smartvpn.Tx{},
+		(*smartvpn.Relay)(nil), &smartvpn.Relay{},
 	} {
 		callAll(t, value, smartvpn.ErrClosed, "Close")
 		if closer, is := value.(interface{ Close() error }); is {
@@ -55,7 +56,8 @@ func TestNilAndZeroValuesAreClosed(t *testing.T) {
 			ok(t, closer.Close())
 		}
 	}
-	if (*smartvpn.Server)(nil).State() != smartvpn.ServerClosed || (*smartvpn.Tunnel)(nil).State() != smartvpn.TunnelClosed {
+	if (*smartvpn.Server)(nil).State() != smartvpn.ServerClosed || (*smartvpn.Tunnel)(nil).State() != smartvpn.TunnelClosed ||
+		(*smartvpn.Relay)(nil).State() != smartvpn.RelayClosed {
 		t.Fatal("nil has a state")
 	}
 }
@@ -65,10 +67,11 @@ func TestZeroValuesInsideOthersCanBeClosed(t *testing.T) {
 		name   string
 		server smartvpn.Server
 		tunnel smartvpn.Tunnel
+		relay  smartvpn.Relay
 		stats  smartvpn.Stats
 	}{name: "held by value"}
 	for i := 0; i < 2; i++ {
-		_, _, _ = held.server.Close(), held.tunnel.Close(), held.stats.Close() // the runtime would end the process
+		_, _, _, _ = held.server.Close(), held.tunnel.Close(), held.relay.Close(), held.stats.Close() // the runtime would end the process
 	}
 	_, err := held.stats.U64("sessions.now")
 	fails(t, err, smartvpn.ErrClosed)

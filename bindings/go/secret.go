@@ -49,3 +49,13 @@ func (c TunnelConfig) String() string {
 
 // GoString is String.
 func (c TunnelConfig) GoString() string { return c.String() }
+
+// String gives the configuration without secrets; of Raw nothing, and of Set the keys.
+func (c RelayConfig) String() string {
+	type plain RelayConfig
+	c.Raw, c.Set = masked(c.Raw, c.Set)
+	return fmt.Sprintf("%+v", plain(c))
+}
+
+// GoString is String.
+func (c RelayConfig) GoString() string { return c.String() }

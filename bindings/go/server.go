@@ -53,7 +53,7 @@ type Server struct {
 	sessionsSize, clientsSize textSize
 }
 
-// life is what servers and tunnels share: closed once.
+// life is what servers, tunnels and relays share: closed once.
 type life struct {
 	closing sync.Once
 	err     error
@@ -194,19 +194,28 @@ type Change struct {
 // Reconfigure compares the configuration with the running one and applies at once what can be applied. All or
 // nothing: on failure the server runs on as before. With dryRun it only says what would happen.
 func (s *Server) Reconfigure(config Config, dryRun bool) ([]Change, error) {
+	if s == nil {
+		return nil, closedError("reconfigure")
+	}
+	return reconfigure(config, dryRun, func(native *C.smartvpn_config, flags C.uint32_t, out **C.smartvpn_changes, failed **C.smartvpn_error) C.smartvpn_status {
+		return C.smartvpn_server_reconfigure(s.handle, native, flags, out, failed)
+	})
+}
+
+// reconfigurer is smartvpn_server_reconfigure or smartvpn_relay_reconfigure.
+type reconfigurer func(native *C.smartvpn_config, flags C.uint32_t, out **C.smartvpn_changes, failed **C.smartvpn_error) C.smartvpn_status
+
+func reconfigure(config source, dryRun bool, call reconfigurer) ([]Change, error) {
 	const op = "reconfigure"
 	flags := C.uint32_t(0)
 	if dryRun {
 		flags = C.SMARTVPN_RECONFIGURE_DRY_RUN
 	}
-	if s == nil {
-		return nil, closedError(op)
-	}
 	var out []Change
 	err := withNative(op, config, func(native *C.smartvpn_config) error {
 		var changes *C.smartvpn_changes
 		var failed *C.smartvpn_error
-		status := C.smartvpn_server_reconfigure(s.handle, native, flags, &changes, &failed)
+		status := call(native, flags, &changes, &failed)
 		if err := failure(op, status, &failed); err != nil {
 			return err
 		}

@@ -29,7 +29,7 @@ type Counters struct {
 	SessionsEnded map[string]uint64 `json:"sessions_ended"` // by reason; absent is 0
 }
 
-// Figures are a snapshot as a struct.
+// Figures are a server's or a tunnel's snapshot as a struct.
 type Figures struct {
 	Time               Time                `json:"time"`
 	Started            Time                `json:"started"`
@@ -78,7 +78,8 @@ func (s *Stats) native() *C.smartvpn_stats {
 }
 
 // U64 gives one number of the totals by its name in the JSON form: "sessions_now", "inner_bytes_in",
-// "drops.spoofed_source", "rejections.ip_block_list"; "drops" and "rejections" for all. ErrNotFound for other names.
+// "drops.spoofed_source", "rejections.ip_block_list"; "drops" and "rejections" for all. Of a relay also
+// "connections_relayed", "bytes_in", "ended.closed_by_client". ErrNotFound for other names.
 func (s *Stats) U64(name string) (uint64, error) {
 	const op = "stats"
 	text, err := cText(op, "name", name)
@@ -100,7 +101,7 @@ func (s *Stats) JSON() ([]byte, error) {
 	})
 }
 
-// Figures gives all of it as a struct.
+// Figures gives all of it as a struct, for a server or a tunnel; RelayFigures is a relay's.
 func (s *Stats) Figures() (Figures, error) {
 	var out Figures
 	data, err := s.JSON()

@@ -18,12 +18,12 @@ const defaultEventCapacity = 4096
 // SubscribeOptions are about a subscription.
 type SubscribeOptions struct {
 	Types    []EventType // none: all
-	Capacity int         // events the library holds in each lane, put into 2..1048576; 0: the server's Limits.EventQueue, or 4096
+	Capacity int         // events the library holds in each lane, put into 2..1048576; 0: the server's or relay's Limits.EventQueue, or 4096
 }
 
 // Subscription gives events through C, which is closed at the end. The library holds a bounded queue behind it: who
-// reads too slowly loses events, is told how many by a Lost event, and holds nobody up. It ends when its server (or
-// tunnel) has stopped and everything was read, when its context ends, or by Close. One that is neither read to its
+// reads too slowly loses events, is told how many by a Lost event, and holds nobody up. It ends when its server
+// (tunnel, relay) has stopped and everything was read, when its context ends, or by Close. One that is neither read to its
 // end nor cancelled keeps its goroutine.
 type Subscription struct {
 	C <-chan Event
@@ -38,7 +38,7 @@ type Subscription struct {
 	err    error
 }
 
-// opener is smartvpn_events_open or smartvpn_tunnel_events_open.
+// opener is smartvpn_events_open, smartvpn_tunnel_events_open or smartvpn_relay_events_open.
 type opener func(mask C.uint64_t, capacity C.size_t, out **C.smartvpn_events, failed **C.smartvpn_error) C.smartvpn_status
 
 // Subscribe begins a subscription of these types of events, of all without any. Open it before Start to miss
@@ -77,6 +77,26 @@ func (t *Tunnel) SubscribeWith(ctx context.Context, options SubscribeOptions) (*
 // Events is as a server's.
 func (t *Tunnel) Events(ctx context.Context, types ...EventType) (<-chan Event, error) {
 	return channelOf(t.Subscribe(ctx, types...))
+}
+
+// Subscribe is as a server's.
+func (r *Relay) Subscribe(ctx context.Context, types ...EventType) (*Subscription, error) {
+	return r.SubscribeWith(ctx, SubscribeOptions{Types: types})
+}
+
+// SubscribeWith is as a server's.
+func (r *Relay) SubscribeWith(ctx context.Context, options SubscribeOptions) (*Subscription, error) {
+	if options.Capacity == 0 && r != nil {
+		options.Capacity = r.eventQueue
+	}
+	return subscribe(ctx, options, func(mask C.uint64_t, capacity C.size_t, out **C.smartvpn_events, failed **C.smartvpn_error) C.smartvpn_status {
+		return C.smartvpn_relay_events_open(r.native(), mask, capacity, out, failed)
+	})
+}
+
+// Events is as a server's.
+func (r *Relay) Events(ctx context.Context, types ...EventType) (<-chan Event, error) {
+	return channelOf(r.Subscribe(ctx, types...))
 }
 
 func channelOf(s *Subscription, err error) (<-chan Event, error) {

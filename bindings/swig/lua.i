@@ -57,6 +57,7 @@ static void push_failure(lua_State *L, smartvpn_status status, smartvpn_error *e
 %handle_result(request)
 %handle_result(stats)
 %handle_result(tunnel)
+%handle_result(relay)
 
 %ignore SMARTVPN_EVENTS_ALL; /* no number of Lua's; -1 is it */
 %ignore smartvpn_session_get_info; /* session_get has the same as JSON */

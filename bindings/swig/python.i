@@ -140,6 +140,7 @@ static PyObject *set_error_factory(PyObject *factory) {
 %handle_result(request)
 %handle_result(stats)
 %handle_result(tunnel)
+%handle_result(relay)
 
 %typemap(in, numinputs=0) uint64_t *value (uint64_t number = 0), uint64_t *revision (uint64_t number = 0)
   "$1 = &number;"

@@ -121,6 +121,7 @@ static size_t text_out_length(const text_out *text) {
 %enddef
 %smartvpn_number(smartvpn_server_state)
 %smartvpn_number(smartvpn_tunnel_state)
+%smartvpn_number(smartvpn_relay_state)
 %smartvpn_number(smartvpn_events_fd)
 %smartvpn_number(smartvpn_packets_fd)
 %smartvpn_number(smartvpn_tunnel_packets_fd)
@@ -158,6 +159,8 @@ static size_t text_out_length(const text_out *text) {
 %smartvpn_text(smartvpn_stats_json)
 %smartvpn_text(smartvpn_stats_prometheus)
 %smartvpn_text(smartvpn_tunnel_info)
+%smartvpn_text(smartvpn_relay_endpoints)
+%smartvpn_text(smartvpn_relay_connections)
 %smartvpn_text(smartvpn_key_generate)
 %smartvpn_text(smartvpn_key_public)
 %smartvpn_text(smartvpn_qr_encode)
@@ -185,6 +188,7 @@ smartvpn_status smartvpn_##KIND##_free(smartvpn_##KIND *KIND##_or_nothing);
 %smartvpn_handle(request)
 %smartvpn_handle(stats)
 %smartvpn_handle(tunnel)
+%smartvpn_handle(relay)
 
 /* ---- what only reads memory does not let go of an interpreter's lock, where there is one. What ends the life of a
  * borrowed text is among it, so that no other thread can free the handle while its text is copied. */
@@ -198,6 +202,7 @@ smartvpn_status smartvpn_##KIND##_free(smartvpn_##KIND *KIND##_or_nothing);
 %smartvpn_instant(smartvpn_status_text)
 %smartvpn_instant(smartvpn_server_state)
 %smartvpn_instant(smartvpn_tunnel_state)
+%smartvpn_instant(smartvpn_relay_state)
 %smartvpn_instant(smartvpn_events_fd)
 %smartvpn_instant(smartvpn_packets_fd)
 %smartvpn_instant(smartvpn_tunnel_packets_fd)
@@ -220,9 +225,10 @@ smartvpn_status smartvpn_##KIND##_free(smartvpn_##KIND *KIND##_or_nothing);
 %smartvpn_instant(smartvpn_credentials_free)
 %smartvpn_instant(smartvpn_stats_u64)
 
-/* ---- JSON that may be left out. */
+/* ---- JSON, and a server, that may be left out. */
 %ignore smartvpn_client_query;
 %ignore smartvpn_client_rotate;
+%ignore smartvpn_relay_set_server;
 
 #if defined(SWIGPYTHON)
 %include "python.i"
@@ -240,6 +246,9 @@ smartvpn_status smartvpn_client_query(smartvpn_server *server, const char *json_
                                       size_t cap, size_t *needed, smartvpn_error **err);
 smartvpn_status smartvpn_client_rotate(smartvpn_server *server, const char *id, const char *json_or_nothing,
                                        size_t json_len, smartvpn_credentials **out, smartvpn_error **err);
+%rename(relay_set_server) smartvpn_relay_set_server;
+smartvpn_status smartvpn_relay_set_server(smartvpn_relay *relay, smartvpn_server *server_or_nothing,
+                                          smartvpn_error **err);
 
 %smartvpn_free(config)
 %smartvpn_free(server)
@@ -251,3 +260,4 @@ smartvpn_status smartvpn_client_rotate(smartvpn_server *server, const char *id, 
 %smartvpn_free(request)
 %smartvpn_free(stats)
 %smartvpn_free(tunnel)
+%smartvpn_free(relay)

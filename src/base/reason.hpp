@@ -60,7 +60,8 @@ namespace smartvpn {
   X(idle_timeout)               \
   X(half_open_timeout)          \
   X(lifetime_timeout)           \
-  X(relay_stopping)
+  X(relay_stopping)             \
+  X(handed_to_vpn)
 
 enum class Reason : uint8_t {
 #define X(name) name,

@@ -4,6 +4,7 @@
 #include "capi/changes_object.hpp"
 #include "capi/events_object.hpp"
 #include "capi/relay_json.hpp"
+#include "capi/server_object.hpp"
 #include "capi/stats_object.hpp"
 #include "relay/relay.hpp"
 
@@ -87,6 +88,34 @@ smartvpn_status smartvpn_relay_reconfigure(smartvpn_relay* relay, const smartvpn
                        [&](const config::RelayConfig& changed, const ToldChanges& told) {
                          return object.relay->reconfigure(changed, told);
                        });
+  });
+}
+
+smartvpn_status smartvpn_relay_reload_certificates(smartvpn_relay* relay, smartvpn_error** err) {
+  return call<RelayObject>(relay, err, [](RelayObject& object) {
+    MutexLock lock(object.reconfiguring);  // or a path that is being changed would come back
+    return object.relay->reload_certificates();
+  });
+}
+
+// The server is known by its handle, and may be freed at any time.
+smartvpn_status smartvpn_relay_set_server(smartvpn_relay* relay, const smartvpn_server* server, smartvpn_error** err) {
+  return call<RelayObject>(relay, err, [&](RelayObject& object) -> Result<void> {
+    if (!server) return object.relay->set_vpn_door({}), Result<void>();
+    const uintptr_t handle = value_of(server);
+    if (Reference<ServerObject> living(handle); !living) return handle_error(living.status());
+    object.relay->set_vpn_door([handle](relay::VpnHandover&& handover) -> Result<void> {
+      Reference<ServerObject> living(handle);
+      if (!living) return handle_error(living.status());
+      server::AdoptedConnection connection{std::move(handover.socket), {}};
+      connection.client.peer = handover.peer;
+      connection.client.real = handover.real;
+      connection.client.vouched = handover.vouched;
+      for (auto& [name, value] : handover.tlvs) connection.client.tlvs.push_back({name, value});
+      connection.client.first = std::move(handover.first);
+      return (*living).server->adopt(std::move(connection));
+    });
+    return {};
   });
 }
 

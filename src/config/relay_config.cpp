@@ -50,16 +50,53 @@ void read_relay_tlvs(const Reader& in, RelayActionConfig::Tlvs& out) {
   in.read("unknown", out.unknown);
 }
 
+Result<RelayTlsConfig> read_relay_tls(const Reader& in, const std::string& at) {
+  using Mode = RelayTlsConfig::Mode;
+  RelayTlsConfig out;
+  in.choose<Mode>("mode", out.mode,
+                  {{"passthrough", Mode::passthrough},
+                   {"terminate", Mode::terminate},
+                   {"terminate-and-reencrypt", Mode::reencrypt}});
+  for (const Reader& entry : in.list("certificates")) {
+    RelayTlsConfig::Certificate one;
+    entry.read("certificate", one.certificate);
+    entry.read("key", one.key);
+    out.certificates.push_back(std::move(one));
+  }
+  in.read("alpn", out.alpn);
+  const Reader target = in.at("target");
+  target.read("ca", out.target_ca);
+  target.read("server_name", out.target_name);
+  target.read("verify", out.target_verify);
+  const bool ends_here = out.mode != Mode::passthrough;
+  if (ends_here && out.certificates.empty()) return relay_invalid(at + "/certificates", "is required: TLS ends here");
+  if (!ends_here && !out.certificates.empty())
+    return relay_invalid(at + "/certificates", "is set, but mode is passthrough");
+  if (!ends_here && !out.alpn.empty()) return relay_invalid(at + "/alpn", "is set, but mode is passthrough");
+  if (out.mode != Mode::reencrypt && in.has("target"))
+    return relay_invalid(at + "/target", "is set, but mode is not terminate-and-reencrypt");
+  if (!out.target_verify && !out.target_ca.empty())
+    return relay_invalid(at + "/target/verify", "is false, but ca is set");
+  return out;
+}
+
 Result<RelayActionConfig> read_relay_action(const Reader& in, const std::string& at) {
   using Balance = RelayActionConfig::Balance;
   using Send = RelayActionConfig::Send;
   RelayActionConfig out;
+  std::string type;
+  in.read("type", type);
+  out.vpn = type == "vpn";
   for (const Reader& entry : in.list("targets")) {
     RelayTargetConfig target;
     entry.read("host", target.host);
     entry.read("port", target.port);  // stays 0 for "preserve"
     out.targets.push_back(std::move(target));
   }
+  if (!out.vpn && out.targets.empty()) return relay_invalid(at + "/targets", "is required");
+  if (out.vpn)
+    for (const char* key : {"targets", "balance", "tls", "send_proxy_protocol", "half_open"})
+      if (in.has(key)) return relay_invalid(at + "/" + key, "is for forward");
   in.choose<Balance>("balance", out.balance,
                      {{"round_robin", Balance::round_robin}, {"least_connections", Balance::least_connections}});
   in.choose<Send>("send_proxy_protocol", out.send_proxy_protocol,
@@ -67,6 +104,9 @@ Result<RelayActionConfig> read_relay_action(const Reader& in, const std::string&
   if (in.has("proxy_tlvs") && out.send_proxy_protocol != Send::v2)
     return relay_invalid(at + "/proxy_tlvs", "is set, but send_proxy_protocol is not v2");
   read_relay_tlvs(in.at("proxy_tlvs"), out.tlvs);
+  auto tls = read_relay_tls(in.at("tls"), at + "/tls");
+  if (!tls) return std::move(tls).error();
+  out.tls = std::move(*tls);
   in.read("half_open", out.half_open);
   return out;
 }

@@ -43,14 +43,29 @@ struct RelayTargetConfig {
   friend bool operator==(const RelayTargetConfig&, const RelayTargetConfig&) = default;
 };
 
+struct RelayTlsConfig {
+  enum class Mode : uint8_t { passthrough, terminate, reencrypt };
+  struct Certificate {
+    std::string certificate, key;  // paths of PEM files, or PEM texts
+  };
+  Mode mode = Mode::passthrough;
+  std::vector<Certificate> certificates;  // never empty where TLS ends here
+  std::vector<std::string> alpn;
+  std::string target_ca;    // path or text; "": the system's roots
+  std::string target_name;  // "": the target's host
+  bool target_verify = true;
+};
+
 struct RelayActionConfig {
   enum class Balance : uint8_t { round_robin, least_connections };
   enum class Send : uint8_t { off, v1, v2 };
   struct Tlvs {
     bool authority = true, alpn = true, ssl = true, unique_id = true, crc32c = false, unknown = false;
   };
-  std::vector<RelayTargetConfig> targets;  // never empty
+  bool vpn = false;                        // to the VPN server in this process
+  std::vector<RelayTargetConfig> targets;  // empty with `vpn` only
   Balance balance = Balance::round_robin;
+  RelayTlsConfig tls;
   Send send_proxy_protocol = Send::off;
   Tlvs tlvs;
   bool half_open = false;

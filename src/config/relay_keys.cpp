@@ -1,9 +1,15 @@
 // The relay's configuration keys; see key_table.hpp.
+#include "base/features.hpp"
 #include "config/key_tree.hpp"
 
 namespace smartvpn::config {
 namespace {
 
+#if SMARTVPN_WITH_TLS
+constexpr std::string_view kTerminateNotBuilt;
+#else
+constexpr std::string_view kTerminateNotBuilt = "terminate|terminate-and-reencrypt";
+#endif
 constexpr int64_t kMaxMilliseconds = 7 * 86400 * int64_t{1000};
 
 // clang-format off
@@ -34,14 +40,24 @@ constexpr KeySpec kRelayKeys[] = {
   {.path = "/routes/*/match/tls_versions", .type = Type::array, .min = 0, .max = 4, .doc = "The newest version of TLS that the client offers.", .effect = Effect::applied},
   {.path = "/routes/*/match/tls_versions/*", .type = Type::choice, .doc = "A version.", .values = "TLSv1.0|TLSv1.1|TLSv1.2|TLSv1.3", .effect = Effect::applied},
   {.path = "/routes/*/action", .type = Type::object, .doc = "Where the connection goes.", .required = true, .effect = Effect::applied},
-  {.path = "/routes/*/action/type", .type = Type::choice, .fallback = "\"forward\"", .doc = "`forward`: to a target; `vpn`: to the VPN server in this process.", .values = "forward|vpn", .unsupported = "vpn", .effect = Effect::applied},
-  {.path = "/routes/*/action/targets", .type = Type::array, .min = 1, .max = 64, .doc = "Where to connect. One that refuses is left out for a while, and the next is tried.", .required = true, .effect = Effect::applied},
+  {.path = "/routes/*/action/type", .type = Type::choice, .fallback = "\"forward\"", .doc = "`forward`: to a target; `vpn`: to the VPN server in this process (smartvpn_relay_set_server), without another connection.", .values = "forward|vpn", .effect = Effect::applied},
+  {.path = "/routes/*/action/targets", .type = Type::array, .min = 0, .max = 64, .doc = "Where to connect. One that refuses is left out for a while, and the next is tried. Required by `forward`.", .effect = Effect::applied},
   {.path = "/routes/*/action/targets/*", .type = Type::object, .doc = "One target. It must not be a listener of this relay.", .effect = Effect::applied},
   {.path = "/routes/*/action/targets/*/host", .type = Type::text, .min = 1, .max = 253, .doc = "An IP address, or a name that is looked up for each connection.", .required = true, .effect = Effect::applied},
   {.path = "/routes/*/action/targets/*/port", .type = Type::target_port, .min = 1, .max = 65535, .doc = "Its port; `\"preserve\"`: the one the client came to.", .required = true, .effect = Effect::applied},
   {.path = "/routes/*/action/balance", .type = Type::choice, .fallback = "\"round_robin\"", .doc = "How one of several targets is chosen.", .values = "round_robin|least_connections", .effect = Effect::applied},
   {.path = "/routes/*/action/tls", .type = Type::object, .doc = "What happens to TLS.", .effect = Effect::applied},
-  {.path = "/routes/*/action/tls/mode", .type = Type::choice, .fallback = "\"passthrough\"", .doc = "`passthrough`: it is not touched.", .values = "passthrough|terminate|terminate-and-reencrypt", .unsupported = "terminate|terminate-and-reencrypt", .effect = Effect::applied},
+  {.path = "/routes/*/action/tls/mode", .type = Type::choice, .fallback = "\"passthrough\"", .doc = "`passthrough`: it is not touched. `terminate`: it ends here, and the target gets what was in it. `terminate-and-reencrypt`: the target gets it by TLS of its own.", .values = "passthrough|terminate|terminate-and-reencrypt", .unsupported = kTerminateNotBuilt, .effect = Effect::applied},
+  {.path = "/routes/*/action/tls/certificates", .type = Type::array, .min = 0, .max = 64, .doc = "Of those that are for the name the client asks for the first, else the first of all. Required where TLS ends here. Read again by SIGHUP and by a reconfiguration.", .effect = Effect::applied},
+  {.path = "/routes/*/action/tls/certificates/*", .type = Type::object, .doc = "One certificate.", .effect = Effect::applied},
+  {.path = "/routes/*/action/tls/certificates/*/certificate", .type = Type::pem, .min = 1, .max = 1 << 20, .doc = "Certificate chain: path of a PEM file, or PEM text.", .required = true, .effect = Effect::applied},
+  {.path = "/routes/*/action/tls/certificates/*/key", .type = Type::pem, .min = 1, .max = 1 << 20, .doc = "Its private key: path of a PEM file, or PEM text (then a secret).", .secret = true, .required = true, .effect = Effect::applied},
+  {.path = "/routes/*/action/tls/alpn", .type = Type::array, .min = 0, .max = 16, .doc = "Protocols that the target speaks, the best first, of which the client chooses one (`h2`, `http/1.1`); the one that was chosen goes on to the target.", .effect = Effect::applied},
+  {.path = "/routes/*/action/tls/alpn/*", .type = Type::text, .min = 1, .max = 255, .doc = "A protocol's name.", .effect = Effect::applied},
+  {.path = "/routes/*/action/tls/target", .type = Type::object, .doc = "How the target's certificate is checked; `terminate-and-reencrypt` only.", .effect = Effect::applied},
+  {.path = "/routes/*/action/tls/target/ca", .type = Type::pem, .min = 1, .max = 1 << 20, .doc = "Roots to trust: path of a PEM file, or PEM text; the system's if not set.", .effect = Effect::applied},
+  {.path = "/routes/*/action/tls/target/server_name", .type = Type::text, .min = 1, .max = 253, .doc = "Name to ask for and to verify; the target's host if not set.", .effect = Effect::applied},
+  {.path = "/routes/*/action/tls/target/verify", .type = Type::boolean, .fallback = "true", .doc = "Whether chain and name are verified.", .effect = Effect::applied},
   {.path = "/routes/*/action/send_proxy_protocol", .type = Type::choice, .fallback = "\"off\"", .doc = "Tells the target the client's real address, in a header of this version.", .values = "off|v1|v2", .effect = Effect::applied},
   {.path = "/routes/*/action/proxy_tlvs", .type = Type::object, .doc = "What else a v2 header says.", .effect = Effect::applied},
   {.path = "/routes/*/action/proxy_tlvs/authority", .type = Type::boolean, .fallback = "true", .doc = "AUTHORITY: the name the client asked for.", .effect = Effect::applied},

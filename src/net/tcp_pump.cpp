@@ -93,9 +93,9 @@ void TcpPump::run(PumpSide source) {
       out.writes = false;
       return source_ended(source);
     case PumpDirection::Result::source_failed:
-      return finish({true, source, way.error()});
+      return finish({true, source, way.error(), false, {}});
     case PumpDirection::Result::sink_failed:
-      return finish({true, other(source), way.error()});
+      return finish({true, other(source), way.error(), false, {}});
   }
 }
 
@@ -105,14 +105,14 @@ void TcpPump::source_ended(PumpSide side) {
     first_ended_known_ = true;
     first_ended_ = side;
   }
-  if (!options_.half_open || end_of(other(side)).ended) return finish({false, first_ended_, 0});
+  if (!options_.half_open || end_of(other(side)).ended) return finish({false, first_ended_, 0, false, {}});
   ::shutdown(end_of(other(side)).watcher->fd(), SHUT_WR);
   update(PumpSide::client);
   update(PumpSide::target);
   handler_.on_pump_half_closed(side);
 }
 
-void TcpPump::on_error(PumpSide side) { finish({true, side, error_of(end_of(side).watcher->fd())}); }
+void TcpPump::on_error(PumpSide side) { finish({true, side, error_of(end_of(side).watcher->fd()), false, {}}); }
 
 // FIN, behind bytes that cannot be read yet; it is met again when they are.
 void TcpPump::on_hangup(PumpSide side) {
@@ -121,7 +121,7 @@ void TcpPump::on_hangup(PumpSide side) {
 }
 
 bool TcpPump::may_move_client() {
-  std::array<uint8_t, kLook> first{};
+  std::array<uint8_t, Handler::kLook> first{};
   const int fd = client_.watcher->fd();
   const ssize_t n = ::recv(fd, first.data(), first.size(), MSG_PEEK | MSG_DONTWAIT);
   if (n < 0) return errno != EAGAIN && errno != EINTR;  // the error is met by who reads
@@ -132,7 +132,7 @@ bool TcpPump::may_move_client() {
     return false;
   }
   // Woken without another byte: no more will come.
-  const bool wait = look == Handler::Look::wait && size > looked_at_ && size < kLook;
+  const bool wait = look == Handler::Look::wait && size > looked_at_ && size < Handler::kLook;
   looked_at_ = size;
   const int low_water = wait ? static_cast<int>(size) + 1 : 1;
   setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &low_water, sizeof low_water);

@@ -4,58 +4,34 @@
 
 #include <memory>
 
-#include "base/clock.hpp"
 #include "net/fd_watcher.hpp"
+#include "net/pump.hpp"
 #include "net/pump_direction.hpp"
 
 namespace smartvpn::net {
 
-enum class PumpSide : uint8_t { client, target };
-
-struct PumpEnd {
-  bool reset = false;                // or anything else but FIN; `error` says what
-  PumpSide side = PumpSide::client;  // whose doing it was: of two who ended in order, the first
-  int error = 0;
-};
-
-class TcpPump {
+class TcpPump final : public Pump {
  public:
-  class Handler {
-   public:
-    virtual ~Handler() = default;
-    // Once. The pump may be destroyed inside.
-    virtual void on_pump_end(const PumpEnd& end) = 0;
-    // With half_open: that side has sent FIN, which was passed on behind its last byte. The other goes on.
-    virtual void on_pump_half_closed(PumpSide /*side*/) {}
-    // With look_first: the client's first bytes, at most kLook, which are still to be moved. Asked again with more
-    // after `wait`.
-    enum class Look : uint8_t { pass, wait, refuse };
-    virtual Look on_pump_first_bytes(ByteView /*bytes*/) { return Look::pass; }
-    // After `refuse`; nothing of the client's has moved. The pump may be destroyed inside.
-    virtual void on_pump_refused() {}
-  };
+  using Handler = Pump::Handler;
   struct Options {
     bool half_open = false;   // false: FIN of one side ends both, behind its last byte
     bool look_first = false;  // what the client says first is shown before it is moved
     bool splice = true;
   };
-  static constexpr size_t kLook = 16;
 
   // Both are watched for nothing when they are handed over. The handler outlives the pump.
   TcpPump(Loop& loop, std::unique_ptr<FdWatcher> client, std::unique_ptr<FdWatcher> target, PipePool& pipes,
           Handler& handler, Options options);
-  // Closes both: with FIN after an orderly end; else, or without an end, with RST.
-  ~TcpPump();
+  ~TcpPump() override;
   TcpPump(const TcpPump&) = delete;
   TcpPump& operator=(const TcpPump&) = delete;
 
   // Begins, with bytes that go first. No callback comes from inside.
   void start(Bytes to_target);
 
-  uint64_t bytes_from_client() const noexcept { return from_client_.delivered(); }
-  uint64_t bytes_from_target() const noexcept { return from_target_.delivered(); }
-  // The turn in which a byte was moved last.
-  Time last_activity() const noexcept { return last_activity_; }
+  uint64_t bytes_from_client() const noexcept override { return from_client_.delivered(); }
+  uint64_t bytes_from_target() const noexcept override { return from_target_.delivered(); }
+  Time last_activity() const noexcept override { return last_activity_; }
   bool holds_pipe() const noexcept { return from_client_.holds_pipe() || from_target_.holds_pipe(); }
 
  private:

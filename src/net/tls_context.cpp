@@ -283,6 +283,11 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::client(const TlsClientOpti
   return std::shared_ptr<const TlsContext>(new TlsContext(std::move(*impl)));
 }
 
+bool TlsContext::serves(std::string_view host) const {
+  X509* leaf = SSL_CTX_get0_certificate(impl_->ctx.get());
+  return leaf && X509_check_host(leaf, host.data(), host.size(), X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, nullptr) == 1;
+}
+
 Result<std::shared_ptr<const TlsContext>> TlsContext::reloaded() const {
   return impl_->is_server ? server(impl_->server_options) : client(impl_->client_options);
 }
@@ -295,6 +300,7 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::server(const TlsServerOpti
 Result<std::shared_ptr<const TlsContext>> TlsContext::client(const TlsClientOptions& options) {
   return make_error(Status::UNSUPPORTED, "this build has no TLS", options.path);
 }
+bool TlsContext::serves(std::string_view) const { return false; }
 Result<std::shared_ptr<const TlsContext>> TlsContext::reloaded() const {
   return make_error(Status::UNSUPPORTED, "this build has no TLS");
 }

@@ -47,6 +47,8 @@ class TlsContext {
   TlsContext(const TlsContext&) = delete;
   TlsContext& operator=(const TlsContext&) = delete;
 
+  // Whether the leaf certificate of a server's context is for this name (RFC 6125 section 6.4, wildcards as usual).
+  bool serves(std::string_view host) const;
   // The same options, files read again. The new context is for new connections.
   Result<std::shared_ptr<const TlsContext>> reloaded() const;
 

@@ -208,4 +208,6 @@ std::string TlsMachine::server_name() const {
 
 const char* TlsMachine::version() const noexcept { return SSL_get_version(impl_->ssl.get()); }
 
+const char* TlsMachine::cipher() const noexcept { return SSL_get_cipher_name(impl_->ssl.get()); }
+
 }  // namespace smartvpn::net

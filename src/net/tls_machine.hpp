@@ -58,6 +58,7 @@ class TlsMachine {
   std::string alpn() const;              // agreed protocol, or ""
   std::string server_name() const;       // SNI as the client sent it, or ""
   const char* version() const noexcept;  // "TLSv1.3"
+  const char* cipher() const noexcept;   // "TLS_AES_128_GCM_SHA256", as OpenSSL calls it
 
   struct Impl;
 

@@ -11,7 +11,7 @@ namespace {
 // Of somebody who is gone, or was sent away by us before there was anything to send him to.
 bool is_refusal(Reason why, bool relayed) noexcept {
   return !relayed && why != Reason::closed_by_client && why != Reason::reset_by_client &&
-         why != Reason::relay_stopping && why != Reason::disconnected;
+         why != Reason::relay_stopping && why != Reason::disconnected && why != Reason::handed_to_vpn;
 }
 
 }  // namespace
@@ -25,7 +25,7 @@ Connection::Connection(Worker& worker, RoutingPtr routing, ConnectionFacts facts
 Connection::~Connection() = default;
 
 const char* Connection::stage_name(Stage stage) noexcept {
-  constexpr const char* names[] = {"header", "hello", "connecting", "relaying", "closed"};
+  constexpr const char* names[] = {"header", "hello", "handshake", "connecting", "relaying", "closed"};
   return names[static_cast<size_t>(stage)];
 }
 
@@ -151,6 +151,8 @@ void Connection::on_timer() {
       // Whoever waits for the server to speak first gets the route that needs no name.
       if (held_.empty()) return take_route();
       return end(Reason::first_bytes_timeout);
+    case Stage::handshake:
+      return end(Reason::handshake_timeout);
     case Stage::connecting:
       return target_failed(make_error(Status::TIMEOUT, "no answer in time"));
     case Stage::relaying:

@@ -9,6 +9,7 @@
 #include "net/tcp_connector.hpp"
 #include "net/tcp_pump.hpp"
 #include "net/timer.hpp"
+#include "net/tls_pump.hpp"
 #include "proxyproto/parser.hpp"
 #include "relay/connection_facts.hpp"
 #include "relay/routing.hpp"
@@ -18,7 +19,7 @@ namespace smartvpn::relay {
 class Worker;
 struct FirstWords;
 
-class Connection final : private net::OpeningSocket::Handler, private net::TcpPump::Handler {
+class Connection final : private net::OpeningSocket::Handler, private net::Pump::Handler {
  public:
   // What a client may send before its target is connected; then it is not read.
   static constexpr size_t kMaxHeld = 72 * 1024;
@@ -40,7 +41,7 @@ class Connection final : private net::OpeningSocket::Handler, private net::TcpPu
   ConnectionInfo info() const;
 
  private:
-  enum class Stage : uint8_t { header, hello, connecting, relaying, over };
+  enum class Stage : uint8_t { header, hello, handshake, connecting, relaying, over };
   static const char* stage_name(Stage stage) noexcept;
 
   // connection.cpp: until it is known who comes
@@ -61,20 +62,24 @@ class Connection final : private net::OpeningSocket::Handler, private net::TcpPu
   void listen_for_name(ByteView bytes);
   void take_route();
   bool enter_chain();
+  void hand_to_vpn();
+  void end_tls_here();
 
-  // connection_target.cpp: until both are joined
+  // connection_target.cpp, and connection_tls.cpp where TLS ends here: until both are joined
   void connect_next();
   void connect_to(std::vector<inet::Endpoint> addresses);
   void on_connected(Result<std::unique_ptr<net::FdWatcher>> socket);
   void target_failed(const Error& error);
   void join(std::unique_ptr<net::FdWatcher> socket);
+  bool join_pump(std::unique_ptr<net::FdWatcher> socket, Bytes header);
   std::optional<Bytes> proxy_header() const;
 
   // connection_target.cpp: while they are
   void on_pump_end(const net::PumpEnd& end) override;
   void on_pump_half_closed(net::PumpSide side) override;
-  net::TcpPump::Handler::Look on_pump_first_bytes(ByteView bytes) override;
+  net::Pump::Handler::Look on_pump_first_bytes(ByteView bytes) override;
   void on_pump_refused() override;
+  void on_pump_secured() override;
   void watch_over();
 
   Worker& worker_;
@@ -96,8 +101,9 @@ class Connection final : private net::OpeningSocket::Handler, private net::TcpPu
   uint64_t look_up_ = 0;  // 0: none under way
   std::unique_ptr<net::TcpConnector> connector_;
   inet::Endpoint target_at_;
-  std::unique_ptr<net::TcpPump> pump_;
-  size_t header_size_ = 0;  // of what we told the target ourselves
+  std::unique_ptr<net::Pump> pump_;
+  net::TlsPump* tls_pump_ = nullptr;  // `pump_`, where TLS ends here
+  size_t header_size_ = 0;            // of what we told the target ourselves
   uint64_t settled_in_ = 0, settled_out_ = 0;
   Time stage_deadline_ = kNever, lifetime_ends_ = kNever, half_open_ends_ = kNever;
   net::Timer timer_;

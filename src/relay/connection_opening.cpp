@@ -32,9 +32,30 @@ void Connection::take_route() {
     return end(Reason::too_many_connections);
   route_state_ = std::move(state);
   in_route_ = true;
+  if (route_->config.action.vpn) return hand_to_vpn();
   targets_ = route_state_->targets;
+  if (facts_.local.ip.is_unspecified()) facts_.local = client_->local();
   if (!enter_chain()) return end(Reason::relay_loop);
+  if (route_->tls) return end_tls_here();
   connect_next();
+}
+
+// From here on the client is the server's, with its limits.
+void Connection::hand_to_vpn() {
+  const VpnDoor door = worker_.shared().vpn_door();
+  if (!door) return end(Reason::target_unreachable);
+  auto watcher = client_->release();
+  client_.reset();
+  VpnHandover handover{watcher->release(), facts_.peer,       facts_.real,
+                       facts_.vouched,     tlv_texts(facts_), std::move(held_)};
+  watcher.reset();  // out of this loop before it is in another
+  const Result<void> taken = door(std::move(handover));
+  ++route_state_->counters.connections_total;
+  if (taken) {
+    ++route_state_->counters.connections_relayed;
+    worker_.relayed();
+  }
+  end(taken ? Reason::handed_to_vpn : Reason::target_unreachable);
 }
 
 // The id that the first proxy of a chain has made stays with it; where it comes by a second time, the chain goes round.

@@ -60,31 +60,37 @@ void Connection::target_failed(const Error& error) {
 }
 
 void Connection::join(std::unique_ptr<net::FdWatcher> socket) {
-  if (facts_.local.ip.is_unspecified()) facts_.local = client_->local();
   auto header = proxy_header();
-  if (!header) {
-    net::reset_on_close(*socket);
-    return end(Reason::internal_error);
-  }
-  header_size_ = header->size();
-  Bytes first = std::move(*header);
-  first.insert(first.end(), held_.begin(), held_.end());
-  Bytes().swap(held_);
-  net::TcpPump::Options options;
-  options.half_open = route_->config.action.half_open;
-  options.look_first = no_header_allowed_;
+  if (!header || !join_pump(std::move(socket), std::move(*header))) return end(Reason::internal_error);
   stage_ = Stage::relaying;
   ++route_state_->counters.connections_total;
   ++route_state_->counters.connections_open;
   ++route_state_->counters.connections_relayed;
   worker_.relayed();
-  net::TcpPump::Handler& handler = *this;
-  pump_ = std::make_unique<net::TcpPump>(worker_.loop(), client_->release(), std::move(socket), worker_.pipes(),
-                                         handler, options);
-  client_.reset();
   const uint32_t idle_ms = routing_->plan->timeouts.idle_ms;
   arm(idle_ms != 0 ? worker_.loop().now() + milliseconds(idle_ms) : kNever);
-  pump_->start(std::move(first));
+}
+
+bool Connection::join_pump(std::unique_ptr<net::FdWatcher> socket, Bytes header) {
+  if (tls_pump_) {
+    auto machine = route_->tls->towards_target(targets_->targets[target_], tls_pump_->client_tls().alpn());
+    if (!machine) return false;
+    tls_pump_->attach(std::move(socket), std::move(*machine), std::move(header));
+    return true;
+  }
+  header_size_ = header.size();
+  header.insert(header.end(), held_.begin(), held_.end());
+  Bytes().swap(held_);
+  net::TcpPump::Options options;
+  options.half_open = route_->config.action.half_open;
+  options.look_first = no_header_allowed_;
+  net::Pump::Handler& handler = *this;
+  auto pump = std::make_unique<net::TcpPump>(worker_.loop(), client_->release(), std::move(socket), worker_.pipes(),
+                                             handler, options);
+  client_.reset();
+  pump->start(std::move(header));
+  pump_ = std::move(pump);
+  return true;
 }
 
 // Empty where the route sends none; nothing where it cannot be said.
@@ -101,6 +107,13 @@ std::optional<Bytes> Connection::proxy_header() const {
   }
   in.received = facts_.header.get();
   in.authority = facts_.host;
+  std::string alpn;  // as long as `in`
+  if (tls_pump_) {
+    const net::TlsMachine& tls = tls_pump_->client_tls();
+    alpn = tls.alpn();
+    in.alpn = alpn;
+    in.tls = {tls.version(), tls.cipher()};
+  }
   in.unique_id = unique_id_;
   in.send_authority = action.tlvs.authority;
   in.send_alpn = action.tlvs.alpn;
@@ -112,7 +125,7 @@ std::optional<Bytes> Connection::proxy_header() const {
 }
 
 void Connection::settle() {
-  if (!pump_) return;
+  if (!pump_ || stage_ != Stage::relaying) return;
   const uint64_t sent = pump_->bytes_from_client();
   const uint64_t in = sent - std::min<uint64_t>(sent, header_size_), out = pump_->bytes_from_target();
   const uint64_t more_in = in - settled_in_, more_out = out - settled_out_;
@@ -136,6 +149,7 @@ void Connection::watch_over() {
 
 void Connection::on_pump_end(const net::PumpEnd& how) {
   const bool client = how.side == net::PumpSide::client;
+  if (how.tls) return end(Reason::tls_failed);
   if (how.reset) return end(client ? Reason::reset_by_client : Reason::reset_by_target);
   end(client ? Reason::closed_by_client : Reason::closed_by_target);
 }

@@ -28,14 +28,14 @@ class TlvList {
   explicit TlvList(const ProxyOutInput& in) : in_(in) {}
 
   std::vector<Tlv> make() {
-    if (in_.send_alpn) pass_on(proxyproto::kTlvAlpn);
-    if (in_.send_authority && !in_.authority.empty())
-      out_.push_back({proxyproto::kTlvAuthority, Bytes(in_.authority.begin(), in_.authority.end())});
-    else if (in_.send_authority)
-      pass_on(proxyproto::kTlvAuthority);
+    if (in_.send_alpn) own_or_received(proxyproto::kTlvAlpn, in_.alpn);
+    if (in_.send_authority) own_or_received(proxyproto::kTlvAuthority, in_.authority);
     if (in_.send_unique_id && !in_.unique_id.empty())
       out_.push_back({proxyproto::kTlvUniqueId, Bytes(in_.unique_id.begin(), in_.unique_id.end())});
-    if (in_.send_ssl) pass_on(proxyproto::kTlvSsl);
+    if (in_.send_ssl && in_.tls)
+      out_.push_back(own_tls());
+    else if (in_.send_ssl)
+      pass_on(proxyproto::kTlvSsl);
     if (in_.forward_unknown_tlvs && in_.received)
       for (const Tlv& tlv : in_.received->tlvs)
         if (!has_meaning_here(tlv.type)) out_.push_back(tlv);
@@ -46,6 +46,19 @@ class TlvList {
   void pass_on(uint8_t type) {
     const Tlv* tlv = in_.received ? proxyproto::find_tlv(in_.received->tlvs, type) : nullptr;
     if (tlv) out_.push_back(*tlv);
+  }
+  void own_or_received(uint8_t type, std::string_view own) {
+    if (own.empty()) return pass_on(type);
+    out_.push_back({type, Bytes(own.begin(), own.end())});
+  }
+  // No certificate was asked of the client, so none was verified.
+  Tlv own_tls() const {
+    proxyproto::SslView ssl;
+    ssl.client = proxyproto::SslView::kClientSsl;
+    ssl.verify = 1;
+    ssl.version = in_.tls->version;
+    if (!in_.tls->cipher.empty()) ssl.cipher = in_.tls->cipher;
+    return proxyproto::make_ssl_tlv(ssl);
   }
   const ProxyOutInput& in_;
   std::vector<Tlv> out_;

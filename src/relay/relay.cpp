@@ -11,7 +11,7 @@ namespace smartvpn::relay {
 class Relay::Impl {
  public:
   Impl(const config::RelayConfig& config, PlanPtr plan)
-      : plan_(std::move(plan)), event_capacity_(config.limits.event_queue), shared_(config.limits) {}
+      : plan_(std::move(plan)), event_capacity_(config.limits.event_queue), shared_(config.limits), config_(config) {}
   ~Impl() {
     if (abandoned_) return;
     for (auto& thread : threads_) thread->join();
@@ -21,6 +21,8 @@ class Relay::Impl {
   Result<void> stop(int32_t drain_ms, int32_t timeout_ms);
   Result<void> reconfigure(const config::RelayConfig& next,
                            const std::vector<std::pair<std::string, std::string>>& told);
+  Result<void> reload_certificates();
+  Result<void> take_plan(PlanPtr plan) REQUIRES(reconfiguring_);
   // Runs `command` in each worker, one after the other, and waits. BAD_STATE where one does not run.
   template <class Command>
   Result<void> ask(Command&& command);
@@ -53,6 +55,7 @@ class Relay::Impl {
   size_t finished_ GUARDED_BY(mutex_) = 0;
   int64_t started_ms_ GUARDED_BY(mutex_) = 0;
   std::vector<BoundEndpoint> endpoints_ GUARDED_BY(mutex_);
+  config::RelayConfig config_ GUARDED_BY(reconfiguring_);  // that it runs on
   Worker::Ports ports_ GUARDED_BY(reconfiguring_);
   // Made in start(), and as they are from then on.
   std::vector<std::unique_ptr<Worker>> workers_;
@@ -201,30 +204,44 @@ Result<void> Relay::Impl::reconfigure(const config::RelayConfig& next,
   auto plan = RelayPlan::compile(next);
   if (!plan) return std::move(plan).error();
   MutexLock lock(reconfiguring_);
+  if (auto taken = take_plan(std::move(*plan)); !taken) return taken;
+  shared_.limits.set(next.limits);
+  config_ = next;
+  if (shared_.hub.wanted(telemetry::EventType::reconfigured))
+    shared_.hub.publish(
+        telemetry::Event(telemetry::EventType::reconfigured, wall_clock_ms()).set_object("changes", told));
+  return {};
+}
+
+// A plan reads them when it is compiled.
+Result<void> Relay::Impl::reload_certificates() {
+  MutexLock lock(reconfiguring_);
+  auto plan = RelayPlan::compile(config_);
+  if (!plan) return std::move(plan).error();
+  return take_plan(std::move(*plan));
+}
+
+Result<void> Relay::Impl::take_plan(PlanPtr plan) {
   if (state() != State::running) return make_error(Status::BAD_STATE, "the relay is not running");
   Worker::Ports ports = ports_;
   Result<void> prepared;
   auto sharing = workers_.size() == 1 ? net::PortSharing::none : net::PortSharing::found;
   auto asked = ask([&](Worker& worker) {
-    if (prepared) prepared = worker.prepare(**plan, sharing, ports);
+    if (prepared) prepared = worker.prepare(*plan, sharing, ports);
     sharing = net::PortSharing::join;
   });
-  if (asked && prepared) asked = ask([&](Worker& worker) { worker.commit(*plan); });
+  if (asked && prepared) asked = ask([&](Worker& worker) { worker.commit(plan); });
   if (!asked || !prepared) {
     (void)ask([](Worker& worker) { worker.forget_prepared(); });
     return asked ? prepared : asked;
   }
-  shared_.limits.set(next.limits);
   std::erase_if(ports, [&](const auto& entry) {
-    const auto& sockets = (*plan)->sockets;
-    return std::none_of(sockets.begin(), sockets.end(), [&](auto& socket) { return socket.key == entry.first; });
+    return std::none_of(plan->sockets.begin(), plan->sockets.end(),
+                        [&](auto& socket) { return socket.key == entry.first; });
   });
   ports_ = std::move(ports);
-  set_endpoints(**plan, ports_);
-  plan_ = std::move(*plan);
-  if (shared_.hub.wanted(telemetry::EventType::reconfigured))
-    shared_.hub.publish(
-        telemetry::Event(telemetry::EventType::reconfigured, wall_clock_ms()).set_object("changes", told));
+  set_endpoints(*plan, ports_);
+  plan_ = std::move(plan);
   return {};
 }
 
@@ -305,6 +322,10 @@ Result<void> Relay::reconfigure(const config::RelayConfig& next,
                                 const std::vector<std::pair<std::string, std::string>>& told) {
   return impl_->reconfigure(next, told);
 }
+
+void Relay::set_vpn_door(VpnDoor door) { impl_->shared_.set_vpn_door(std::move(door)); }
+
+Result<void> Relay::reload_certificates() { return impl_->reload_certificates(); }
 
 // In the child no other thread is left.
 NO_THREAD_SAFETY_ANALYSIS void Relay::abandon_after_fork() noexcept {

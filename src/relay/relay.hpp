@@ -8,6 +8,7 @@
 #include "config/relay_config.hpp"
 #include "relay/connection_facts.hpp"
 #include "relay/relay_stats.hpp"
+#include "relay/vpn_door.hpp"
 #include "telemetry/event_queue.hpp"
 
 namespace smartvpn::relay {
@@ -45,6 +46,11 @@ class Relay {
   // event.
   Result<void> reconfigure(const config::RelayConfig& next,
                            const std::vector<std::pair<std::string, std::string>>& told);
+
+  // Any state. Where routes of type `vpn` lead from now on; empty: nowhere, and who takes such a route is refused.
+  void set_vpn_door(VpnDoor door);
+  // Command; BAD_STATE unless running. Reads certificate files again; connections keep what they began with.
+  Result<void> reload_certificates();
 
   // In a forked child: closes descriptors, touches nothing shared. Only the destructor may follow.
   void abandon_after_fork() noexcept;

@@ -38,7 +38,10 @@ Result<RouteTable> RouteTable::compile(const std::vector<config::RelayRouteConfi
   RouteTable table;
   for (size_t i = 0; i < routes.size(); ++i) {
     const std::string at = item("/routes", i);
-    Route route{routes[i], static_cast<uint32_t>(i), {}, {}};
+    Route route{routes[i], static_cast<uint32_t>(i), {}, {}, {}};
+    auto tls = TlsEnds::make(routes[i].action, at + "/action/tls");
+    if (!tls) return std::move(tls).error();
+    route.tls = std::move(*tls);
     auto clients = acl::AddressSet::compile(routes[i].match.client_ip, at + "/match/client_ip");
     if (!clients) return std::move(clients).error();
     route.clients = std::move(*clients);
@@ -123,7 +126,7 @@ bool RouteTable::needs_first_bytes(uint16_t port, const std::optional<inet::IpAd
     const Route& route = routes_[entry.route];
     if (!fits_place(route, port, &client)) continue;
     // The first that could match: if nothing more is asked of it, it does.
-    return entry.has_domain || !route.tls_versions.empty();
+    return entry.has_domain || !route.tls_versions.empty() || route.tls;
   }
   return false;
 }

@@ -16,6 +16,7 @@
 #include "acl/address_set.hpp"
 #include "base/result.hpp"
 #include "config/relay_config.hpp"
+#include "relay/tls_ends.hpp"
 
 namespace smartvpn::relay {
 
@@ -31,6 +32,7 @@ struct Route {
   uint32_t index = 0;  // in the configuration
   acl::AddressSet clients;
   std::vector<uint16_t> tls_versions;
+  std::shared_ptr<const TlsEnds> tls;  // null where TLS does not end here
 };
 
 class RouteTable {

@@ -7,6 +7,7 @@
 #include "base/rng.hpp"
 #include "relay/connection_limits.hpp"
 #include "relay/unique_id_table.hpp"
+#include "relay/vpn_door.hpp"
 #include "telemetry/event_hub.hpp"
 #include "telemetry/rejection_throttle.hpp"
 
@@ -19,8 +20,21 @@ struct SharedState {
   ConnectionLimits limits;
   UniqueIdTable unique_ids;
   std::atomic<uint64_t> next_id{1};
+  // Where routes to the VPN lead; empty: nowhere.
+  VpnDoor vpn_door() const {
+    MutexLock lock(door_mutex_);
+    return door_;
+  }
+  void set_vpn_door(VpnDoor door) {
+    MutexLock lock(door_mutex_);
+    door_.swap(door);
+  }
   Mutex throttle_mutex;
   telemetry::RejectionThrottle throttle GUARDED_BY(throttle_mutex);
+
+ private:
+  mutable Mutex door_mutex_;
+  VpnDoor door_ GUARDED_BY(door_mutex_);
 };
 
 }  // namespace smartvpn::relay

@@ -36,7 +36,7 @@ Reason Gatekeeper::on_accept(const session::Connection& connection) {
   ++scope.connections_open;
   if (full) return Reason::out_of_memory;
   const ListenerPlan& listener = plan().listeners[connection.listener];
-  if (listener.config.proxy_protocol.mode == Mode::off) return Reason::none;
+  if (listener.config.proxy_protocol.mode == Mode::off || connection.adopted) return Reason::none;
   if (!listener.trusted.contains(connection.peer_addr.ip)) return Reason::untrusted_proxy;
   return enter_header_stage(connection, entry);
 }

@@ -23,6 +23,7 @@
 #include "telemetry/event_queue.hpp"
 #include "telemetry/link_quality.hpp"
 #include "telemetry/stats.hpp"
+#include "transport/ws/ws_listener.hpp"
 
 namespace smartvpn::server {
 
@@ -63,6 +64,12 @@ struct ExportedClient {
   ExportedClient& operator=(ExportedClient&&) = default;
   std::string text;
   bool has_private_key = false;
+};
+
+// A client's connection that a relay of this process hands over; see ws::AdoptedClient.
+struct AdoptedConnection {
+  net::Fd socket;
+  ws::AdoptedClient client;
 };
 
 struct Callbacks {
@@ -128,6 +135,9 @@ class Server {
   // `applied`. Compiles lists and reads certificates first, and changes nothing if that fails; then creates the clients
   // that are missing; then applies the rest at once. `told` is for the event.
   Result<void> reconfigure(config::ServerConfig next, const std::vector<std::pair<std::string, std::string>>& told);
+  // Immediate. To the first WebSocket listener: its settings hold, TLS included, but for what says who the client is.
+  // BAD_STATE unless running, UNSUPPORTED without such a listener; the connection is then closed.
+  Result<void> adopt(AdoptedConnection connection);
   // Reads certificate and key files again; live sessions keep theirs.
   Result<void> reload_certificates();
 

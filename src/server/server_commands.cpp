@@ -51,6 +51,19 @@ Result<void> Server::reconfigure(config::ServerConfig next,
     return {};
   });
 }
+Result<void> Server::adopt(AdoptedConnection connection) {
+  // A command has to be copyable.
+  auto held = std::make_shared<AdoptedConnection>(std::move(connection));
+  MutexLock lock(impl_->mutex_);
+  if (impl_->starting_ || impl_->state_ != State::running) return server_not_running();
+  if (std::none_of(impl_->endpoints_.begin(), impl_->endpoints_.end(),
+                   [](const BoundEndpoint& at) { return at.transport == session::Transport::websocket; }))
+    return make_error(Status::UNSUPPORTED, "the server has no WebSocket listener");
+  Shard& shard = *impl_->shards_[impl_->adopted_++ % impl_->shard_count_];
+  if (!shard.loop().post([held, &shard] { shard.adopt(std::move(*held)); }))
+    return make_error(Status::LIMIT, "too many commands are waiting");
+  return {};
+}
 Result<void> Server::reload_certificates() {
   // Files are read here: the shard never waits for the disk.
   auto contexts = impl_->command([](Shard& shard) -> Result<Shard::TlsContexts> { return shard.tls_contexts(); });

@@ -109,6 +109,7 @@ class Server::Impl {
   bool serving_ GUARDED_BY(mutex_) = false;
   bool starting_ GUARDED_BY(mutex_) = false;  // in start(), which holds no lock while it waits for the disk
   std::optional<Duration> stop_when_started_ GUARDED_BY(mutex_);  // the drain of a stop() that came meanwhile
+  uint64_t adopted_ GUARDED_BY(mutex_) = 0;                       // which shard is next
   telemetry::EventHub hub_;
   Callbacks callbacks_;        // constant from start() on
   size_t callback_queue_ = 0;  // constant after create()

@@ -80,6 +80,7 @@ class Shard final : public session::Host {
   void add_sessions(std::vector<SessionInfo>& all);
   Result<SessionInfo> session(uint64_t id);
   Result<void> disconnect(uint64_t session_id, Reason reason);
+  void adopt(AdoptedConnection connection);
   void add_stats(telemetry::StatsSnapshot& out);
   Result<void> add_client_stats(const std::string& id, telemetry::ClientStats& out);
   // TLS contexts by listener, null where there is none: to be made anew elsewhere, because the shard

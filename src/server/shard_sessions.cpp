@@ -232,6 +232,11 @@ Result<SessionInfo> Shard::session(uint64_t id) {
   return describe(*live);
 }
 
+void Shard::adopt(AdoptedConnection connection) {
+  for (const auto& listener : listeners_)
+    if (listener) return listener->adopt(std::move(connection.socket), std::move(connection.client));
+}
+
 Result<void> Shard::disconnect(uint64_t session_id, Reason reason) {
   if (!sessions_.find(session_id)) return make_error(Status::NOT_FOUND, "no live session has this id");
   end_session(session_id, reason);

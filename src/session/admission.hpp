@@ -34,6 +34,7 @@ struct Connection {
   inet::Endpoint peer_addr;                 // the socket's peer: the proxy, or the client itself
   std::optional<inet::Endpoint> real_addr;  // the client; absent for an address-less PROXY header
   bool behind_proxy = false;                // a PROXY header was read
+  bool adopted = false;                     // a relay of this process handed it over, and its word is taken
   std::vector<ProxyTlvText> tlvs;
 };
 

@@ -1,4 +1,4 @@
--- The module that SWIG makes for Lua: a server, a client, an event, an error with its path and text.
+-- The module that SWIG makes for Lua: a server, a client, an event, an error with its path and text; a relay.
 local vpn = require("smartvpn")
 
 local json = ([[{"listen": [{"transport": "websocket", "address": "127.0.0.1", "port": 0}],
@@ -45,3 +45,33 @@ vpn.server_free(server)
 worked, failure = pcall(vpn.server_free, server)
 assert(not worked and failure.status == vpn.BAD_HANDLE and failure.path == "")
 vpn.server_free(nil)
+
+local function relay_config(more)
+  return vpn.config_from_json(vpn.CONFIG_RELAY, ([[{"listen": [{"address": "127.0.0.1", "port": 0}],
+    "routes": [{"action": {"targets": [{"host": "127.0.0.1", "port": 9}]}}%s]}]]):format(more))
+end
+config = relay_config("")
+local relay = vpn.relay_create(config)
+assert(vpn.relay_state(relay) == vpn.RELAY_CREATED and vpn.relay_endpoints(relay) == "[]")
+events = vpn.relay_events_open(relay, -1, 64)
+vpn.relay_start(relay)
+assert(vpn.relay_state(relay) == vpn.RELAY_RUNNING)
+event = vpn.events_next(events, 10000)
+assert(vpn.event_type(event) == vpn.EVENT_LISTENING)
+assert(vpn.relay_endpoints(relay):find(vpn.event_text(event, "address"), 1, true))
+assert(vpn.relay_connections(relay) == "[]")
+local stats = vpn.relay_stats(relay)
+assert(vpn.stats_u64(stats, "connections_relayed") == 0)
+local more = relay_config(', {"name": "b", "action": {"targets": [{"host": "127.0.0.1", "port": 10}]}}')
+assert(vpn.changes_json(vpn.relay_reconfigure(relay, more, 0)):find('"/routes', 1, true))
+worked, failure = pcall(vpn.relay_disconnect, relay, 4711)
+assert(not worked and failure.status == vpn.NOT_FOUND)
+worked, failure = pcall(vpn.relay_state, server) -- of another kind
+assert(not worked and type(failure) == "string" and failure:find("smartvpn_relay", 1, true))
+vpn.relay_set_server(relay, nil)
+worked, failure = pcall(vpn.relay_set_server, relay, server) -- which was freed
+assert(not worked and failure.status == vpn.BAD_HANDLE)
+vpn.relay_stop(relay, 0, 10000)
+assert(vpn.relay_state(relay) == vpn.RELAY_STOPPED)
+vpn.relay_free(relay)
+vpn.relay_free(nil)

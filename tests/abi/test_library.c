@@ -13,7 +13,7 @@ static void has_knows_what_is_built_what_is_not_and_what_never_was(void** state)
                                         "reconfigure", "rotate",  "patch",          "export",       "transactions"};
   static const char* const switched[] = {"tls", "websocket", "tunnel",     "tun",        "sqlite_store",
                                          "qr",  "wireguard", "masquerade", "vector_aead"};
-  static const char* const absent[] = {"quic", "nat", "bridge", "relay"};
+  static const char* const absent[] = {"quic", "nat", "bridge"};
   for (size_t i = 0; i < sizeof present / sizeof *present; ++i) assert_int_equal(smartvpn_has(present[i]), 1);
   for (size_t i = 0; i < sizeof switched / sizeof *switched; ++i) assert_in_range(smartvpn_has(switched[i]), 0, 1);
   for (size_t i = 0; i < sizeof absent / sizeof *absent; ++i) assert_int_equal(smartvpn_has(absent[i]), 0);

@@ -35,6 +35,7 @@ static void has_says_what_the_build_was_asked_for(void** state) {
                   {"wireguard", SWITCH_WIREGUARD},
                   {"vector_aead", SWITCH_VECTOR_AEAD},
                   {"tunnel", SWITCH_TUNNEL},
+                  {"relay", SWITCH_RELAY},
                   {"tun", SWITCH_TUN},
                   {"masquerade", SWITCH_TUN},
                   {"sqlite_store", SWITCH_SQLITE},

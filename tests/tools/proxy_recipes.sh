@@ -43,3 +43,6 @@ for server in server.json server-http.json; do
     python3 -m json.tool "$server" > /dev/null
   fi
 done
+for relay in "$recipes"/../relay/*.json; do
+  if [ -n "$smartvpn" ]; then "$smartvpn" check --config "$relay"; else python3 -m json.tool "$relay" > /dev/null; fi
+done

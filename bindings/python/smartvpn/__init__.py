@@ -1,4 +1,4 @@
-"""A complete VPN server, or its dialling end, inside your own process.
+"""A complete VPN server, its dialling end, or a layer-4 relay, inside your own process.
 
     with smartvpn.Server(listen=[smartvpn.WebSocket(port=8443)], forwarding="testing") as server:
         alice = server.clients.create("alice-laptop")
@@ -64,10 +64,27 @@ from .errors import (
 from .events import Event, EventStream, EventType
 from .keys import abi_version, generate_key, has, public_key, qr, version
 from .packets import PacketBatch, Packets
+from .relay import Relay
+from .relay_config import (
+    PortRange,
+    RelayAction,
+    RelayConfig,
+    RelayLimits,
+    RelayListener,
+    RelayMatch,
+    RelayRoute,
+    RelaySecurity,
+    RelayTarget,
+    RelayTargetTls,
+    RelayTimeouts,
+    RelayTls,
+    RelayTlvs,
+)
+from .relay_parts import RelayConnection, RelayEndpoint, RelayState
 from .server import Server
 from .server_parts import Change, Endpoint, ServerState
 from .sessions import Session, Sessions
-from .stats import Stats
+from .stats import RelayStats, Snapshot, Stats
 from .transactions import Transaction
 from .tunnel import Tunnel, TunnelInfo, TunnelState
 from .tunnel_config import Reconnect, TunnelConfig, TunnelKeys, TunnelProxyProtocol, TunnelTls, TunnelTun
@@ -111,6 +128,7 @@ __all__ = [
     "PacketBatch",
     "Packets",
     "Performance",
+    "PortRange",
     "ProxyProtocol",
     "Quic",
     "RateLimit",
@@ -118,6 +136,23 @@ __all__ = [
     "RefusedError",
     "RegisteredClient",
     "Registry",
+    "Relay",
+    "RelayAction",
+    "RelayConfig",
+    "RelayConnection",
+    "RelayEndpoint",
+    "RelayLimits",
+    "RelayListener",
+    "RelayMatch",
+    "RelayRoute",
+    "RelaySecurity",
+    "RelayState",
+    "RelayStats",
+    "RelayTarget",
+    "RelayTargetTls",
+    "RelayTimeouts",
+    "RelayTls",
+    "RelayTlvs",
     "Request",
     "RequestStream",
     "Rotation",
@@ -129,6 +164,7 @@ __all__ = [
     "Session",
     "SessionDefaults",
     "Sessions",
+    "Snapshot",
     "Stats",
     "SystemCallError",
     "Telemetry",

@@ -11,6 +11,7 @@ from ._model import Json, Model, plain
 
 SERVER: int = _native.CONFIG_SERVER
 TUNNEL: int = _native.CONFIG_TUNNEL
+RELAY: int = _native.CONFIG_RELAY
 
 
 def text_of(config: Union[Model, Json]) -> str:

@@ -1,4 +1,4 @@
-"""What a server and a tunnel have in common as objects: they begin with a `with` and end with it."""
+"""What a server, a tunnel and a relay have in common as objects: they begin with a `with` and end with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events: what happens in a server or a tunnel, through a subscription of one's own."""
+"""Events: what happens in a server, a tunnel or a relay, through a subscription of one's own."""
 
 from __future__ import annotations
 
@@ -45,6 +45,8 @@ class EventType(str, enum.Enum):
     LOST = "lost"
     RECONFIGURED = "reconfigured"
     SESSION_ROAMED = "session_roamed"
+    CONNECTION_CLOSED = "connection_closed"
+    TARGET_CHANGED = "target_changed"
 
     def __str__(self) -> str:
         return str(self.value)
@@ -108,6 +110,10 @@ class Event(Mapping[str, Any]):
     reason = Key[str]("reason")
     detail = Key[str]("detail")
     count = Key[int]("count")
+    connection_id = Key[int]("connection_id")
+    host = Key[str]("host")
+    route = Key[str]("route")
+    target = Key[str]("target")
     session_id = Key[int]("session_id")
     client_id = Key[str]("client_id")
     addresses = Key[List[str]]("addresses")

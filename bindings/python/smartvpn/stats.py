@@ -1,4 +1,4 @@
-"""Counters of a server or a tunnel, all of one moment."""
+"""Counters of a server, a tunnel or a relay, all of one moment."""
 
 from __future__ import annotations
 
@@ -19,15 +19,40 @@ class Total:
     def __get__(self, stats: None, owner: object = None) -> Total: ...
 
     @overload
-    def __get__(self, stats: Stats, owner: object = None) -> int: ...
+    def __get__(self, stats: Snapshot, owner: object = None) -> int: ...
 
-    def __get__(self, stats: Optional[Stats], owner: object = None) -> Union[Total, int]:
+    def __get__(self, stats: Optional[Snapshot], owner: object = None) -> Union[Total, int]:
         return self if stats is None else stats[self._name]
 
 
-class Stats(Owner):
-    """A snapshot, which outlives what it was taken of. Numbers are attributes, or items by the library's
-    name: `stats.sessions_now`, `stats["drops.spoofed_source"]`, `stats["rejections"]`."""
+class Snapshot(Owner):
+    """What every snapshot has. It outlives what it was taken of."""
+
+    def __init__(self, raw: Any) -> None:
+        self._handle = Handle(raw, _native.stats_free, lambda _: None, "snapshot")
+
+    def __getitem__(self, name: str) -> int:
+        """One number; 0 for a reason that never happened. NotFoundError, a KeyError, for a name that is
+        none."""
+        return int(_native.stats_u64(self._handle.raw, name))
+
+    def json(self) -> str:
+        """All of it, by listener and transport, or by route and address, too."""
+        return str(_native.stats_json(self._handle.raw))
+
+    def to_dict(self) -> Dict[str, Any]:
+        """The same as a dictionary."""
+        whole: Dict[str, Any] = json.loads(self.json())
+        return whole
+
+    def prometheus(self) -> str:
+        """The same in the Prometheus text format 0.0.4, to be served under your own /metrics."""
+        return str(_native.stats_prometheus(self._handle.raw))
+
+
+class Stats(Snapshot):
+    """The snapshot of a server or a tunnel. Numbers are attributes, or items by the library's name:
+    `stats.sessions_now`, `stats["drops.spoofed_source"]`, `stats["rejections"]`."""
 
     connections_total = Total("connections_total")
     connections_open = Total("connections_open")
@@ -48,23 +73,17 @@ class Stats(Owner):
     drops = Total("drops")
     rejections = Total("rejections")
 
-    def __init__(self, raw: Any) -> None:
-        self._handle = Handle(raw, _native.stats_free, lambda _: None, "snapshot")
 
-    def __getitem__(self, name: str) -> int:
-        """One number; 0 for a reason that never happened. NotFoundError, a KeyError, for a name that is
-        none."""
-        return int(_native.stats_u64(self._handle.raw, name))
+class RelayStats(Snapshot):
+    """The snapshot of a relay. "In" is from clients. Numbers are attributes, or items by the library's name:
+    `stats.connections_open`, `stats["rejections.no_route"]`, `stats["ended.closed_by_client"]`; by route and
+    by real address, and with rates, in `to_dict()`."""
 
-    def json(self) -> str:
-        """All of it, by listener and transport too."""
-        return str(_native.stats_json(self._handle.raw))
-
-    def to_dict(self) -> Dict[str, Any]:
-        """The same as a dictionary."""
-        whole: Dict[str, Any] = json.loads(self.json())
-        return whole
-
-    def prometheus(self) -> str:
-        """The same in the Prometheus text format 0.0.4, to be served under your own /metrics."""
-        return str(_native.stats_prometheus(self._handle.raw))
+    connections_total = Total("connections_total")
+    connections_open = Total("connections_open")
+    connections_relayed = Total("connections_relayed")
+    target_failures = Total("target_failures")
+    bytes_in = Total("bytes_in")
+    bytes_out = Total("bytes_out")
+    rejections = Total("rejections")
+    events_lost = Total("events_lost")

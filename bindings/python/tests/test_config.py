@@ -45,6 +45,8 @@ def keys_of(model: Type[Model], prefix: str = "") -> Set[str]:
         path, hint = f"{prefix}/{field.name}", hints[field.name]
         out.add(path)
         inside = path
+        if is_list(hint) and int in get_args(hint):  # ports: a number, or a list with a form of its own
+            continue
         if is_list(hint) and bool not in get_args(hint):
             inside = f"{path}/*"
             out.add(inside)
@@ -55,7 +57,8 @@ def keys_of(model: Type[Model], prefix: str = "") -> Set[str]:
 
 
 @pytest.mark.parametrize(
-    ("section", "model"), [("Server", smartvpn.ServerConfig), ("Tunnel", smartvpn.TunnelConfig)]
+    ("section", "model"),
+    [("Server", smartvpn.ServerConfig), ("Tunnel", smartvpn.TunnelConfig), ("Relay", smartvpn.RelayConfig)],
 )
 def test_every_documented_key_has_a_field_and_every_field_a_key(section: str, model: Type[Model]) -> None:
     wanted = documented(section)

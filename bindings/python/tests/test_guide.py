@@ -4,6 +4,7 @@ stands."""
 from __future__ import annotations
 
 import pathlib
+import re
 from typing import Iterator, Tuple
 
 from support import expect_clean
@@ -44,3 +45,4 @@ def test_the_guide_runs_from_top_to_bottom() -> None:
     assert "running 127.0.0.1:" in out and "['bob']" in out
     assert "/network/dns applied\n/network/mtu needs_server_restart\n" in out
     assert '/listen/0/prot: unknown key; did you mean "port"?' in out
+    assert re.search(r"^web 127\.0\.0\.1:\d+ disconnected 1$", out, re.MULTILINE)

@@ -156,3 +156,31 @@ asyncio.run(main())
         patience=LONG,
         malloc="pymalloc",
     )
+
+
+def test_relays_connections_and_reconfigurations() -> None:
+    expect_clean(
+        MEASURE
+        + """
+from relay_support import Target, asks, client, make_relay, route
+import dataclasses
+with Target() as target:
+    def once():
+        with make_relay(target.port, send="v1") as relay:
+            events = relay.events()
+            with client(relay.endpoints[0].port) as peer:
+                asks(peer, b"hello")
+                relay.disconnect(relay.connections()[0])
+            next_of(events, smartvpn.EventType.CONNECTION_CLOSED)
+            relay.stats.json()
+            relay.reconfigure(dataclasses.replace(relay.config, routes=[route(target.port, "other")]))
+            try:
+                relay.reconfigure({"rutes": 1})
+            except smartvpn.InvalidError:
+                pass
+        smartvpn.Relay(relay.config)
+    check(once, 600, 1500, 1 << 20)
+""",
+        patience=LONG,
+        malloc="pymalloc",
+    )

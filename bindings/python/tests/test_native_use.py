@@ -254,3 +254,49 @@ def test_ten_thousand_configurations_servers_and_failures_leave_nothing() -> Non
     for _ in range(10_000):
         once()
     assert resident_kib() - before < 512  # 50 bytes a round: less than any error or handle takes
+
+
+def test_a_relay_round() -> None:
+    text = {"listen": [{"address": "127.0.0.1", "port": 0}],
+            "routes": [{"action": {"targets": [{"host": "127.0.0.1", "port": 9}]}}]}
+    config = native.config_from_json(native.CONFIG_RELAY, json.dumps(text))
+    relay = native.relay_create(config)
+    assert native.relay_state(relay) == native.RELAY_CREATED
+    events = native.relay_events_open(relay, native.EVENTS_ALL, 16)
+    native.relay_start(relay)
+    assert native.relay_state(relay) == native.RELAY_RUNNING
+    address = next_event(events, native.EVENT_LISTENING)["address"]
+    assert json.loads(native.relay_endpoints(relay)) == [{"listener": 0, "address": address}]
+    assert native.relay_connections(relay) == "[]"
+    stats = native.relay_stats(relay)
+    assert native.stats_u64(stats, "connections_total") == 0
+    native.stats_free(stats)
+    native.config_set(config, "/routes/0/name", '"web"')
+    changes = native.relay_reconfigure(relay, config, 0)
+    assert [change["result"] for change in json.loads(native.changes_json(changes) or "")] == ["applied"]
+    native.changes_free(changes)
+    with pytest.raises(Failure) as failed:
+        native.relay_disconnect(relay, 1)
+    assert failed.value.status == native.NOT_FOUND
+    assert native.relay_stop(relay, 0, WAIT_MS) is None  # type: ignore[func-returns-value]
+    assert native.relay_state(relay) == native.RELAY_STOPPED
+    native.relay_free(relay)
+    with pytest.raises(Failure) as failed:
+        native.relay_free(relay)
+    assert failed.value.status == native.BAD_HANDLE
+    native.relay_free(None)
+    native.config_free(config)
+    native.events_free(events)
+
+
+def test_many_ports_and_their_endpoints_come_whole() -> None:
+    """More text than the wrapper's first try has room for."""
+    text = {"listen": [{"address": f"127.0.0.{last}", "port": 0} for last in range(1, 41)],
+            "routes": [{"action": {"targets": [{"host": "127.0.0.1", "port": 9}]}}]}
+    config = native.config_from_json(native.CONFIG_RELAY, json.dumps(text))
+    relay = native.relay_create(config)
+    native.config_free(config)
+    native.relay_start(relay)
+    endpoints = json.loads(native.relay_endpoints(relay))
+    native.relay_free(relay)
+    assert [endpoint["listener"] for endpoint in endpoints] == list(range(40))

@@ -50,6 +50,21 @@ void ServerConnection::begin() noexcept {
   guarded([this] { seek_admission(); });
 }
 
+void ServerConnection::begin_adopted(AdoptedClient client) noexcept {
+  guarded([&] { take_over(std::move(client)); });
+}
+
+void ServerConnection::take_over(AdoptedClient client) {
+  connection_.adopted = true;
+  connection_.behind_proxy = client.vouched;
+  connection_.real_addr = client.real;
+  connection_.tlvs = std::move(client.tlvs);
+  if (Reason reason = around_.host.admission().on_accept(connection_); reason != Reason::none) return finish(reason);
+  if (!admit()) return;
+  stream_->start(*this);
+  if (!client.first.empty()) take_bytes(client.first);
+}
+
 void ServerConnection::seek_admission() {
   if (Reason reason = around_.host.admission().on_accept(connection_); reason != Reason::none) return finish(reason);
   if (listener_.options_.proxy_header) {

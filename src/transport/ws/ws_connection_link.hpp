@@ -21,6 +21,7 @@ class ServerConnection final : public session::Link,
   const session::Connection& connection() const { return connection_; }
   // Asks for admission and begins to read.
   void begin() noexcept;
+  void begin_adopted(AdoptedClient client) noexcept;
   // The budget allows the waiting handshake message to be opened.
   void run_handshake() noexcept;
   void deliver_verdict(const session::IdentityVerdict& verdict) noexcept;
@@ -81,6 +82,7 @@ class ServerConnection final : public session::Link,
   void take_bytes(ByteSpan bytes);
   void end_of_stream(int error);
   void seek_admission();
+  void take_over(AdoptedClient client);
   size_t read_proxy_header(ByteView bytes);
   void on_proxy_header();
   void on_local_header();

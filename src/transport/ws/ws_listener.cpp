@@ -46,6 +46,17 @@ void WsListener::on_accept(std::unique_ptr<net::TcpStream> stream) {
   added.begin();
 }
 
+void WsListener::adopt(net::Fd socket, AdoptedClient client) {
+  if (closing_) return;
+  auto stream = net::TcpStream::adopt(around_.loop, std::move(socket), client.peer);
+  if (!stream) return on_pressure(stream.error().system_errno);
+  const uint64_t id = around_.next_connection_id++;
+  auto connection = std::make_unique<ServerConnection>(*this, id, std::move(*stream));
+  ServerConnection& added = *connection;
+  connections_.emplace(id, std::move(connection));
+  added.begin_adopted(std::move(client));
+}
+
 // It comes again with every attempt while it lasts.
 void WsListener::on_pressure(int error) {
   const Time now = around_.loop.now();

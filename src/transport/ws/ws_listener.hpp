@@ -37,6 +37,15 @@ struct ListenerOptions {
   session::ResponderConfig responder;
 };
 
+// A connection whose first part somebody else in this process has read: a relay.
+struct AdoptedClient {
+  inet::Endpoint peer;                 // the socket's
+  std::optional<inet::Endpoint> real;  // as a PROXY header's source: nothing for a client without an address
+  bool vouched = false;                // a trusted proxy has said so, in a header
+  std::vector<session::ProxyTlvText> tlvs;
+  Bytes first;  // the client's own bytes that were read
+};
+
 // What the connections of a shard share. Everything outlives the listener.
 struct Surroundings {
   net::Loop& loop;
@@ -59,6 +68,9 @@ class WsListener {
   ~WsListener();
 
   const inet::Endpoint& local() const { return acceptor_->local(); }
+  // As if it had been accepted here, had come with the header that says this, and had sent these bytes. Neither a PROXY
+  // header nor one of HTTP is expected of it.
+  void adopt(net::Fd socket, AdoptedClient client);
   size_t connections() const { return connections_.size(); }
   // For new connections; live ones keep what they have.
   void set_tls(std::shared_ptr<const net::TlsContext> tls) { tls_ = std::move(tls); }
