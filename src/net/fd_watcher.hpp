@@ -17,7 +17,8 @@ class FdHandler {
   virtual void on_writable() {}
   // The kernel reports an error state; watching has stopped. The descriptor is still open.
   virtual void on_fd_error() = 0;
-  // The peer has sent FIN, perhaps behind bytes that were not read; only while watched for it, and then again and again.
+  // The peer has sent FIN, perhaps behind bytes that were not read; only while watched for it, and then again and
+  // again.
   virtual void on_hangup() {}
   // A callback of this handler ran out of memory. Default: as an error state.
   virtual void on_out_of_memory() noexcept;
