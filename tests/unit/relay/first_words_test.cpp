@@ -134,6 +134,21 @@ TEST(FirstWords, NothingIsKnownBeforeTheEnd) {
   EXPECT_EQ(hear_any("GET / HTTP/1.1\r\nHost: a.test\r\n\r"), (Heard{false, "", 0, 31}));
 }
 
+TEST(FirstWords, WhatIsKnownStaysKnown) {
+  const std::string request = "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n";
+  for (const Bytes& stream : {openssl_tls13(), Bytes(request.begin(), request.end()), Bytes{'S', 'S', 'H'}}) {
+    FirstWords words;
+    ASSERT_EQ(words.feed(stream), FirstWords::Result::known);
+    const std::string host = words.host;
+    const uint16_t version = words.tls_version;
+    for (const Bytes& more : {Bytes(), Bytes{1}, hello(server_name("b.test")), stream}) {
+      EXPECT_EQ(words.feed(more), FirstWords::Result::known);
+      EXPECT_EQ(words.host, host);
+      EXPECT_EQ(words.tls_version, version);
+    }
+  }
+}
+
 TEST(FirstWords, EmptyPiecesMeanNothing) {
   const std::string request = "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n";
   const std::string secure(as_text(hello(server_name("a.test"))));
