@@ -21,7 +21,9 @@ config::RelayRouteConfig table_route(config::RelayMatchConfig match = {}, int32_
   return out;
 }
 config::RelayRouteConfig domain_route(std::vector<std::string> domains, int32_t priority = 0) {
-  return table_route({.ports = {}, .domains = std::move(domains), .client_ip = {}, .tls_versions = {}}, priority);
+  config::RelayMatchConfig match;
+  match.domains = std::move(domains);
+  return table_route(std::move(match), priority);
 }
 RouteTable table_of(const TableRoutes& routes) {
   auto made = RouteTable::compile(routes);
