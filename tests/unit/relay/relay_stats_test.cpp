@@ -249,7 +249,8 @@ TEST(RelayFigures, PrometheusOfNothingDescribesTheSame) {
 
 TEST(RelayFigures, NamesOfRoutesAreEscapedInLabels) {
   RelaySnapshot snapshot;
-  const std::string names[] = {"a\"b", "a\\b", "a\\", "\\\"", "{x=\"y\"} 1", "caf\xc3\xa9", "a,b=c"};
+  const std::string names[] = {"a\"b", "a\\b", "a\\",         "\\\"",        "a\nb",
+                               "\n",   "\\n",  "{x=\"y\"} 1", "caf\xc3\xa9", "a,b=c"};
   uint64_t count = 10;
   for (const std::string& name : names) {
     snapshot.routes.push_back({name, {}, {}});
