@@ -65,8 +65,8 @@ void put_address(std::string& text, const AddressStats& address) {
 std::string label_text(std::string_view text) {
   std::string out;
   for (char c : text) {
-    if (c == '\\' || c == '"') out += '\\';
-    out += c;
+    if (c == '\\' || c == '"' || c == '\n') out += '\\';
+    out += c == '\n' ? 'n' : c;
   }
   return out;
 }

@@ -268,9 +268,9 @@ TEST(ProxyOut, TheChecksumIsOurs) {
   EXPECT_EQ(proxyproto::crc32c_value(header), proxyproto::crc32c(zeroed));
   // A byte that changes on the way is noticed, but for the one that says that there is a checksum.
   for (size_t i = 16; i < bytes->size(); ++i) {
+    if (i == 28) continue;
     Bytes damaged = *bytes;
     damaged[i] ^= 0x40;
-    if (i == 28) continue;
     proxyproto::Parser parser(proxyproto::Mode::v2, {65535});
     size_t consumed = 0;
     ASSERT_NE(parser.feed(damaged, consumed), proxyproto::ParseResult::done) << i;
