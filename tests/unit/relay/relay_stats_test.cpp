@@ -244,7 +244,7 @@ TEST(RelayFigures, PrometheusOfNothingDescribesTheSame) {
   const Exposition nothing(RelaySnapshot().prometheus()), full(full_snapshot().prometheus());
   EXPECT_EQ(nothing.types, full.types);
   EXPECT_EQ(nothing.value("connections_open"), "0");
-  EXPECT_EQ(nothing.samples.size(), 6u + 2);
+  EXPECT_EQ(nothing.samples.size(), 6u + 2 + kUdpDropCount);
 }
 
 TEST(RelayFigures, NamesOfRoutesAreEscapedInLabels) {
