@@ -13,6 +13,7 @@ constexpr size_t kMaxTlvs = 64, kMaxTlvBytes = 1024;
 void put(std::string& out, const relay::BoundEndpoint& endpoint) {
   JsonObject object(out);
   object.number("listener", endpoint.listener);
+  object.text("transport", config::relay_protocol_name(endpoint.protocol));
   object.text("address", endpoint.address.text());
   object.close();
 }
@@ -21,6 +22,7 @@ void put(std::string& out, const relay::ConnectionInfo& connection) {
   JsonObject object(out);
   object.number("id", connection.id);
   object.number("listener", connection.listener);
+  object.text("transport", config::relay_protocol_name(connection.protocol));
   object.text("peer_addr", connection.peer_addr.text());
   if (connection.remote_addr) object.text("remote_addr", connection.remote_addr->text());
   object.key("vouched");
@@ -29,6 +31,7 @@ void put(std::string& out, const relay::ConnectionInfo& connection) {
     object.key("tlvs");
     telemetry::append_json_texts(out, connection.tlvs, kMaxTlvs, kMaxTlvBytes);
   }
+  if (!connection.client_id.empty()) object.text("client_id", connection.client_id);
   if (!connection.host.empty()) object.text("host", connection.host);
   if (!connection.route.empty()) object.text("route", connection.route);
   object.text("stage", connection.stage);

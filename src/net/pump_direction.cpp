@@ -28,8 +28,13 @@ PumpDirection::Result PumpDirection::move(ByteSpan buffer) {
     }
     if (eof_) return Result::ended;
     if (total >= kBytesPerTurn) return Result::wants_source;
-    const bool spliced = bulk_;
-    const ssize_t n = spliced ? splice_in() : copy(buffer);
+    bool spliced = bulk_;
+    ssize_t n = spliced ? splice_in() : copy(buffer);
+    // splice(2) stops before an urgent byte as if nothing, or nothing more, were there, and would do so for ever.
+    if (spliced && (n == 0 || (n < 0 && would_block(errno)))) {
+      spliced = false;
+      n = copy(buffer);
+    }
     if (n < 0 && would_block(errno)) {
       drop_pipe();
       return Result::wants_source;

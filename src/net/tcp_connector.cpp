@@ -23,7 +23,7 @@ TcpConnector::TcpConnector(Loop& loop, ConnectOptions options, Done done)
                      done(TcpStream::adopt(loop, std::move(fd)));
                    }) {}
 
-// The timer does the first attempt too, so that `done` never runs inside the constructor.
+// What cannot even be begun is told by the timer, so that `done` never runs inside the constructor.
 TcpConnector::TcpConnector(Loop& loop, ConnectOptions options, Socket, SocketDone done)
     : loop_(loop),
       options_(std::move(options)),
@@ -31,6 +31,12 @@ TcpConnector::TcpConnector(Loop& loop, ConnectOptions options, Socket, SocketDon
       give_up_(loop.now() + options_.timeout),
       last_error_(make_error(Status::INVALID, "no address to connect to")),
       timer_(loop, [this] { on_attempt_timeout(); }) {
+  try {
+    if (begin_attempt()) return;
+  } catch (const std::bad_alloc&) {
+    watcher_.reset();
+    last_error_ = Error{Status::NO_MEMORY, {}, 0, {}};
+  }
   timer_.start_at(loop.now());
 }
 
@@ -58,6 +64,11 @@ void TcpConnector::try_next() {
 
 void TcpConnector::next() {
   watcher_.reset();
+  if (!begin_attempt()) finish(std::move(last_error_));
+}
+
+// At the next address that takes one. False: there is none left, or no time.
+bool TcpConnector::begin_attempt() {
   while (index_ < options_.addresses.size() && loop_.now() < give_up_) {
     const auto& to = options_.addresses[index_++];
     auto address = to_socket_address(to);
@@ -75,9 +86,9 @@ void TcpConnector::next() {
     watcher_ = std::move(*watcher);
     watcher_->watch(false, true);
     timer_.start_at(std::min(loop_.now() + options_.attempt_timeout, give_up_));
-    return;
+    return true;
   }
-  finish(std::move(last_error_));
+  return false;
 }
 
 void TcpConnector::on_writable() {

@@ -1,6 +1,7 @@
 // See connection.hpp. Here: until it is known who comes, and how it ends.
 #include "relay/connection.hpp"
 
+#include "proxyproto/tlv.hpp"
 #include "relay/first_words.hpp"
 #include "relay/proxy_signature.hpp"
 #include "relay/worker.hpp"
@@ -42,6 +43,8 @@ void Connection::begin(net::Fd socket) {
     case ListenerPlan::Header::forbidden:
       no_header_allowed_ = true;
       facts_.real = facts_.peer;
+      if (const VpnDoor door = worker_.shared().vpn_door(); door.client_at)
+        facts_.identity = door.client_at(facts_.peer.ip);
       return admit();
     case ListenerPlan::Header::required:
       break;
@@ -79,17 +82,27 @@ void Connection::take_header() {
   parser_.reset();
   const proxyproto::Header& header = *facts_.header;
   facts_.vouched = true;
+  take_identity();
   facts_.real = header.source;
   if (header.addressless() && routing_->plan->listeners[facts_.listener].config.refuse_addressless)
     return end(Reason::proxy_addressless);
   admit();
 }
 
+// Only from who may say so; from nobody else does it go on, be seen, or be counted.
+void Connection::take_identity() {
+  auto& tlvs = facts_.header->tlvs;
+  const proxyproto::Tlv* told = proxyproto::find_tlv(tlvs, kTlvIdentity);
+  if (told && routing_->plan->listeners[facts_.listener].identity.contains(facts_.peer.ip))
+    facts_.identity = parse_identity_tlv(told->value);
+  std::erase_if(tlvs, [](const proxyproto::Tlv& tlv) { return tlv.type == kTlvIdentity; });
+}
+
 void Connection::admit() {
   const bool local = facts_.header && facts_.header->is_local();
   if (const Reason refused = local ? Reason::none : check_admission(); refused != Reason::none) return end(refused);
-  admitted_ = true;
   worker_.accepted(facts_);
+  admitted_ = true;
   std::optional<inet::IpAddress> ip;
   if (facts_.real) ip = facts_.real->ip;
   if (!routing_->plan->routes.needs_first_bytes(facts_.local.port, ip)) {
@@ -200,6 +213,7 @@ ConnectionInfo Connection::info() const {
   out.remote_addr = facts_.real;
   out.vouched = facts_.vouched;
   out.tlvs = tlv_texts(facts_);
+  if (facts_.identity) out.client_id = facts_.identity->client_id;
   out.host = facts_.host;
   if (route_) out.route = route_->config.name;
   out.stage = stage_name(stage_);

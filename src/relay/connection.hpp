@@ -49,6 +49,7 @@ class Connection final : private net::OpeningSocket::Handler, private net::Pump:
   void on_opening_end(int error) override;
   void on_header_bytes(ByteView bytes);
   void take_header();
+  void take_identity();
   void admit();
   Reason check_admission();
   void on_timer();

@@ -114,6 +114,7 @@ std::optional<Bytes> Connection::proxy_header() const {
     in.alpn = alpn;
     in.tls = {tls.version(), tls.cipher()};
   }
+  if (facts_.identity && action.tlvs.identity) in.identity = &*facts_.identity;
   in.unique_id = unique_id_;
   in.send_authority = action.tlvs.authority;
   in.send_alpn = action.tlvs.alpn;

@@ -151,7 +151,7 @@ def same(got, wanted):
     assert got == wanted, f"{got!r} is not {wanted!r}"
 
 
-def main(suite, module):
+def main(suite, module, make_bench=Bench):
     parser = argparse.ArgumentParser()
     parser.add_argument("--command", required=True, help="the smartvpn program")
     parser.add_argument("--results", help="where to write the results as XML")
@@ -165,7 +165,7 @@ def main(suite, module):
         with tempfile.TemporaryDirectory() as folder:
             bench = None
             try:
-                bench = Bench(options.command, folder)
+                bench = make_bench(options.command, folder)
                 test(bench)
             except Exception as error:  # a case that fails must not stop the others
                 failure = str(error) if isinstance(error, AssertionError) and str(error) else traceback.format_exc()
