@@ -10,7 +10,7 @@ set(needs_websocket "unit/transport/ws/.*"
   "unit/config/(compare|document|key_table|server_config|store_config)_test"
   "abi/test_(callbacks|errors|events|handles|reconfigure|transactions)"
   "fuzz/fuzz_control_stream")
-set(needs_wireguard "unit/server/wireguard_.*_test" "unit/transport/wireguard/.*" "unit/config/server_config_test"
+set(needs_wireguard "unit/relay/relay_wireguard_test" "unit/server/wireguard_.*_test" "unit/transport/wireguard/.*" "unit/config/server_config_test"
   "fuzz/fuzz_wireguard_.*" "abi/test_wireguard")
 set(needs_tunnel "unit/server/(authorize|authorize_callback|change_under_traffic|client_policy|client_stats)_test"
   "unit/server/(destination|identity_narrowing|identity_posing|lifecycle|limits|memory|rate_limit)_test"
