@@ -431,6 +431,36 @@ TEST(RelayConfig, ATargetIsNoListenerOfThisRelay) {
   EXPECT_EQ(config.error().text, "is /listen/1 of this relay");
 }
 
+// The port that a client comes to is that of the listener it reaches.
+TEST(RelayConfig, ATargetOnAPreservedPortIsNoListenerOfThisRelay) {
+  constexpr const char* kThere = "/routes/0/action/targets/0/port";
+  constexpr const char* kItself = "INVALID /routes/0/action/targets/0";
+  for (const auto& [listen, target, itself] : kSelfCases)
+    for (const char* port : {"443", "0"})
+      EXPECT_EQ(relay_said({{"/listen/0/address", quoted_text(listen)},
+                            {"/listen/0/port", port},
+                            {"/routes/0/action/targets/0/host", quoted_text(target)},
+                            {kThere, "\"preserve\""}}),
+                itself ? kItself : "OK")
+          << listen << " " << target << " " << port;
+  auto local = [&](const char* listen, const char* ports) {
+    return relay_said({{"/listen", listen},
+                       {"/routes/0/match/ports", ports},
+                       {"/routes/0/action/targets/0/host", R"("127.0.0.1")"},
+                       {kThere, R"("preserve")"}});
+  };
+  // A route for other ports than the listener's.
+  EXPECT_EQ(local(R"([{"port":443},{"address":"192.0.2.1","port":80}])", "80"), "OK");
+  EXPECT_EQ(local(R"([{"port":443},{"address":"192.0.2.1","port":80}])", "[80,443]"), kItself);
+  EXPECT_EQ(local(R"([{"ports":[{"from":1,"to":9}]}])", R"([{"from":10,"to":20}])"), "OK");
+  EXPECT_EQ(local(R"([{"ports":[{"from":1,"to":10}]}])", R"([{"from":10,"to":20}])"), kItself);
+  EXPECT_EQ(local(R"([{"ports":[{"from":20,"to":30}]}])", R"([{"from":10,"to":20}])"), kItself);
+  EXPECT_EQ(local(R"([{"ports":[{"from":12,"to":13}]}])", R"([5,{"from":10,"to":20}])"), kItself);
+  EXPECT_EQ(local(R"([{"address":"192.0.2.1","port":443}])", "443"), "OK");
+  // Which port the kernel will choose is not known; the relay looks again when it connects.
+  EXPECT_EQ(local(R"([{"port":0}])", "80"), "OK");
+}
+
 TEST(RelayConfig, NoTargetIsTheUnspecifiedAddress) {
   for (const char* host : {"0.0.0.0", "::", "::ffff:0.0.0.0"})
     for (const char* port : {"80", "\"preserve\""})
