@@ -1,10 +1,10 @@
 # What tests need of a build. A source that needs what the build has not is left out here, and nothing is skipped when
 # it runs: what is absent is for tests/abi/test_switches.c to judge. An entry is the end of a source's path, without its
 # suffix.
-set(needs_tls "unit/net/tls_test" "unit/relay/relay_tls_test"
+set(needs_tls "unit/net/tls_test" "unit/relay/(relay_tls|tls_ends)_test"
   "unit/server/(deadlines|scarcity|slow_peers|tls_listener)_test"
   "fuzz/fuzz_tls"
-  "unit/config/(compare|document|server_config|tunnel_config)_test")
+  "unit/config/(compare|document|relay_tls_config|server_config|tunnel_config)_test")
 set(needs_websocket "unit/transport/ws/.*"
   "unit/server/(deadlines|hanging_store|proxy_header|real_ip|registry_hub)_test"
   "unit/config/(compare|document|key_table|server_config|store_config)_test"
