@@ -181,13 +181,14 @@ Result<void> check_relay_names(const RelayConfig& config) {
   return {};
 }
 
-// Whether a listener could be reached at this address.
-bool listens_at(const RelayListenConfig& listener, const inet::Endpoint& to) {
+// Whether a listener could be reached at this address, on one of these ports; none given: on whichever it has.
+bool listens_at(const RelayListenConfig& listener, const inet::IpAddress& to, const std::vector<PortRange>& ports) {
   const auto& here = listener.address;
-  const bool address =
-      here == to.ip || (here.is_unspecified() && to.ip.is_loopback() && (here.is_v6() || to.ip.is_v4()));
-  for (const PortRange& range : listener.ports)
-    if (address && range.contains(to.port)) return true;
+  const bool address = here == to || (here.is_unspecified() && to.is_loopback() && (here.is_v6() || to.is_v4()));
+  if (!address || ports.empty()) return address;
+  for (const PortRange& own : listener.ports)
+    for (const PortRange& wanted : ports)
+      if (own.from <= wanted.to && wanted.from <= own.to) return true;
   return false;
 }
 
@@ -203,9 +204,11 @@ Result<void> check_relay_targets(const RelayConfig& config) {
       const auto ip = inet::IpAddress::parse(targets[t].host);
       if (!ip) continue;
       if (ip->is_unspecified()) return relay_invalid(at + "/host", "is no address that can be connected to");
-      for (size_t i = 0; i < config.listen.size() && targets[t].port != 0; ++i)
-        if ((config.listen[i].protocol == RelayProtocol::udp ? udp : tcp) &&
-            listens_at(config.listen[i], {*ip, targets[t].port}))
+      // A preserved port is any that the route is for.
+      const uint16_t port = targets[t].port;
+      const auto ports = port != 0 ? std::vector<PortRange>{{port, port}} : config.routes[r].match.ports;
+      for (size_t i = 0; i < config.listen.size(); ++i)
+        if ((config.listen[i].protocol == RelayProtocol::udp ? udp : tcp) && listens_at(config.listen[i], *ip, ports))
           return relay_invalid(at, "is /listen/" + std::to_string(i) + " of this relay");
     }
   }

@@ -88,9 +88,9 @@ constexpr KeySpec kRelayKeys[] = {
   {.path = "/limits/addresses", .type = Type::integer, .min = 16, .max = 1000000, .fallback = "10000", .doc = "Real addresses of which statistics are kept."},
   {.path = "/limits/event_queue", .type = Type::integer, .min = 16, .max = 1 << 20, .fallback = "4096", .doc = "Events a subscription holds in each lane unless it asks otherwise."},
   {.path = "/security", .type = Type::object, .doc = "Who may come, by real address.", .effect = Effect::applied},
-  {.path = "/security/ip_block_list", .type = Type::array, .min = 0, .max = 100000, .doc = "Refused, whatever else says.", .effect = Effect::applied},
+  {.path = "/security/ip_block_list", .type = Type::array, .min = 0, .max = 100000, .fallback = "[]", .doc = "Refused, whatever else says.", .effect = Effect::applied},
   {.path = "/security/ip_block_list/*", .type = Type::acl_entry, .doc = "Address, prefix, range or IPv4 wildcard.", .effect = Effect::applied},
-  {.path = "/security/ip_allow_list", .type = Type::array, .min = 0, .max = 100000, .doc = "If not empty, nobody else may come.", .effect = Effect::applied},
+  {.path = "/security/ip_allow_list", .type = Type::array, .min = 0, .max = 100000, .fallback = "[]", .doc = "If not empty, nobody else may come.", .effect = Effect::applied},
   {.path = "/security/ip_allow_list/*", .type = Type::acl_entry, .doc = "Address, prefix, range or IPv4 wildcard.", .effect = Effect::applied},
 };
 // clang-format on
