@@ -118,7 +118,10 @@ ssize_t PumpDirection::splice_in() noexcept {
 
 void PumpDirection::drop_pipe() noexcept {
   if (!pipe_) return;
-  if (piped_ == 0) pipes_.give_back(std::move(*pipe_));
+  if (piped_ == 0)
+    pipes_.give_back(std::move(*pipe_));
+  else
+    pipes_.close(std::move(*pipe_));
   pipe_.reset();
 }
 
