@@ -28,6 +28,7 @@ Result<std::unique_ptr<Worker>> Worker::create(SharedState& shared, PlanPtr plan
 Worker::Worker(SharedState& shared, std::unique_ptr<net::Loop> loop, size_t addresses)
     : shared_(shared),
       loop_(std::move(loop)),
+      pipes_(loop_->descriptors()),
       addresses_(addresses),
       bury_(*loop_, [this] { bury(); }),
       tick_(*loop_, [this] { on_tick(); }),

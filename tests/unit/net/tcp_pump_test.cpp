@@ -120,7 +120,7 @@ struct TcpPumping : ::testing::Test, Pump::Handler {
     void on_fd_error() override { ADD_FAILURE(); }
   } nobody;
   std::unique_ptr<Loop> loop = make_loop();
-  PipePool pipes;
+  PipePool pipes{loop->descriptors()};
   Fd client, target;
   std::unique_ptr<TcpPump> pump;
   std::optional<PumpEnd> end;
