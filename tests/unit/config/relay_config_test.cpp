@@ -414,14 +414,14 @@ constexpr SelfCase kSelfCases[] = {{"127.0.0.1", "127.0.0.1", true},
 std::string quoted_text(const char* text) { return "\"" + std::string(text) + "\""; }
 
 TEST(RelayConfig, ATargetIsNoListenerOfThisRelay) {
-  for (const auto& [listen, target, itself] : kSelfCases) {
+  for (const SelfCase& one : kSelfCases) {
     auto with_port = [&](const char* port) {
-      return relay_said(
-          {{"/listen/0/address", quoted_text(listen)},
-           {"/routes/0/action/targets/1", R"({"host":)" + quoted_text(target) + R"(,"port":)" + port + "}"}});
+      const std::string target = R"({"host":)" + quoted_text(one.target) + R"(,"port":)" + port + "}";
+      return relay_said({{"/listen/0/address", quoted_text(one.listen)}, {"/routes/0/action/targets/1", target}});
     };
-    EXPECT_EQ(with_port("443"), itself ? "INVALID /routes/0/action/targets/1" : "OK") << listen << " " << target;
-    EXPECT_EQ(with_port("442"), "OK") << listen << " " << target;
+    EXPECT_EQ(with_port("443"), one.itself ? "INVALID /routes/0/action/targets/1" : "OK")
+        << one.listen << " " << one.target;
+    EXPECT_EQ(with_port("442"), "OK") << one.listen << " " << one.target;
   }
   EXPECT_EQ(relay_said({{"/listen/1", R"({"address":"10.0.0.1","ports":[1,{"from":79,"to":81}]})"}}),
             "INVALID /routes/0/action/targets/0");
