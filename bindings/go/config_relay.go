@@ -25,7 +25,7 @@ type RelayListener struct {
 	Address             string   `json:"address,omitempty"` // "": "::", which takes both families
 	Port                *int     `json:"port,omitempty"`    // 0: the kernel chooses, see Relay.Endpoints
 	Ports               Ports    `json:"ports,omitempty"`
-	Protocol            string   `json:"protocol,omitempty"`              // "tcp"
+	Protocol            string   `json:"protocol,omitempty"`              // "tcp", "udp"
 	AcceptProxyProtocol string   `json:"accept_proxy_protocol,omitempty"` // "off", "v1", "v2", "any"
 	TrustedProxies      []string `json:"trusted_proxies,omitempty"`
 	Untrusted           string   `json:"untrusted,omitempty"`   // "reject", "direct"
@@ -49,6 +49,7 @@ type RelayMatch struct {
 	Domains     []string `json:"domains,omitempty"` // "example.com", "*.example.com", "*"
 	ClientIP    []string `json:"client_ip,omitempty"`
 	TLSVersions []string `json:"tls_versions,omitempty"` // "TLSv1.2", "TLSv1.3": the newest offered
+	Protocol    string   `json:"protocol,omitempty"`     // "tcp", "udp"
 }
 
 // RelayAction is where a route's connections go.
@@ -91,6 +92,7 @@ type RelayTimeouts struct {
 	IdleMS        *int `json:"idle_ms,omitempty"` // nil: an hour; 0: for ever
 	LifetimeMS    int  `json:"lifetime_ms,omitempty"`
 	HalfOpenMS    int  `json:"half_open_ms,omitempty"`
+	UDPIdleMS     int  `json:"udp_idle_ms,omitempty"` // of a client's datagrams
 }
 
 // RelayLimits are what the relay may take.

@@ -134,8 +134,9 @@ func (r *Relay) State() RelayState {
 
 // RelayEndpoint is an address the relay listens on.
 type RelayEndpoint struct {
-	Listener int    `json:"listener"` // index into RelayConfig.Listen
-	Address  string `json:"address"`  // "127.0.0.1:40123", with the port the kernel chose
+	Listener  int    `json:"listener"`  // index into RelayConfig.Listen
+	Address   string `json:"address"`   // "127.0.0.1:40123", with the port the kernel chose
+	Transport string `json:"transport"` // "tcp", "udp"
 }
 
 // Endpoints says what the relay listens on; empty before Start.
@@ -185,6 +186,7 @@ type RelayConnection struct {
 	BytesIn    uint64            `json:"bytes_in"`
 	BytesOut   uint64            `json:"bytes_out"`
 	Since      Time              `json:"since"`
+	Transport  string            `json:"transport"` // "tcp"; "udp": a client's datagrams
 }
 
 // Connections gives all open connections, in order of id. ErrBadState before Start and after Stop.

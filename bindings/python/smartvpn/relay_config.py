@@ -66,6 +66,7 @@ class RelayMatch(Model):
     domains: Optional[Sequence[str]] = None
     client_ip: Optional[Sequence[str]] = None
     tls_versions: Optional[Sequence[str]] = None
+    protocol: Optional[str] = None
 
     def __post_init__(self) -> None:
         self.ports = _ports_of(self.ports)
@@ -133,6 +134,7 @@ class RelayTimeouts(Model):
     idle_ms: Optional[int] = None
     lifetime_ms: Optional[int] = None
     half_open_ms: Optional[int] = None
+    udp_idle_ms: Optional[int] = None
 
 
 @dataclass

@@ -25,10 +25,11 @@ STATES = {getattr(_native, f"RELAY_{state.name}"): state for state in RelayState
 
 @dataclass
 class RelayEndpoint(Model):
-    """Where the relay listens: the index in `listen`, and "address:port" with the kernel's port."""
+    """Where the relay listens: the index in `listen`, "address:port" with the kernel's port, and "tcp" or "udp"."""
 
     listener: int = 0
     address: str = ""
+    transport: str = "tcp"
 
     @property
     def port(self) -> int:
@@ -37,7 +38,7 @@ class RelayEndpoint(Model):
 
 @dataclass
 class RelayConnection(Model):
-    """An open connection, as it was when it was asked for. "In" is from the client.
+    """An open connection, or a client's datagrams, as it was when it was asked for. "In" is from the client.
 
     remote_addr   the client's real address and port; None if unknown
     vouched       whether a trusted proxy has said it
@@ -45,6 +46,7 @@ class RelayConnection(Model):
     stage         "header", "hello", "connecting" or "relaying"
     host          the name the client asked for, if it is known
     since         milliseconds since 1970-01-01 UTC
+    transport     "tcp" or "udp"
     """
 
     id: int = 0
@@ -60,3 +62,4 @@ class RelayConnection(Model):
     bytes_in: int = 0
     bytes_out: int = 0
     since: int = 0
+    transport: str = "tcp"
