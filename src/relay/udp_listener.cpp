@@ -161,6 +161,7 @@ UdpFlow* UdpListener::begin_flow(const FlowKey& key, const net::Datagram& from,
     refuse(from, entry.facts.real, refused, drop_for(refused));
     return nullptr;
   }
+  entry.seat.enter_port(key_);
   auto made = std::make_unique<UdpFlow>(side_, *this, key, std::move(entry));
   UdpFlow& flow = *made;
   if (!side_.table().add(std::move(made))) return nullptr;

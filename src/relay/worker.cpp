@@ -106,7 +106,7 @@ void Worker::drain(Duration longest) {
 
 void Worker::bury() {
   while (retired_) retired_ = retired_->take_next();
-  if (draining_ && connections_.empty() && udp_->empty()) loop_->stop();
+  if (draining_ && connections_.empty() && udp_->idle()) loop_->stop();
 }
 
 void Worker::flows_buried() noexcept {
