@@ -12,7 +12,8 @@ Error no_datagrams(std::string path, std::string text) {
 
 bool share_a_port(const std::vector<PortRange>& some, const std::vector<PortRange>& others) {
   return std::any_of(some.begin(), some.end(), [&](const PortRange& a) {
-    return std::any_of(others.begin(), others.end(), [&](const PortRange& b) { return a.from <= b.to && b.from <= a.to; });
+    return std::any_of(others.begin(), others.end(),
+                       [&](const PortRange& b) { return a.from <= b.to && b.from <= a.to; });
   });
 }
 

@@ -20,7 +20,7 @@
 namespace smartvpn::net {
 namespace {
 
-constexpr int kCallsPerTurn = 8;        // others on the loop want their turn too
+constexpr int kCallsPerTurn = 8;  // others on the loop want their turn too
 
 bool set_option(int fd, int level, int name, int value) noexcept {
   return setsockopt(fd, level, name, &value, sizeof value) == 0;
