@@ -129,12 +129,19 @@ void Worker::on_socket(const SocketKey& key, net::Fd socket, const inet::Endpoin
     info.id = facts.id;
     return ended(facts, info, Reason::too_many_connections, true, false);
   }
-  ++total_.connections_open;
   const uint64_t id = facts.id;
-  auto connection = std::make_unique<Connection>(*this, routing_, std::move(facts));
-  Connection& begun = *connection;
-  connections_.emplace(id, std::move(connection));
-  begun.begin(std::move(socket));
+  Connection* begun = nullptr;
+  try {
+    auto connection = std::make_unique<Connection>(*this, routing_, std::move(facts));
+    begun = connection.get();
+    connections_.emplace(id, std::move(connection));
+  } catch (const std::bad_alloc&) {
+    shared_.limits.leave();
+    ++rejections_[static_cast<size_t>(Reason::out_of_memory)];
+    return;
+  }
+  ++total_.connections_open;
+  begun->begin(std::move(socket));
 }
 
 void Worker::retire(Connection& connection) noexcept {

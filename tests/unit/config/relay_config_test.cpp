@@ -173,7 +173,7 @@ TEST(RelayConfig, ADefaultWrittenOutIsNoDifference) {
     EXPECT_EQ(outcome(written->set(key.path, key.fallback)), "OK") << key.path;
     ++count;
   }
-  EXPECT_EQ(count, 14);
+  EXPECT_EQ(count, 15);
   EXPECT_EQ(plain->changes_to(*written), std::vector<KeyChange>());
   EXPECT_EQ(written->changes_to(*plain), std::vector<KeyChange>());
 }
@@ -257,10 +257,6 @@ TEST(RelayConfig, WrongTypesAndRanges) {
                {"/security/ip_allow_list/0", "7"}};
   for (const auto& c : cases)
     EXPECT_EQ(relay_said({{c.pointer, c.value}}), std::string("INVALID ") + c.pointer) << c.value;
-}
-
-TEST(RelayConfig, KnownButNotBuiltIsUnsupported) {
-  EXPECT_EQ(relay_said({{"/listen/0/protocol", "\"udp\""}}), "UNSUPPORTED /listen/0/protocol");
 }
 
 TEST(RelayConfig, UnknownKeysNameTheNearest) {
