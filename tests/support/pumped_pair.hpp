@@ -183,7 +183,10 @@ struct PumpedPair : ::testing::Test, net::Pump::Handler {
     net::Timer timer(*loop, [&over] { over = true; });
     timer.start_in(time);
     int turns = 0;
-    for (; !over; ++turns) loop->run_turn();
+    while (!over) {
+      loop->run_turn();
+      ++turns;
+    }
     return turns;
   }
   // Everything that is under way has arrived.

@@ -36,7 +36,10 @@ struct FdWatching : ::testing::Test {
     Timer timer(*loop, [&over] { over = true; });
     timer.start_in(time);
     int turns = 0;
-    for (; !over; ++turns) loop->run_turn();
+    while (!over) {
+      loop->run_turn();
+      ++turns;
+    }
     return turns;
   }
   std::unique_ptr<Loop> loop = make_loop();

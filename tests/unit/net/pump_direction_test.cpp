@@ -17,7 +17,7 @@ using smartvpn::testing::descriptors;
 using smartvpn::testing::FarEnd;
 using smartvpn::testing::numbered;
 using smartvpn::testing::tcp_sockets;
-using Result = PumpDirection::Result;
+using Moved = PumpDirection::Result;
 
 struct PumpDirecting : ::testing::Test {
   PumpDirecting() {
@@ -51,10 +51,10 @@ struct PumpDirecting : ::testing::Test {
     ioctl(source.get(), FIONREAD, &size);
     return size;
   }
-  Result move() {
+  Moved move() {
     const uint64_t before = way->delivered();
-    const Result result = way->move(buffer);
-    EXPECT_FALSE((result == Result::wants_source || result == Result::ended) && way->holds_pipe());
+    const Moved result = way->move(buffer);
+    EXPECT_FALSE((result == Moved::wants_source || result == Moved::ended) && way->holds_pipe());
     EXPECT_LE(way->delivered() - before, PumpDirection::kBytesPerTurn + 2 * buffer.size());
     return result;
   }
@@ -64,7 +64,7 @@ struct PumpDirecting : ::testing::Test {
     EXPECT_TRUE(comes_true([&] {
       const std::string piece = numbered(256 * 1024, static_cast<unsigned>(said.size()));
       said.append(piece, 0, from.send(piece));
-      if (move() == Result::wants_sink && !way->holds_pipe()) to.read();
+      if (move() == Moved::wants_sink && !way->holds_pipe()) to.read();
       return way->holds_pipe();
     }));
     return said;
@@ -104,17 +104,17 @@ struct PumpDirecting : ::testing::Test {
 TEST_F(PumpDirecting, LittleIsCopiedAndMuchIsSplicedByAPipeThatIsKeptForTheNext) {
   begin();
   say("little");
-  EXPECT_EQ(move(), Result::wants_source);
+  EXPECT_EQ(move(), Moved::wants_source);
   EXPECT_EQ(pipes.idle(), 0u) << "which needs no pipe";
   const std::string much = numbered(200'000, 1);
   say(much);
-  EXPECT_EQ(move(), Result::wants_source);
+  EXPECT_EQ(move(), Moved::wants_source);
   EXPECT_EQ(pipes.idle(), 1u);
   EXPECT_TRUE(comes_true([&] { return to.read() == "little" + much; }));
   const auto before = descriptors();
   for (int i = 0; i < 5; ++i) {
     say(much);
-    EXPECT_EQ(move(), Result::wants_source);
+    EXPECT_EQ(move(), Moved::wants_source);
     to.read();
   }
   EXPECT_EQ(descriptors(), before);
@@ -125,7 +125,7 @@ TEST_F(PumpDirecting, LittleIsCopiedAndMuchIsSplicedByAPipeThatIsKeptForTheNext)
 TEST_F(PumpDirecting, HoldsNoPipeAlsoWhereATurnEndsWithItsShare) {
   begin();
   say(numbered(PumpDirection::kBytesPerTurn, 1));
-  EXPECT_EQ(move(), Result::wants_source);
+  EXPECT_EQ(move(), Moved::wants_source);
   EXPECT_EQ(way->delivered(), PumpDirection::kBytesPerTurn);
   EXPECT_EQ(pipes.idle(), 1u);
 }
@@ -135,7 +135,7 @@ TEST_F(PumpDirecting, HoldsNoPipeAfterFin) {
   say(numbered(200'000, 1));
   from.finish();
   ASSERT_TRUE(becomes(source.get(), POLLRDHUP));
-  EXPECT_EQ(move(), Result::ended);
+  EXPECT_EQ(move(), Moved::ended);
   EXPECT_EQ(pipes.idle(), 1u);
 }
 
@@ -144,9 +144,9 @@ TEST_F(PumpDirecting, HoldsAPipeForWhatTheSinkHasNotTaken) {
   begin();
   const std::string said = say_too_much();
   EXPECT_TRUE(way->holds_pipe());
-  EXPECT_EQ(move(), Result::wants_sink);
+  EXPECT_EQ(move(), Moved::wants_sink);
   EXPECT_TRUE(deliver_all(said.size()) == said);
-  EXPECT_EQ(move(), Result::wants_source);
+  EXPECT_EQ(move(), Moved::wants_source);
   EXPECT_EQ(pipes.idle(), 1u);
 }
 
@@ -168,7 +168,7 @@ TEST_F(PumpDirecting, APipeWithBytesInItIsNoOthersAlsoWhenTheSinkFails) {
   ASSERT_TRUE(way->holds_pipe());
   to.reset();
   ASSERT_TRUE(becomes(sink.get(), POLLERR));
-  EXPECT_EQ(move(), Result::sink_failed);
+  EXPECT_EQ(move(), Moved::sink_failed);
   EXPECT_EQ(way->error(), ECONNRESET);
   way.reset();
   EXPECT_EQ(pipes.idle(), 0u);
@@ -179,7 +179,7 @@ TEST_F(PumpDirecting, ASinkThatFailsUnderACopySaysHow) {
   to.reset();
   ASSERT_TRUE(becomes(sink.get(), POLLERR));
   say("x");
-  EXPECT_EQ(move(), Result::sink_failed);
+  EXPECT_EQ(move(), Moved::sink_failed);
   EXPECT_EQ(way->error(), ECONNRESET);
 }
 
@@ -191,9 +191,9 @@ TEST_F(PumpDirecting, ASourceThatFailsSaysHowBehindItsLastBytes) {
     say(numbered(size, 1));
     from.reset();
     ASSERT_TRUE(becomes(source.get(), POLLERR));
-    Result result = move();
-    if (result == Result::wants_source) result = move();
-    EXPECT_EQ(result, Result::source_failed);
+    Moved result = move();
+    if (result == Moved::wants_source) result = move();
+    EXPECT_EQ(result, Moved::source_failed);
     EXPECT_EQ(way->error(), ECONNRESET);
     EXPECT_EQ(way->delivered(), size);
   }
@@ -207,7 +207,7 @@ TEST_F(PumpDirecting, AnUrgentByteDoesNotStopASplice) {
   ASSERT_EQ(::send(from.fd(), "!", 1, MSG_OOB), 1);
   ASSERT_EQ(from.send(then), then.size());
   EXPECT_TRUE(comes_true([&] {
-    EXPECT_EQ(move(), Result::wants_source);
+    EXPECT_EQ(move(), Moved::wants_source);
     return to.read().size() >= first.size() + then.size();
   }));
   EXPECT_TRUE(to.got() == first + then);
@@ -221,10 +221,10 @@ TEST_F(PumpDirecting, CopiesWhereThereIsNoPipe) {
   say(said);
   none = {0, before.rlim_max};
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
-  Result result = Result::wants_source;
+  Moved result = Moved::wants_source;
   for (int turn = 0; turn < 2; ++turn) result = move();
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
-  EXPECT_EQ(result, Result::wants_source);
+  EXPECT_EQ(result, Moved::wants_source);
   EXPECT_EQ(pipes.idle(), 0u);
   EXPECT_TRUE(comes_true([&] { return to.read() == said; })) << to.got().size();
 }
@@ -234,7 +234,7 @@ TEST_F(PumpDirecting, CopiesWhereAsManyPipesAreOutAsMayBe) {
   way.emplace(source.get(), sink.get(), empty);
   const std::string said = numbered(200'000, 1);
   say(said);
-  EXPECT_EQ(move(), Result::wants_source);
+  EXPECT_EQ(move(), Moved::wants_source);
   EXPECT_TRUE(comes_true([&] { return to.read() == said; })) << to.got().size();
 }
 
@@ -244,7 +244,7 @@ TEST_F(PumpDirecting, WhatIsOwedGoesFirstAlsoBehindAFullSink) {
   const std::string owed = numbered(3'000'000, 7);
   way->owe(Bytes(owed.begin(), owed.end()));
   say("then");
-  EXPECT_EQ(move(), Result::wants_sink);
+  EXPECT_EQ(move(), Moved::wants_sink);
   EXPECT_TRUE(deliver_all(owed.size() + 4) == owed + "then");
 }
 
@@ -254,7 +254,7 @@ TEST_F(PumpDirecting, FlushReadsNothing) {
   say("c");
   way->flush();
   EXPECT_TRUE(comes_true([&] { return to.read() == "ab"; }));
-  EXPECT_EQ(move(), Result::wants_source);
+  EXPECT_EQ(move(), Moved::wants_source);
   EXPECT_TRUE(comes_true([&] { return to.read() == "abc"; }));
 }
 
@@ -269,7 +269,7 @@ TEST_F(PumpDirecting, ChangesBetweenCopyAndSpliceAnywhere) {
     const std::string piece = numbered(random() % (little ? 20'000 : 300'000), static_cast<unsigned>(i));
     said.append(piece, 0, from.send(piece));
     const Result result = move();
-    if (result == Result::wants_sink) (way->holds_pipe() ? spliced : copied) = true;
+    if (result == Moved::wants_sink) (way->holds_pipe() ? spliced : copied) = true;
     if (!little || i % 40 == 39) to.read(little ? SIZE_MAX : random() % 200'000);
   }
   EXPECT_TRUE(deliver_all(said.size()) == said);
