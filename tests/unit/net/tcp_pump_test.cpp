@@ -60,7 +60,7 @@ std::string read_all(int fd, int* error = nullptr) {
   }
 }
 
-std::string numbered(size_t size, unsigned seed) {
+std::string random_text(size_t size, unsigned seed) {
   std::string out(size, 0);
   std::mt19937 random(seed);
   for (char& c : out) c = static_cast<char>(random());
@@ -120,7 +120,7 @@ struct TcpPumping : ::testing::Test, Pump::Handler {
     void on_fd_error() override { ADD_FAILURE(); }
   } nobody;
   std::unique_ptr<Loop> loop = make_loop();
-  PipePool pipes{loop->count_descriptors()};
+  PipePool pipes{loop->descriptors()};
   Fd client, target;
   std::unique_ptr<TcpPump> pump;
   std::optional<PumpEnd> end;
@@ -135,7 +135,7 @@ TEST_F(TcpPumping, MovesMegabytesBothWaysCopiedAndSpliced) {
     TcpPump::Options options;
     options.splice = splice;
     join(options);
-    const std::string up = numbered(5'000'001, 1), down = numbered(4'000'003, 2);
+    const std::string up = random_text(5'000'001, 1), down = random_text(4'000'003, 2);
     std::string got_up, got_down;
     size_t sent_up = 0, sent_down = 0;
     bool held_a_pipe = false;
