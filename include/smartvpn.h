@@ -366,8 +366,8 @@ SMARTVPN_API smartvpn_status smartvpn_server_set_callbacks(smartvpn_server *serv
  *                         "rotation_seen": its first session on the new key, "rotation_committed",
  *                         "rotation_rolled_back", "rotation_expired": the old key is no longer taken), revision
  *   reconfigured          changes (an object: path to result, as smartvpn_changes_json says)
- *   connection_closed     of a relay: connection_id, listener, peer_addr, remote_addr, client_id, tlvs, host, route,
- *                         target, reason, bytes_in, bytes_out, duration_ms
+ *   connection_closed     of a relay: connection_id, listener, transport ("tcp", "udp"), peer_addr, remote_addr,
+ *                         client_id, tlvs, host, route, target, reason, bytes_in, bytes_out, duration_ms
  *   target_changed        of a relay: route, target, health ("up", "down"), detail
  *   log                   level ("debug", "info", "warning", "error"), message
  *   lost                  count, lane
@@ -822,6 +822,10 @@ SMARTVPN_API smartvpn_status smartvpn_authorize_answer(smartvpn_server *server, 
  * address if the route says so, and moves the bytes. Chains of any length keep the first address. created -> running ->
  * draining -> stopped, and never back.
  *
+ * A UDP listener does the same for datagrams (WireGuard and the like), with a v2 header in front of each one, in and
+ * out, and none in front of answers. A client's datagrams to one listener are a flow, which counts as a connection in
+ * everything below until none has passed either way for `timeouts.udp_idle_ms`.
+ *
  * example:
  *   #include <smartvpn.h>
  *   #include <stdio.h>
@@ -877,7 +881,7 @@ SMARTVPN_API smartvpn_status smartvpn_relay_endpoints(const smartvpn_relay *rela
 
 /* [command] As smartvpn_server_reconfigure. Listeners and routes may come, go and change: what is new is opened first,
  * and where one cannot be opened nothing changes. Connections that are there go on as they began, also those of routes
- * that are gone. */
+ * that are gone. The socket of a UDP listener that is gone stays for its flows, and takes no new ones. */
 SMARTVPN_API smartvpn_status smartvpn_relay_reconfigure(smartvpn_relay *relay, const smartvpn_config *config,
                                                         uint32_t flags, smartvpn_changes **out, smartvpn_error **err);
 
@@ -899,14 +903,16 @@ SMARTVPN_API smartvpn_status smartvpn_relay_events_open(smartvpn_relay *relay, u
                                                         smartvpn_events **out, smartvpn_error **err);
 
 /* [command] As smartvpn_server_stats: connections_total, connections_open, connections_relayed, target_failures,
- * bytes_in, bytes_out, in all and by route; "rejections.no_route", "ended.closed_by_client" and so on by reason; in the
+ * bytes_in, bytes_out, in all and by route; "rejections.no_route", "ended.closed_by_client" and so on by reason;
+ * "udp_drops.no_route" (malformed_header, untrusted, forged_header, local, limited, no_route, target_full, too_big,
+ * unreachable, client_lost): datagrams that went no further, those of flows that were refused among them; in the
  * JSON form also rates over the last 1, 10 and 60 seconds, and the real addresses with the most bytes. "In" is from
  * clients. Connections are counted from accept, by route from when they reached a target. */
 SMARTVPN_API smartvpn_status smartvpn_relay_stats(smartvpn_relay *relay, smartvpn_stats **out, smartvpn_error **err);
 
-/* [command] All open connections as a JSON array, in order of id: id, listener, transport, peer_addr, remote_addr (real; absent if
- * unknown), vouched (a trusted proxy has said it), client_id, tlvs, host, route, stage ("header", "hello", "handshake",
- * "connecting", "relaying"), target, bytes_in, bytes_out, since. */
+/* [command] All open connections as a JSON array, in order of id: id, listener, transport, peer_addr, remote_addr (real;
+ * absent if unknown), vouched (a trusted proxy has said it), client_id, tlvs, host, route, stage ("header", "hello",
+ * "handshake", "connecting", "relaying"), target, bytes_in, bytes_out, since. */
 SMARTVPN_API smartvpn_status smartvpn_relay_connections(smartvpn_relay *relay, char *buf, size_t cap, size_t *needed,
                                                         smartvpn_error **err);
 

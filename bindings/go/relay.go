@@ -193,7 +193,7 @@ func (r *Relay) Stats() (*Stats, error) {
 type RelayConnection struct {
 	ID         uint64            `json:"id"`
 	Listener   int               `json:"listener"`    // index into RelayConfig.Listen
-	Transport  string            `json:"transport"`   // "tcp", "udp"
+	Transport  string            `json:"transport"`   // "tcp"; "udp": a client's datagrams
 	PeerAddr   string            `json:"peer_addr"`   // the socket's, which may be a proxy
 	RemoteAddr string            `json:"remote_addr"` // the client's real address; "" if unknown
 	Vouched    bool              `json:"vouched"`     // a trusted proxy has said it

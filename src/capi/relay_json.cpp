@@ -13,8 +13,8 @@ constexpr size_t kMaxTlvs = 64, kMaxTlvBytes = 1024;
 void put(std::string& out, const relay::BoundEndpoint& endpoint) {
   JsonObject object(out);
   object.number("listener", endpoint.listener);
-  object.text("transport", config::relay_protocol_name(endpoint.protocol));
   object.text("address", endpoint.address.text());
+  object.text("transport", config::relay_protocol_name(endpoint.protocol));
   object.close();
 }
 
@@ -22,7 +22,6 @@ void put(std::string& out, const relay::ConnectionInfo& connection) {
   JsonObject object(out);
   object.number("id", connection.id);
   object.number("listener", connection.listener);
-  object.text("transport", config::relay_protocol_name(connection.protocol));
   object.text("peer_addr", connection.peer_addr.text());
   if (connection.remote_addr) object.text("remote_addr", connection.remote_addr->text());
   object.key("vouched");
@@ -39,6 +38,7 @@ void put(std::string& out, const relay::ConnectionInfo& connection) {
   object.number("bytes_in", connection.bytes_in);
   object.number("bytes_out", connection.bytes_out);
   object.signed_number("since", connection.since_ms);
+  object.text("transport", config::relay_protocol_name(connection.protocol));
   object.close();
 }
 

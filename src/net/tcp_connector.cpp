@@ -20,7 +20,13 @@ TcpConnector::TcpConnector(Loop& loop, ConnectOptions options, Done done)
                      if (!socket) return done(std::move(socket).error());
                      Fd fd = (*socket)->release();
                      socket->reset();  // or it would take the number out of epoll under the next
-                     done(TcpStream::adopt(loop, std::move(fd)));
+                     // Who waits is told also of what fails here: `done` has no other caller any more.
+                     Result<std::unique_ptr<TcpStream>> stream = Error{Status::NO_MEMORY, {}, 0, {}};
+                     try {
+                       stream = TcpStream::adopt(loop, std::move(fd));
+                     } catch (const std::bad_alloc&) {
+                     }
+                     done(std::move(stream));
                    }) {}
 
 // What cannot even be begun is told by the timer, so that `done` never runs inside the constructor.

@@ -30,7 +30,11 @@ const char* Connection::stage_name(Stage stage) noexcept {
   return names[static_cast<size_t>(stage)];
 }
 
-void Connection::begin(net::Fd socket) {
+void Connection::begin(net::Fd socket) noexcept {
+  guarded([&] { expect_header_or_client(std::move(socket)); });
+}
+
+void Connection::expect_header_or_client(net::Fd socket) {
   auto client = net::OpeningSocket::create(worker_.loop(), std::move(socket), *this);
   if (!client) return end(Reason::out_of_memory);
   client_ = std::move(*client);
@@ -56,6 +60,10 @@ void Connection::begin(net::Fd socket) {
 }
 
 void Connection::on_opening_bytes(ByteView bytes) {
+  guarded([&] { take_opening_bytes(bytes); });
+}
+
+void Connection::take_opening_bytes(ByteView bytes) {
   switch (stage_) {
     case Stage::header:
       return on_header_bytes(bytes);
@@ -147,7 +155,7 @@ void Connection::on_opening_end(int error) {
   // Who has said something and all of it: it is delivered. The pump meets the FIN again.
   if (held_.empty()) return end(Reason::closed_by_client);
   no_header_allowed_ = false;  // no more will come: it was none
-  if (stage_ == Stage::hello) take_route();
+  if (stage_ == Stage::hello) guarded([this] { take_route(); });
 }
 
 void Connection::arm(Time deadline) noexcept {
@@ -156,6 +164,10 @@ void Connection::arm(Time deadline) noexcept {
 }
 
 void Connection::on_timer() {
+  guarded([this] { take_deadline(); });
+}
+
+void Connection::take_deadline() {
   if (worker_.loop().now() >= lifetime_ends_) return end(Reason::lifetime_timeout);
   switch (stage_) {
     case Stage::header:
@@ -175,9 +187,9 @@ void Connection::on_timer() {
   }
 }
 
-void Connection::close(Reason why) { end(why); }
+void Connection::close(Reason why) noexcept { end(why); }
 
-void Connection::end(Reason why) {
+void Connection::end(Reason why) noexcept {
   if (stage_ == Stage::over) return;
   account_end(why);
   stage_ = Stage::over;
@@ -193,7 +205,8 @@ void Connection::end(Reason why) {
   worker_.retire(*this);
 }
 
-void Connection::account_end(Reason why) {
+void Connection::account_end(Reason why) noexcept {
+  ConnectionInfo last;
   settle();
   const bool relayed = stage_ == Stage::relaying;
   if (route_state_ && relayed) --route_state_->counters.connections_open;
@@ -202,7 +215,12 @@ void Connection::account_end(Reason why) {
   if (in_address_) worker_.shared().limits.leave_address(facts_.judged(), worker_.loop().now());
   if (!unique_id_.empty()) worker_.shared().unique_ids.leave(unique_id_);
   worker_.shared().limits.leave();
-  worker_.ended(facts_, info(), why, is_refusal(why, relayed), admitted_);
+  try {
+    last = info();
+  } catch (const std::bad_alloc&) {
+    last = {};  // an end is an end, also where there is no memory to describe it
+  }
+  worker_.ended(facts_, last, why, is_refusal(why, relayed), admitted_);
 }
 
 ConnectionInfo Connection::info() const {

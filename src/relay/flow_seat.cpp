@@ -10,7 +10,8 @@ FlowSeat::FlowSeat(FlowSeat&& other) noexcept
       loop_(other.loop_),
       address_(std::exchange(other.address_, {})),
       route_(std::exchange(other.route_, {})),
-      in_relay_(std::exchange(other.in_relay_, false)) {}
+      in_relay_(std::exchange(other.in_relay_, false)),
+      port_(std::exchange(other.port_, std::nullopt)) {}
 
 Reason FlowSeat::enter(const ConnectionFacts& facts, const RelayPlan& plan, const Route** route) {
   std::optional<inet::IpAddress> ip;
@@ -30,7 +31,14 @@ Reason FlowSeat::enter(const ConnectionFacts& facts, const RelayPlan& plan, cons
 
 bool FlowSeat::enter_relay() { return in_relay_ = shared_->limits.enter(); }
 
+void FlowSeat::enter_port(const SocketKey& port) {
+  shared_->udp_ports.flow_began(port);
+  port_ = port;
+}
+
 void FlowSeat::leave() noexcept {
+  if (port_) shared_->udp_ports.flow_ended(*port_);
+  port_.reset();
   if (std::exchange(in_relay_, false)) shared_->limits.leave();
   if (const inet::IpAddress address = std::exchange(address_, {})) shared_->limits.leave_address(address, loop_->now());
   if (!route_.empty()) shared_->limits.leave_route(route_);

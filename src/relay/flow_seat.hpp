@@ -1,4 +1,5 @@
-// A flow's place within the limits: a flow counts as a connection of its client's. Given back when the seat goes.
+// A flow's place within the limits, where it counts as a connection of its client's, and among those of its port. Given
+// back when the seat goes.
 #pragma once
 
 #include <string>
@@ -23,6 +24,8 @@ class FlowSeat {
   Reason enter(const ConnectionFacts& facts, const RelayPlan& plan, const Route** route);
   // The limit of all together, last: only for one who could stay does somebody else have to go.
   bool enter_relay();
+  // It goes through this port.
+  void enter_port(const SocketKey& port);
   void leave() noexcept;
 
  private:
@@ -31,6 +34,7 @@ class FlowSeat {
   inet::IpAddress address_;  // none: not in
   std::string route_;        // "": not in
   bool in_relay_ = false;
+  std::optional<SocketKey> port_;
 };
 
 }  // namespace smartvpn::relay

@@ -6,7 +6,7 @@
 #include "base/mutex.hpp"
 #include "base/rng.hpp"
 #include "relay/connection_limits.hpp"
-#include "relay/lingering_sockets.hpp"
+#include "relay/udp_ports.hpp"
 #include "relay/unique_id_table.hpp"
 #include "relay/vpn_door.hpp"
 #include "telemetry/event_hub.hpp"
@@ -20,7 +20,7 @@ struct SharedState {
   telemetry::EventHub hub;
   ConnectionLimits limits;
   UniqueIdTable unique_ids;
-  LingeringSockets lingering;
+  UdpPorts udp_ports;
   std::atomic<uint64_t> next_id{1};
   // Where routes to the VPN lead; empty: nowhere.
   VpnDoor vpn_door() const {

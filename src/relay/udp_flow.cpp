@@ -2,6 +2,7 @@
 #include "relay/udp_flow.hpp"
 
 #include <algorithm>
+#include <cerrno>
 
 #include "relay/proxy_out.hpp"
 #include "relay/udp_side.hpp"
@@ -12,6 +13,11 @@ namespace {
 
 // Kernel memory is taken only for what waits to be read; there may be thousands of these.
 constexpr int kFlowBuffer = 1 << 20;
+
+// What says nothing of a target.
+bool is_scarcity(int error) noexcept {
+  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
 
 // Of a flow that nobody else has ended before it reached a target.
 bool is_flow_refusal(Reason why) noexcept {
@@ -78,6 +84,7 @@ void UdpFlow::connect_to(const std::vector<inet::Endpoint>& addresses) {
     auto socket = net::UdpSocket::open(side_.worker().loop(), options, handler);
     if (socket) return join(std::move(*socket));
     why = socket.error().text;
+    if (is_scarcity(socket.error().system_errno)) return end(Reason::out_of_memory);
   }
   target_failed(why);
 }

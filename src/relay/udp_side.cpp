@@ -12,17 +12,24 @@ size_t most_flows(const config::RelayLimitsConfig& limits) noexcept {
   return limits.connections != 0 ? limits.connections : UdpSide::kMostFlows;
 }
 
+constexpr Duration kLookAgain = milliseconds(50);
+
 }  // namespace
 
 UdpSide::UdpSide(Worker& worker)
     : worker_(worker),
-      buffers_(net::make_udp_buffers()),
       names_(worker.loop(), worker.resolver()),
       bury_(worker.loop(), [this] { bury(); }),
+      look_again_(worker.loop(), [this] { bury_.request(); }),
       table_(kMostFlows, system_rng().u64()) {}
 
 UdpSide::~UdpSide() {
-  for (const auto& listener : lingering_) worker_.shared().lingering.leave(listener->key());
+  for (const auto& listener : lingering_) worker_.shared().udp_ports.stay_over(listener->key());
+}
+
+const std::shared_ptr<net::UdpBuffers>& UdpSide::buffers() {
+  if (!buffers_) buffers_ = net::make_udp_buffers();
+  return buffers_;
 }
 
 Result<void> UdpSide::prepare(const SocketPlan& socket, net::PortSharing sharing, BoundPorts& ports) {
@@ -35,9 +42,9 @@ Result<void> UdpSide::prepare(const SocketPlan& socket, net::PortSharing sharing
   net::UdpOptions options;
   options.address = {socket.key.address, socket.key.port};
   options.path = socket.path;
-  options.buffers = buffers_;
+  options.buffers = buffers();
   // Where a worker still has flows there, the port is ours already.
-  const bool ours = worker_.shared().lingering.has(socket.key);
+  const bool ours = socket.key.port != 0 && worker_.shared().udp_ports.somebody_stays(socket.key);
   options.share_later = sharing == net::PortSharing::found && !ours;
   options.reuse_port = sharing == net::PortSharing::join || ours;
   if (sharing == net::PortSharing::join) options.address.port = ports.at(socket.key).port;
@@ -73,7 +80,7 @@ void UdpSide::commit(const RoutingPtr& routing) {
       const auto at = std::find_if(lingering_.begin(), lingering_.end(), [&](auto& one) { return one.get() == there; });
       listener = std::move(*at);
       lingering_.erase(at);
-      worker_.shared().lingering.leave(socket.key);
+      worker_.shared().udp_ports.stay_over(socket.key);
     } else if (const auto made = prepared_.find(socket.key); made != prepared_.end()) {
       listener = std::move(made->second);
       prepared_.erase(made);
@@ -91,7 +98,7 @@ void UdpSide::commit(const RoutingPtr& routing) {
 
 void UdpSide::let_linger(std::unique_ptr<UdpListener> listener) {
   listener->linger();
-  worker_.shared().lingering.enter(listener->key());
+  worker_.shared().udp_ports.stays(listener->key());
   lingering_.push_back(std::move(listener));
 }
 
@@ -101,19 +108,22 @@ void UdpSide::drain() {
   forget_prepared();
 }
 
-// Sockets without flows go here too, where none of them is being read.
+// Sockets that are needed no more go here too, where none of them is being read.
 void UdpSide::bury() {
+  UdpPorts& ports = worker_.shared().udp_ports;
   while (retired_) {
     UdpListener& listener = retired_->listener();
     retired_ = retired_->take_next();
     listener.flow_ended();
   }
-  if (!preparing_)
-    std::erase_if(lingering_, [this](const auto& listener) {
-      if (listener->flows() != 0) return false;
-      worker_.shared().lingering.leave(listener->key());
-      return true;
-    });
+  bool wait = false;
+  std::erase_if(lingering_, [&](const auto& listener) {
+    const bool over = !preparing_ && listener->flows() == 0 && !ports.has_flows(listener->key());
+    if (over) ports.stay_over(listener->key());
+    wait = wait || (!over && listener->flows() == 0);
+    return over;
+  });
+  if (wait) look_again_.start_in(kLookAgain);
   worker_.flows_buried();
 }
 

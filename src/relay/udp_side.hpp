@@ -28,15 +28,16 @@ class UdpSide {
   // For its worker, which has members of the same names -------------------------------------------------------------
   Result<void> prepare(const SocketPlan& socket, net::PortSharing sharing, BoundPorts& ports);
   void forget_prepared() noexcept;
-  // A socket that the plan does not have takes no new flows, and is closed when the last of its flows has ended: a
-  // client's datagrams have no other way.
+  // A socket that the plan does not have takes no new flows, and is closed when the last flow through that port has
+  // ended, of any worker: a client's datagrams have no other way.
   void commit(const RoutingPtr& routing);
   void drain();
   bool close_one(uint64_t id, Reason why);
   void close_all(Reason why);
   void settle();
   void list(std::vector<ConnectionInfo>& out);
-  bool empty() const noexcept { return table_.size() == 0; }
+  // Nothing that still goes on, in this worker or through its sockets.
+  bool idle() const noexcept { return table_.size() == 0 && lingering_.empty(); }
   bool listens_at(const inet::Endpoint& at) const noexcept;
   const UdpDrops& drops() const noexcept { return drops_; }
   void tick() { names_.prune(); }
@@ -46,7 +47,7 @@ class UdpSide {
   UdpFlowTable& table() noexcept { return table_; }
   TargetNames& names() noexcept { return names_; }
   DatagramBatch& batch() noexcept { return batch_; }
-  const std::shared_ptr<net::UdpBuffers>& buffers() const noexcept { return buffers_; }
+  const std::shared_ptr<net::UdpBuffers>& buffers();
   void drop(UdpDrop why, size_t datagrams = 1) noexcept { drops_.count(why, datagrams); }
   // Of kMaxHeldBytes; true is followed by give_back().
   bool lend(size_t bytes) noexcept;
@@ -65,7 +66,7 @@ class UdpSide {
   void bury();
 
   Worker& worker_;
-  const std::shared_ptr<net::UdpBuffers> buffers_;
+  std::shared_ptr<net::UdpBuffers> buffers_;  // null before the first socket
   TargetNames names_;
   DatagramBatch batch_;
   UdpDrops drops_;
@@ -73,6 +74,7 @@ class UdpSide {
   uint64_t next_number_ = 1;
   bool preparing_ = false;  // sockets that linger stay until it is decided
   net::TurnEnd bury_;
+  net::Timer look_again_;  // for flows of other workers
   Listeners listening_, prepared_;
   std::vector<std::unique_ptr<UdpListener>> lingering_;
   UdpFlowTable table_;

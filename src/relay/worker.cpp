@@ -28,6 +28,7 @@ Result<std::unique_ptr<Worker>> Worker::create(SharedState& shared, PlanPtr plan
 Worker::Worker(SharedState& shared, std::unique_ptr<net::Loop> loop, size_t addresses)
     : shared_(shared),
       loop_(std::move(loop)),
+      pipes_(loop_->descriptors()),
       addresses_(addresses),
       bury_(*loop_, [this] { bury(); }),
       tick_(*loop_, [this] { on_tick(); }),
@@ -105,7 +106,7 @@ void Worker::drain(Duration longest) {
 
 void Worker::bury() {
   while (retired_) retired_ = retired_->take_next();
-  if (draining_ && connections_.empty() && udp_->empty()) loop_->stop();
+  if (draining_ && connections_.empty() && udp_->idle()) loop_->stop();
 }
 
 void Worker::flows_buried() noexcept {
@@ -128,12 +129,19 @@ void Worker::on_socket(const SocketKey& key, net::Fd socket, const inet::Endpoin
     info.id = facts.id;
     return ended(facts, info, Reason::too_many_connections, true, false);
   }
-  ++total_.connections_open;
   const uint64_t id = facts.id;
-  auto connection = std::make_unique<Connection>(*this, routing_, std::move(facts));
-  Connection& begun = *connection;
-  connections_.emplace(id, std::move(connection));
-  begun.begin(std::move(socket));
+  Connection* begun = nullptr;
+  try {
+    auto connection = std::make_unique<Connection>(*this, routing_, std::move(facts));
+    begun = connection.get();
+    connections_.emplace(id, std::move(connection));
+  } catch (const std::bad_alloc&) {
+    shared_.limits.leave();
+    ++rejections_[static_cast<size_t>(Reason::out_of_memory)];
+    return;
+  }
+  ++total_.connections_open;
+  begun->begin(std::move(socket));
 }
 
 void Worker::retire(Connection& connection) noexcept {

@@ -38,7 +38,7 @@ class RelayEndpoint(Model):
 
 @dataclass
 class RelayConnection(Model):
-    """An open connection, as it was when it was asked for. "In" is from the client.
+    """An open connection, or a client's datagrams, as it was when it was asked for. "In" is from the client.
 
     remote_addr   the client's real address and port; None if unknown
     vouched       whether a trusted proxy has said it

@@ -70,6 +70,7 @@ def test_a_crowd_of_addresses_is_told_apart(bench):
     for client, program in zip(clients, running):
         answer, own = program.communicate(timeout=WAIT_S)[0].split("|")
         same((answer, own.split()[0]), (own, client))
+    wait_until(lambda: len({row[0] for row in web.visitors()}) == len(set(clients)), "nginx writes them down")
     same({row[0] for row in web.visitors()}, set(clients))
 
 
@@ -124,6 +125,7 @@ def test_a_header_of_the_clients_own_is_not_believed(bench):
     assert "400 Bad Request" in say(front, forged)  # for HAProxy they are bytes like any others
     same(say(alone, forged), "")
     same(say(relay, request), "")
+    wait_until(web.visitors, "nginx writes it down")
     same({row[0] for row in web.visitors()}, {"127.0.0.1"})
     for port in (front, alone):
         check(web, port)

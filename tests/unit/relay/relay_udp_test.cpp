@@ -623,16 +623,39 @@ TEST(RelayUdpChange, ASocketThatIsTakenAwayStaysForItsFlowsAndForNobodyElse) {
     const auto flows = *relay.relay->connections();
     for (const auto& flow : flows) EXPECT_TRUE(relay.relay->disconnect(flow.id).ok());
     relay.expect_empty();
-    for (int i = 0; i < 200; ++i) {
+    for (int i = 0; i < 400; ++i) {
       const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
       const auto name = net::to_socket_address({inet::IpAddress::v4(0x7f000001), port});
       const bool is_free = ::bind(fd, name.get(), name.size) == 0;
       ::close(fd);
       if (is_free) break;
-      ASSERT_LT(i, 199) << "the port is still taken";
+      ASSERT_LT(i, 399) << "the port is still taken";
       ::usleep(5000);
     }
   }
+}
+
+// The kernel spreads clients over the sockets that there are, so none of them may go while another has flows.
+TEST(RelayUdpChange, ATakenPortLeavesEveryClientAtItsThread) {
+  RawUdp target;
+  json config = relay_config(route(to_udp(target)), udp(), {{"limits", {{"threads", 6}}}});
+  config["listen"].push_back(listener(udp()));
+  RunningRelay relay(config);
+  const uint16_t port = relay.port(1);
+  std::vector<RawUdp> clients(5);
+  for (RawUdp& client : clients) {
+    client.send(port, "one");
+    EXPECT_EQ(target.read(), "one");
+  }
+  config["listen"].erase(1);
+  ASSERT_TRUE(relay.reconfigure(config).ok());
+  ::usleep(120000);  // time enough for those without flows to close theirs
+  for (RawUdp& client : clients) {
+    client.send(port, "two");
+    EXPECT_EQ(target.read(2000), "two");
+  }
+  EXPECT_EQ(drops(relay, UdpDrop::no_route), 0u);
+  EXPECT_EQ(relay.relay->connections()->size(), 5u);
 }
 
 TEST(RelayUdpChange, WhatCannotBeOpenedChangesNothing) {
