@@ -48,7 +48,7 @@ Result<void> UdpSide::prepare(const SocketPlan& socket, net::PortSharing sharing
   options.share_later = sharing == net::PortSharing::found && !ours;
   options.reuse_port = sharing == net::PortSharing::join || ours;
   if (sharing == net::PortSharing::join) options.address.port = ports.at(socket.key).port;
-  auto made = UdpListener::open(*this, socket.key, next_number_++, std::move(options));
+  auto made = UdpListener::open(*this, socket.key, next_number_++, options);
   if (!made) return std::move(made).error();
   ports[socket.key] = (*made)->local();
   prepared_[socket.key] = std::move(*made);
