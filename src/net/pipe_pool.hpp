@@ -20,6 +20,8 @@ class PipePool {
   std::optional<Pipe> take() noexcept;
   // Empty again. One that still holds bytes is destroyed by its owner instead.
   void give_back(Pipe pipe) noexcept;
+  // Closes the empty ones, where somebody needs their descriptors more.
+  void forget_idle() noexcept { idle_.clear(); }
   size_t idle() const noexcept { return idle_.size(); }
 
  private:

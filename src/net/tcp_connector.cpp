@@ -24,12 +24,13 @@ TcpConnector::TcpConnector(Loop& loop, ConnectOptions options, Done done)
                    }) {}
 
 // The timer does the first attempt too, so that `done` never runs inside the constructor.
-TcpConnector::TcpConnector(Loop& loop, ConnectOptions options, Socket, SocketDone done)
+TcpConnector::TcpConnector(Loop& loop, ConnectOptions options, Socket socket, SocketDone done)
     : loop_(loop),
       options_(std::move(options)),
       done_(std::move(done)),
       give_up_(loop.now() + options_.timeout),
       last_error_(make_error(Status::INVALID, "no address to connect to")),
+      spare_(std::move(socket.spare)),
       timer_(loop, [this] { on_attempt_timeout(); }) {
   timer_.start_at(loop.now());
 }
@@ -62,6 +63,7 @@ void TcpConnector::next() {
     const auto& to = options_.addresses[index_++];
     auto address = to_socket_address(to);
     const int family = to.ip.is_v4() ? AF_INET : AF_INET6;
+    spare_.reset();
     Fd fd(above_standard(::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)));
     if (!fd || (::connect(fd.get(), address.get(), address.size) != 0 && errno != EINPROGRESS)) {
       last_error_ = system_error(errno, "cannot connect to " + to.text());

@@ -29,7 +29,8 @@ const char* Connection::stage_name(Stage stage) noexcept {
   return names[static_cast<size_t>(stage)];
 }
 
-void Connection::begin(net::Fd socket) {
+void Connection::begin(net::Fd socket, net::Fd spare) {
+  spare_ = std::move(spare);
   auto client = net::OpeningSocket::create(worker_.loop(), std::move(socket), *this);
   if (!client) return end(Reason::out_of_memory);
   client_ = std::move(*client);
@@ -170,6 +171,7 @@ void Connection::end(Reason why) {
   stage_ = Stage::over;
   timer_.stop();
   connector_.reset();
+  spare_.reset();
   if (look_up_ != 0) worker_.resolver().cancel(std::exchange(look_up_, 0));
   if (client_) {
     if (is_refusal(why, false) || why == Reason::reset_by_client)
