@@ -354,7 +354,7 @@ SMARTVPN_API smartvpn_status smartvpn_server_set_callbacks(smartvpn_server *serv
  * (number); then, as they apply:
  *
  *   listening             listener, transport, address
- *   connection_accepted   listener, transport, peer_addr, remote_addr, tlvs
+ *   connection_accepted   listener, transport, peer_addr, remote_addr, tlvs; of a relay also connection_id, client_id
  *   connection_rejected   the same, with reason, detail, count (so many since the last report)
  *   session_up            session_id, client_id, listener, transport, peer_addr, remote_addr, addresses, tlvs
  *   session_down          session_id, client_id, listener, transport, peer_addr, remote_addr, reason, detail,
@@ -366,8 +366,8 @@ SMARTVPN_API smartvpn_status smartvpn_server_set_callbacks(smartvpn_server *serv
  *                         "rotation_seen": its first session on the new key, "rotation_committed",
  *                         "rotation_rolled_back", "rotation_expired": the old key is no longer taken), revision
  *   reconfigured          changes (an object: path to result, as smartvpn_changes_json says)
- *   connection_closed     of a relay: connection_id, listener, peer_addr, remote_addr, tlvs, host, route, target, reason,
- *                         bytes_in, bytes_out, duration_ms
+ *   connection_closed     of a relay: connection_id, listener, transport ("tcp", "udp"), peer_addr, remote_addr,
+ *                         client_id, tlvs, host, route, target, reason, bytes_in, bytes_out, duration_ms
  *   target_changed        of a relay: route, target, health ("up", "down"), detail
  *   log                   level ("debug", "info", "warning", "error"), message
  *   lost                  count, lane
@@ -816,11 +816,15 @@ SMARTVPN_API smartvpn_status smartvpn_authorize_answer(smartvpn_server *server, 
 /* ============================================================================================================
  * 15  Relay
  *
- * A layer-4 proxy that never loses the client's address. It takes TCP connections, learns who the client is (by the
- * PROXY protocol, v1 and v2, from trusted proxies only), finds a route by port, name (SNI of a ClientHello, Host of a
- * request, neither touched), address and TLS version, connects to a target, tells it the client's address if the route
- * says so, and moves the bytes. Chains of any length keep the first address. created -> running -> draining -> stopped,
- * and never back.
+ * A layer-4 proxy that never loses the client's address. It takes TCP connections, and datagrams as flows; learns who
+ * the client is (by the PROXY protocol, v1 and v2, from trusted proxies only); finds a route by port, name (SNI of a
+ * ClientHello, Host of a request, neither touched), address and TLS version; connects to a target, tells it the client's
+ * address if the route says so, and moves the bytes. Chains of any length keep the first address. created -> running ->
+ * draining -> stopped, and never back.
+ *
+ * A UDP listener does the same for datagrams (WireGuard and the like), with a v2 header in front of each one, in and
+ * out, and none in front of answers. A client's datagrams to one listener are a flow, which counts as a connection in
+ * everything below until none has passed either way for `timeouts.udp_idle_ms`.
  *
  * example:
  *   #include <smartvpn.h>
@@ -870,14 +874,14 @@ SMARTVPN_API smartvpn_status smartvpn_relay_free(smartvpn_relay *relay);
 /* [immediate] SMARTVPN_RELAY_*, or a negative status. */
 SMARTVPN_API int32_t smartvpn_relay_state(const smartvpn_relay *relay);
 
-/* [immediate] Where it listens, as a JSON array of objects with listener (index into `listen`) and address; the port is
- * the kernel's where the configuration said 0. Empty before start. */
+/* [immediate] Where it listens, as a JSON array of objects with listener (index into `listen`), transport and address; the
+ * port is the kernel's where the configuration said 0. Empty before start. */
 SMARTVPN_API smartvpn_status smartvpn_relay_endpoints(const smartvpn_relay *relay, char *buf, size_t cap,
                                                       size_t *needed, smartvpn_error **err);
 
 /* [command] As smartvpn_server_reconfigure. Listeners and routes may come, go and change: what is new is opened first,
  * and where one cannot be opened nothing changes. Connections that are there go on as they began, also those of routes
- * that are gone. */
+ * that are gone. The socket of a UDP listener that is gone stays for its flows, and takes no new ones. */
 SMARTVPN_API smartvpn_status smartvpn_relay_reconfigure(smartvpn_relay *relay, const smartvpn_config *config,
                                                         uint32_t flags, smartvpn_changes **out, smartvpn_error **err);
 
@@ -886,8 +890,10 @@ SMARTVPN_API smartvpn_status smartvpn_relay_reconfigure(smartvpn_relay *relay, c
 SMARTVPN_API smartvpn_status smartvpn_relay_reload_certificates(smartvpn_relay *relay, smartvpn_error **err);
 
 /* [immediate] Where routes of type `vpn` lead: into this server, which takes the client's connection as it is, without
- * another socket, at its first WebSocket listener and with the real address that the relay knows. NULL: nowhere, as at
- * first; such a connection is then refused (target_unreachable), as it is once the server has stopped or was freed. */
+ * another socket, at its first WebSocket listener and with the real address that the relay knows. The relay then also
+ * knows the server's clients that come through their tunnels, by their inner addresses: `client_id` in its events, and
+ * TLV 0xE7 for targets that get headers of version 2 (`proxy_tlvs.identity`). NULL: nowhere, as at first; a connection on
+ * such a route is then refused (target_unreachable), as it is once the server has stopped or was freed. */
 SMARTVPN_API smartvpn_status smartvpn_relay_set_server(smartvpn_relay *relay, const smartvpn_server *server,
                                                        smartvpn_error **err);
 
@@ -897,14 +903,16 @@ SMARTVPN_API smartvpn_status smartvpn_relay_events_open(smartvpn_relay *relay, u
                                                         smartvpn_events **out, smartvpn_error **err);
 
 /* [command] As smartvpn_server_stats: connections_total, connections_open, connections_relayed, target_failures,
- * bytes_in, bytes_out, in all and by route; "rejections.no_route", "ended.closed_by_client" and so on by reason; in the
+ * bytes_in, bytes_out, in all and by route; "rejections.no_route", "ended.closed_by_client" and so on by reason;
+ * "udp_drops.no_route" (malformed_header, untrusted, forged_header, local, limited, no_route, target_full, too_big,
+ * unreachable, client_lost): datagrams that went no further, those of flows that were refused among them; in the
  * JSON form also rates over the last 1, 10 and 60 seconds, and the real addresses with the most bytes. "In" is from
  * clients. Connections are counted from accept, by route from when they reached a target. */
 SMARTVPN_API smartvpn_status smartvpn_relay_stats(smartvpn_relay *relay, smartvpn_stats **out, smartvpn_error **err);
 
-/* [command] All open connections as a JSON array, in order of id: id, listener, peer_addr, remote_addr (real; absent if
- * unknown), vouched (a trusted proxy has said it), tlvs, host, route, stage ("header", "hello", "connecting",
- * "relaying"), target, bytes_in, bytes_out, since. */
+/* [command] All open connections as a JSON array, in order of id: id, listener, transport, peer_addr, remote_addr (real;
+ * absent if unknown), vouched (a trusted proxy has said it), client_id, tlvs, host, route, stage ("header", "hello",
+ * "handshake", "connecting", "relaying"), target, bytes_in, bytes_out, since. */
 SMARTVPN_API smartvpn_status smartvpn_relay_connections(smartvpn_relay *relay, char *buf, size_t cap, size_t *needed,
                                                         smartvpn_error **err);
 

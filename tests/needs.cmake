@@ -1,16 +1,16 @@
 # What tests need of a build. A source that needs what the build has not is left out here, and nothing is skipped when
 # it runs: what is absent is for tests/abi/test_switches.c to judge. An entry is the end of a source's path, without its
 # suffix.
-set(needs_tls "unit/net/tls_test" "unit/relay/relay_tls_test"
+set(needs_tls "unit/net/tls_test" "unit/relay/(relay_tls|tls_ends)_test"
   "unit/server/(deadlines|scarcity|slow_peers|tls_listener)_test"
   "fuzz/fuzz_tls"
-  "unit/config/(compare|document|server_config|tunnel_config)_test")
+  "unit/config/(compare|document|relay_tls_config|server_config|tunnel_config)_test")
 set(needs_websocket "unit/transport/ws/.*"
   "unit/server/(deadlines|hanging_store|proxy_header|real_ip|registry_hub)_test"
   "unit/config/(compare|document|key_table|server_config|store_config)_test"
   "abi/test_(callbacks|errors|events|handles|reconfigure|transactions)"
   "fuzz/fuzz_control_stream")
-set(needs_wireguard "unit/server/wireguard_.*_test" "unit/transport/wireguard/.*" "unit/config/server_config_test"
+set(needs_wireguard "unit/relay/relay_wireguard_test" "unit/server/wireguard_.*_test" "unit/transport/wireguard/.*" "unit/config/server_config_test"
   "fuzz/fuzz_wireguard_.*" "abi/test_wireguard")
 set(needs_tunnel "unit/server/(authorize|authorize_callback|change_under_traffic|client_policy|client_stats)_test"
   "unit/server/(destination|identity_narrowing|identity_posing|lifecycle|limits|memory|rate_limit)_test"

@@ -12,8 +12,6 @@
 namespace smartvpn::cli {
 namespace {
 
-constexpr size_t kEventQueue = 4096;
-
 nlohmann::json info_of(smartvpn_tunnel* tunnel) {
   std::string text;
   size_t needed = 0;

@@ -15,6 +15,9 @@
 
 namespace smartvpn::cli {
 
+// Of a subscription, in each lane: what a reader of our output may lag behind.
+inline constexpr size_t kEventQueue = 4096;
+
 using LoopTime = std::chrono::steady_clock::time_point;
 
 // What runs while the loop turns. Nothing here may wait.

@@ -11,7 +11,6 @@
 namespace smartvpn::cli {
 namespace {
 
-constexpr size_t kEventQueue = 4096;
 // Of connections that come and go there is a line each with --events alone.
 constexpr uint64_t kTextEvents = SMARTVPN_EVENTS_ALL & ~SMARTVPN_EVENT_BIT(SMARTVPN_EVENT_CONNECTION_ACCEPTED) &
                                  ~SMARTVPN_EVENT_BIT(SMARTVPN_EVENT_CONNECTION_CLOSED);

@@ -13,8 +13,6 @@
 namespace smartvpn::cli {
 namespace {
 
-constexpr size_t kEventQueue = 4096;
-
 class ServeHost final : public LoopHost {
  public:
   ServeHost(smartvpn_server* server, EventLoop& loop, ServiceManager& manager, ServerConfigFile& file, int drain_ms)

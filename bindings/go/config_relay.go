@@ -25,11 +25,12 @@ type RelayListener struct {
 	Address             string   `json:"address,omitempty"` // "": "::", which takes both families
 	Port                *int     `json:"port,omitempty"`    // 0: the kernel chooses, see Relay.Endpoints
 	Ports               Ports    `json:"ports,omitempty"`
-	Protocol            string   `json:"protocol,omitempty"`              // "tcp"
+	Protocol            string   `json:"protocol,omitempty"`              // "tcp", "udp"
 	AcceptProxyProtocol string   `json:"accept_proxy_protocol,omitempty"` // "off", "v1", "v2", "any"
 	TrustedProxies      []string `json:"trusted_proxies,omitempty"`
-	Untrusted           string   `json:"untrusted,omitempty"`   // "reject", "direct"
-	Addressless         string   `json:"addressless,omitempty"` // "accept", "refuse"
+	MayAssertIdentity   []string `json:"may_assert_identity,omitempty"` // of them; who may say which VPN client somebody is
+	Untrusted           string   `json:"untrusted,omitempty"`           // "reject", "direct"
+	Addressless         string   `json:"addressless,omitempty"`         // "accept", "refuse"
 	MaxHeaderBytes      int      `json:"max_header_bytes,omitempty"`
 }
 
@@ -49,6 +50,7 @@ type RelayMatch struct {
 	Domains     []string `json:"domains,omitempty"` // "example.com", "*.example.com", "*"
 	ClientIP    []string `json:"client_ip,omitempty"`
 	TLSVersions []string `json:"tls_versions,omitempty"` // "TLSv1.2", "TLSv1.3": the newest offered
+	Protocol    string   `json:"protocol,omitempty"`     // "tcp", "udp"; "": either
 }
 
 // RelayAction is where a route's connections go.
@@ -85,10 +87,11 @@ type RelayTargetTLS struct {
 
 // RelayTLVs are what else a v2 header says to the target.
 type RelayTLVs struct {
-	Authority *bool `json:"authority,omitempty"` // nil: true, as the next three
+	Authority *bool `json:"authority,omitempty"` // nil: true, as the next four
 	ALPN      *bool `json:"alpn,omitempty"`
 	SSL       *bool `json:"ssl,omitempty"`
 	UniqueID  *bool `json:"unique_id,omitempty"`
+	Identity  *bool `json:"identity,omitempty"`
 	CRC32C    bool  `json:"crc32c,omitempty"`
 	Unknown   bool  `json:"unknown,omitempty"`
 }
@@ -101,6 +104,7 @@ type RelayTimeouts struct {
 	IdleMS        *int `json:"idle_ms,omitempty"` // nil: an hour; 0: for ever
 	LifetimeMS    int  `json:"lifetime_ms,omitempty"`
 	HalfOpenMS    int  `json:"half_open_ms,omitempty"`
+	UDPIdleMS     int  `json:"udp_idle_ms,omitempty"` // of a client's datagrams
 }
 
 // RelayLimits are what the relay may take.

@@ -134,8 +134,9 @@ func (r *Relay) State() RelayState {
 
 // RelayEndpoint is an address the relay listens on.
 type RelayEndpoint struct {
-	Listener int    `json:"listener"` // index into RelayConfig.Listen
-	Address  string `json:"address"`  // "127.0.0.1:40123", with the port the kernel chose
+	Listener  int    `json:"listener"`  // index into RelayConfig.Listen
+	Transport string `json:"transport"` // "tcp", "udp"
+	Address   string `json:"address"`   // "127.0.0.1:40123", with the port the kernel chose
 }
 
 // Endpoints says what the relay listens on; empty before Start.
@@ -192,13 +193,15 @@ func (r *Relay) Stats() (*Stats, error) {
 type RelayConnection struct {
 	ID         uint64            `json:"id"`
 	Listener   int               `json:"listener"`    // index into RelayConfig.Listen
+	Transport  string            `json:"transport"`   // "tcp"; "udp": a client's datagrams
 	PeerAddr   string            `json:"peer_addr"`   // the socket's, which may be a proxy
 	RemoteAddr string            `json:"remote_addr"` // the client's real address; "" if unknown
 	Vouched    bool              `json:"vouched"`     // a trusted proxy has said it
+	ClientID   string            `json:"client_id"`   // the VPN client it is of; "" if unknown
 	TLVs       map[string]string `json:"tlvs"`        // of the PROXY header
 	Host       string            `json:"host"`        // the name the client asked for; "" if unknown
 	Route      string            `json:"route"`
-	Stage      string            `json:"stage"` // "header", "hello", "connecting", "relaying"
+	Stage      string            `json:"stage"` // "header", "hello", "handshake", "connecting", "relaying"
 	Target     string            `json:"target"`
 	BytesIn    uint64            `json:"bytes_in"`
 	BytesOut   uint64            `json:"bytes_out"`

@@ -189,7 +189,9 @@ func TestAWrongRelayConfigurationIsRefusedWithItsPath(t *testing.T) {
 	}
 	config := relayConfig(9)
 	config.Listen[0].Protocol = "udp"
-	fails(t, config.Validate(), smartvpn.ErrUnsupported)
+	ok(t, config.Validate())
+	config.Routes[0].Action.SendProxyProtocol = "v1"
+	fails(t, config.Validate(), smartvpn.ErrInvalid)
 	_, err := smartvpn.NewRelay(smartvpn.RelayConfig{Raw: []byte(`{}`), Limits: smartvpn.RelayLimits{Threads: 1}})
 	fails(t, err, smartvpn.ErrInvalid)
 }
@@ -198,12 +200,12 @@ const largeRelay = `{
   "listen": [{"address": "127.0.0.1", "ports": [443, {"from": 8000, "to": 8010}], "protocol": "tcp", "accept_proxy_protocol": "any",
     "trusted_proxies": ["10.0.0.0/8"], "untrusted": "direct", "addressless": "refuse", "max_header_bytes": 1000}, {"port": 0}],
   "routes": [{"name": "web", "enabled": false, "priority": -3, "max_connections": 9,
-    "match": {"ports": 443, "domains": ["*.example.com"], "client_ip": ["198.51.100.0/24"], "tls_versions": ["TLSv1.3"]},
+    "match": {"ports": 443, "domains": ["*.example.com"], "client_ip": ["198.51.100.0/24"], "tls_versions": ["TLSv1.3"], "protocol": "tcp"},
     "action": {"type": "forward", "balance": "least_connections", "half_open": true, "tls": {"mode": "terminate-and-reencrypt",
       "certificates": [{"certificate": "c.pem", "key": "k.pem"}], "alpn": ["h2"], "target": {"ca": "a.pem", "server_name": "web", "verify": true}},
       "targets": [{"host": "web.internal", "port": 8443}, {"host": "192.0.2.7", "port": "preserve"}], "send_proxy_protocol": "v2",
       "proxy_tlvs": {"authority": false, "alpn": false, "ssl": false, "unique_id": false, "crc32c": true, "unknown": true}}}],
-  "timeouts": {"proxy_header_ms": 100, "first_bytes_ms": 200, "connect_ms": 300, "idle_ms": 0, "lifetime_ms": 400, "half_open_ms": 500},
+  "timeouts": {"proxy_header_ms": 100, "first_bytes_ms": 200, "connect_ms": 300, "idle_ms": 0, "lifetime_ms": 400, "half_open_ms": 500, "udp_idle_ms": 1000},
   "limits": {"threads": 2, "connections": 10, "connections_per_ip": 0, "new_connections_per_ip_per_minute": 0, "addresses": 16,
     "event_queue": 32},
   "security": {"ip_block_list": ["203.0.113.0/24"], "ip_allow_list": ["198.51.100.1"]}}`

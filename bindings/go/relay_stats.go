@@ -34,6 +34,7 @@ type RelayFigures struct {
 	RelayCounters
 	Rejections     map[string]uint64 `json:"rejections"` // by reason; absent is 0
 	Ended          map[string]uint64 `json:"ended"`      // by reason; absent is 0
+	UDPDrops       map[string]uint64 `json:"udp_drops"`  // datagrams that went no further, by reason; absent is 0
 	Routes         []RouteFigures    `json:"routes"`
 	Addresses      []AddressFigures  `json:"addresses"`       // the real addresses with the most bytes
 	OtherAddresses AddressFigures    `json:"other_addresses"` // all others, without an address

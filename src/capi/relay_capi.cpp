@@ -104,7 +104,14 @@ smartvpn_status smartvpn_relay_set_server(smartvpn_relay* relay, const smartvpn_
     if (!server) return object.relay->set_vpn_door({}), Result<void>();
     const uintptr_t handle = value_of(server);
     if (Reference<ServerObject> living(handle); !living) return handle_error(living.status());
-    object.relay->set_vpn_door([handle](relay::VpnHandover&& handover) -> Result<void> {
+    relay::VpnDoor door;
+    door.client_at = [handle](const inet::IpAddress& ip) -> std::optional<relay::ClientIdentity> {
+      Reference<ServerObject> living(handle);
+      auto client = living ? (*living).server->client_at(ip) : std::nullopt;
+      if (!client) return std::nullopt;
+      return relay::ClientIdentity{std::move(client->client_id), ip, client->session_id};
+    };
+    door.hand_over = [handle](relay::VpnHandover&& handover) -> Result<void> {
       Reference<ServerObject> living(handle);
       if (!living) return handle_error(living.status());
       server::AdoptedConnection connection{std::move(handover.socket), {}};
@@ -114,7 +121,8 @@ smartvpn_status smartvpn_relay_set_server(smartvpn_relay* relay, const smartvpn_
       for (auto& [name, value] : handover.tlvs) connection.client.tlvs.push_back({name, value});
       connection.client.first = std::move(handover.first);
       return (*living).server->adopt(std::move(connection));
-    });
+    };
+    object.relay->set_vpn_door(std::move(door));
     return {};
   });
 }

@@ -14,6 +14,7 @@ void put(std::string& out, const relay::BoundEndpoint& endpoint) {
   JsonObject object(out);
   object.number("listener", endpoint.listener);
   object.text("address", endpoint.address.text());
+  object.text("transport", config::relay_protocol_name(endpoint.protocol));
   object.close();
 }
 
@@ -29,6 +30,7 @@ void put(std::string& out, const relay::ConnectionInfo& connection) {
     object.key("tlvs");
     telemetry::append_json_texts(out, connection.tlvs, kMaxTlvs, kMaxTlvBytes);
   }
+  if (!connection.client_id.empty()) object.text("client_id", connection.client_id);
   if (!connection.host.empty()) object.text("host", connection.host);
   if (!connection.route.empty()) object.text("route", connection.route);
   object.text("stage", connection.stage);
@@ -36,6 +38,7 @@ void put(std::string& out, const relay::ConnectionInfo& connection) {
   object.number("bytes_in", connection.bytes_in);
   object.number("bytes_out", connection.bytes_out);
   object.signed_number("since", connection.since_ms);
+  object.text("transport", config::relay_protocol_name(connection.protocol));
   object.close();
 }
 

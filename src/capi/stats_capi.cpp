@@ -57,6 +57,10 @@ std::optional<uint64_t> number(const relay::RelaySnapshot& snapshot, std::string
   if (name == "started") return static_cast<uint64_t>(snapshot.started_ms);
   if (name == "events_lost") return snapshot.events_lost;
   if (name == "rejections") return snapshot.rejections_total();
+#define X(drop, help) \
+  if (name == "udp_drops." #drop) return snapshot.udp_drops.of(relay::UdpDrop::drop);
+  SMARTVPN_RELAY_UDP_DROP_LIST(X)
+#undef X
   const size_t dot = name.find('.');
   if (dot == std::string_view::npos) return std::nullopt;
   auto reason = [](size_t i) { return reason_name(static_cast<Reason>(i)); };

@@ -18,5 +18,9 @@ ClientConfig build_client_config(const Json& json);
 
 // Contradictions between keys.
 Result<void> check_server_rules(const ServerConfig& config);
+// Whether datagrams could take the route: it is for them alone, or for any and there is a UDP listener that it fits.
+bool takes_datagrams(const RelayConfig& config, const RelayRouteConfig& route);
+// What there is for connections only, asked of what carries datagrams.
+Result<void> check_relay_datagrams(const RelayConfig& config);
 
 }  // namespace smartvpn::config

@@ -3,6 +3,7 @@
 #include "config/relay_config.hpp"
 
 #include <set>
+#include <tuple>
 
 #include "config/build.hpp"
 #include "config/reader.hpp"
@@ -26,9 +27,11 @@ Result<RelayListenConfig> read_relay_listener(const Reader& in, const std::strin
   if (in.has("port") == in.has("ports")) return relay_invalid(at + "/port", "is required, or ports, and not both");
   if (auto port = in.integer("port")) out.ports = {{static_cast<uint16_t>(*port), static_cast<uint16_t>(*port)}};
   in.read("ports", out.ports);
+  in.choose<RelayProtocol>("protocol", out.protocol, {{"tcp", RelayProtocol::tcp}, {"udp", RelayProtocol::udp}});
   in.choose<Accept>("accept_proxy_protocol", out.accept_proxy_protocol,
                     {{"off", Accept::off}, {"v1", Accept::v1}, {"v2", Accept::v2}, {"any", Accept::any}});
   in.read("trusted_proxies", out.trusted_proxies);
+  in.read("may_assert_identity", out.may_assert_identity);
   in.choose<Untrusted>("untrusted", out.untrusted, {{"reject", Untrusted::reject}, {"direct", Untrusted::direct}});
   in.read("addressless", addressless);
   out.refuse_addressless = addressless == "refuse";
@@ -36,6 +39,8 @@ Result<RelayListenConfig> read_relay_listener(const Reader& in, const std::strin
   const bool off = out.accept_proxy_protocol == Accept::off;
   if (!off && out.trusted_proxies.empty())
     return relay_invalid(at + "/trusted_proxies", "is required: nobody could send a PROXY header");
+  if (off && !out.may_assert_identity.empty())
+    return relay_invalid(at + "/may_assert_identity", "is set, but accept_proxy_protocol is off");
   if (off && !out.trusted_proxies.empty())
     return relay_invalid(at + "/accept_proxy_protocol", "is off, but trusted_proxies is set");
   return out;
@@ -46,6 +51,7 @@ void read_relay_tlvs(const Reader& in, RelayActionConfig::Tlvs& out) {
   in.read("alpn", out.alpn);
   in.read("ssl", out.ssl);
   in.read("unique_id", out.unique_id);
+  in.read("identity", out.identity);
   in.read("crc32c", out.crc32c);
   in.read("unknown", out.unknown);
 }
@@ -123,6 +129,10 @@ Result<RelayRouteConfig> read_relay_route(const Reader& in, size_t index) {
   match.read("domains", out.match.domains);
   match.read("client_ip", out.match.client_ip);
   match.read("tls_versions", out.match.tls_versions);
+  if (match.has("protocol")) {
+    out.match.protocol = RelayProtocol::tcp;
+    match.choose<RelayProtocol>("protocol", *out.match.protocol, {{"udp", RelayProtocol::udp}});
+  }
   auto action = read_relay_action(in.at("action"), "/routes/" + std::to_string(index) + "/action");
   if (!action) return std::move(action).error();
   out.action = std::move(*action);
@@ -136,6 +146,7 @@ void read_relay_timeouts(const Reader& in, RelayTimeoutsConfig& out) {
   in.read("idle_ms", out.idle_ms);
   in.read("lifetime_ms", out.lifetime_ms);
   in.read("half_open_ms", out.half_open_ms);
+  in.read("udp_idle_ms", out.udp_idle_ms);
 }
 
 void read_relay_limits(const Reader& in, RelayLimitsConfig& out) {
@@ -147,14 +158,14 @@ void read_relay_limits(const Reader& in, RelayLimitsConfig& out) {
   in.read("event_queue", out.event_queue);
 }
 
-// One socket each, and no port twice on one address.
+// One socket each, and no port twice on one address for one protocol.
 Result<void> check_relay_sockets(const RelayConfig& config) {
-  std::set<std::pair<inet::IpAddress, uint16_t>> taken;
+  std::set<std::tuple<inet::IpAddress, uint16_t, RelayProtocol>> taken;
   for (size_t i = 0; i < config.listen.size(); ++i) {
     const std::string at = "/listen/" + std::to_string(i);
     for (const PortRange& range : config.listen[i].ports)
       for (uint32_t port = range.from; port <= range.to && port != 0; ++port) {
-        if (!taken.emplace(config.listen[i].address, static_cast<uint16_t>(port)).second)
+        if (!taken.emplace(config.listen[i].address, static_cast<uint16_t>(port), config.listen[i].protocol).second)
           return relay_invalid(at, "has port " + std::to_string(port) + ", which is taken already");
         if (taken.size() > kMaxRelaySockets) return relay_invalid(at, "makes it more than 1024 ports");
       }
@@ -170,13 +181,14 @@ Result<void> check_relay_names(const RelayConfig& config) {
   return {};
 }
 
-// Whether a listener could be reached at this address.
-bool listens_at(const RelayListenConfig& listener, const inet::Endpoint& to) {
+// Whether a listener could be reached at this address, on one of these ports; none given: on whichever it has.
+bool listens_at(const RelayListenConfig& listener, const inet::IpAddress& to, const std::vector<PortRange>& ports) {
   const auto& here = listener.address;
-  const bool address =
-      here == to.ip || (here.is_unspecified() && to.ip.is_loopback() && (here.is_v6() || to.ip.is_v4()));
-  for (const PortRange& range : listener.ports)
-    if (address && range.contains(to.port)) return true;
+  const bool address = here == to || (here.is_unspecified() && to.is_loopback() && (here.is_v6() || to.is_v4()));
+  if (!address || ports.empty()) return address;
+  for (const PortRange& own : listener.ports)
+    for (const PortRange& wanted : ports)
+      if (own.from <= wanted.to && wanted.from <= own.to) return true;
   return false;
 }
 
@@ -185,13 +197,18 @@ bool listens_at(const RelayListenConfig& listener, const inet::Endpoint& to) {
 Result<void> check_relay_targets(const RelayConfig& config) {
   for (size_t r = 0; r < config.routes.size(); ++r) {
     const auto& targets = config.routes[r].action.targets;
+    const bool tcp = config.routes[r].match.protocol != RelayProtocol::udp;
+    const bool udp = takes_datagrams(config, config.routes[r]);
     for (size_t t = 0; t < targets.size(); ++t) {
       const std::string at = "/routes/" + std::to_string(r) + "/action/targets/" + std::to_string(t);
       const auto ip = inet::IpAddress::parse(targets[t].host);
       if (!ip) continue;
       if (ip->is_unspecified()) return relay_invalid(at + "/host", "is no address that can be connected to");
-      for (size_t i = 0; i < config.listen.size() && targets[t].port != 0; ++i)
-        if (listens_at(config.listen[i], {*ip, targets[t].port}))
+      // A preserved port is any that the route is for.
+      const uint16_t port = targets[t].port;
+      const auto ports = port != 0 ? std::vector<PortRange>{{port, port}} : config.routes[r].match.ports;
+      for (size_t i = 0; i < config.listen.size(); ++i)
+        if ((config.listen[i].protocol == RelayProtocol::udp ? udp : tcp) && listens_at(config.listen[i], *ip, ports))
           return relay_invalid(at, "is /listen/" + std::to_string(i) + " of this relay");
     }
   }
@@ -217,7 +234,7 @@ Result<RelayConfig> build_relay_config(const Json& json) {
   read_relay_limits(in.at("limits"), out.limits);
   in.at("security").read("ip_block_list", out.security.ip_block_list);
   in.at("security").read("ip_allow_list", out.security.ip_allow_list);
-  for (auto check : {check_relay_sockets, check_relay_names, check_relay_targets})
+  for (auto check : {check_relay_sockets, check_relay_names, check_relay_datagrams, check_relay_targets})
     if (auto checked = check(out); !checked) return std::move(checked).error();
   return out;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,16 +19,23 @@ struct PortRange {
   friend bool operator==(const PortRange&, const PortRange&) = default;
 };
 
+enum class RelayProtocol : uint8_t { tcp, udp };
+constexpr const char* relay_protocol_name(RelayProtocol protocol) noexcept {
+  return protocol == RelayProtocol::udp ? "udp" : "tcp";
+}
+
 struct RelayListenConfig {
   enum class Accept : uint8_t { off, v1, v2, any };
   enum class Untrusted : uint8_t { reject, direct };
   inet::IpAddress address;       // `::` takes both families
   std::vector<PortRange> ports;  // never empty; 0 alone lets the kernel choose
   Accept accept_proxy_protocol = Accept::off;
-  std::vector<std::string> trusted_proxies;  // entries for acl::TrustedProxies
+  std::vector<std::string> trusted_proxies;      // entries for acl::TrustedProxies
+  std::vector<std::string> may_assert_identity;  // likewise, of those
   Untrusted untrusted = Untrusted::reject;
   bool refuse_addressless = false;  // UNKNOWN, UNSPEC and UNIX headers
   uint32_t max_header_bytes = 4096;
+  RelayProtocol protocol = RelayProtocol::tcp;
 };
 
 struct RelayMatchConfig {
@@ -35,6 +43,7 @@ struct RelayMatchConfig {
   std::vector<std::string> domains;       // patterns for relay::DomainPattern; empty: any connection
   std::vector<std::string> client_ip;     // entries for acl::AddressSet; empty: any
   std::vector<std::string> tls_versions;  // of the newest the client offers; empty: any, also without TLS
+  std::optional<RelayProtocol> protocol;  // nothing: either
 };
 
 struct RelayTargetConfig {
@@ -60,7 +69,8 @@ struct RelayActionConfig {
   enum class Balance : uint8_t { round_robin, least_connections };
   enum class Send : uint8_t { off, v1, v2 };
   struct Tlvs {
-    bool authority = true, alpn = true, ssl = true, unique_id = true, crc32c = false, unknown = false;
+    bool authority = true, alpn = true, ssl = true, unique_id = true, identity = true;
+    bool crc32c = false, unknown = false;
   };
   bool vpn = false;                        // to the VPN server in this process
   std::vector<RelayTargetConfig> targets;  // empty with `vpn` only
@@ -88,6 +98,7 @@ struct RelayTimeoutsConfig {
   uint32_t idle_ms = 3600000;
   uint32_t lifetime_ms = 0;
   uint32_t half_open_ms = 120000;
+  uint32_t udp_idle_ms = 60000;
 };
 
 struct RelayLimitsConfig {

@@ -1,6 +1,10 @@
 // See fd_watcher.hpp.
 #include "net/fd_watcher.hpp"
 
+#include <poll.h>
+
+#include <utility>
+
 #include "net/loop_impl.hpp"
 
 namespace smartvpn::net {
@@ -15,6 +19,8 @@ struct FdWatcher::Node {
   int events = 0;
 
   static void on_poll(uv_poll_t* handle, int status, int events) noexcept;
+  bool in_error() const noexcept;
+  void close() noexcept;
   template <class Fn>
   void call(Fn&& fn) noexcept;
 };
@@ -52,6 +58,27 @@ void FdWatcher::Node::on_poll(uv_poll_t* handle, int status, int events) noexcep
   // The first callback may have destroyed the watcher or lost interest in writing.
   if ((events & UV_WRITABLE) && (self->events & UV_WRITABLE)) self->call([](FdHandler& h) { h.on_writable(); });
   if ((events & UV_DISCONNECT) && (self->events & UV_DISCONNECT)) self->call([](FdHandler& h) { h.on_hangup(); });
+  if ((events & UV_PRIORITIZED) == 0 || (self->events & UV_PRIORITIZED) == 0) return;
+  // Urgent bytes, or both ways are shut, which epoll tells of unasked: either would be told for ever. libuv hides an
+  // error behind it.
+  self->events = 0;
+  uv_poll_stop(handle);
+  if (self->in_error()) self->call([](FdHandler& h) { h.on_fd_error(); });
+}
+
+bool FdWatcher::Node::in_error() const noexcept {
+  pollfd one{fd.get(), 0, 0};
+  return ::poll(&one, 1, 0) == 1 && (one.revents & POLLERR) != 0;
+}
+
+// uv_close() takes the descriptor out of epoll, so it may go at once. Later it would take out another's that has got
+// the same number.
+void FdWatcher::Node::close() noexcept {
+  handler = nullptr;
+  events = 0;
+  loop->descriptors.remove(slot);
+  uv_close(reinterpret_cast<uv_handle_t*>(&handle),
+           [](uv_handle_t* closed) { delete static_cast<Node*>(closed->data); });
 }
 
 Result<std::unique_ptr<FdWatcher>> FdWatcher::create(Loop& loop, Fd fd, FdHandler& handler) {
@@ -72,22 +99,15 @@ Result<std::unique_ptr<FdWatcher>> FdWatcher::create(Loop& loop, Fd fd, FdHandle
   return watcher;
 }
 
-FdWatcher::~FdWatcher() {
-  if (!node_) return;
-  node_->handler = nullptr;
-  node_->events = 0;
-  uv_close(reinterpret_cast<uv_handle_t*>(&node_->handle),
-           [](uv_handle_t* handle) { delete static_cast<Node*>(handle->data); });
-  // uv_close() has taken the descriptor out of epoll, so it may go at once.
-  if (node_->fd) {
-    node_->loop->descriptors.remove(node_->slot);
-    node_->fd.reset();
-  }
-}
+FdWatcher::~FdWatcher() { release(); }
 
-void FdWatcher::watch(bool readable, bool writable, bool hangup) noexcept {
-  int events = (readable ? UV_READABLE : 0) | (writable ? UV_WRITABLE : 0) | (hangup ? UV_DISCONNECT : 0);
-  if (events == node_->events || !node_->fd) return;
+void FdWatcher::watch(bool readable, bool writable, bool hangup, bool error) noexcept {
+  if (!node_) return;
+  // What is urgent is nobody's concern here: it stands for the error state that epoll tells of unasked, because libuv
+  // watches for something or not at all.
+  const int events = (readable ? UV_READABLE : 0) | (writable ? UV_WRITABLE : 0) | (hangup ? UV_DISCONNECT : 0) |
+                     (error ? UV_PRIORITIZED : 0);
+  if (events == node_->events) return;
   node_->events = events;
   if (events == 0) {
     uv_poll_stop(&node_->handle);
@@ -96,15 +116,17 @@ void FdWatcher::watch(bool readable, bool writable, bool hangup) noexcept {
   }
 }
 
-void FdWatcher::set_handler(FdHandler& handler) noexcept { node_->handler = &handler; }
+void FdWatcher::set_handler(FdHandler& handler) noexcept {
+  if (node_) node_->handler = &handler;
+}
 
-int FdWatcher::fd() const noexcept { return node_->fd.get(); }
+int FdWatcher::fd() const noexcept { return node_ ? node_->fd.get() : -1; }
 
 Fd FdWatcher::release() noexcept {
-  watch(false, false);
-  uv_poll_stop(&node_->handle);
-  node_->loop->descriptors.remove(node_->slot);
-  return std::move(node_->fd);
+  if (!node_) return {};
+  Fd fd = std::move(node_->fd);
+  std::exchange(node_, nullptr)->close();
+  return fd;
 }
 
 }  // namespace smartvpn::net

@@ -17,7 +17,8 @@ class FdHandler {
   virtual void on_writable() {}
   // The kernel reports an error state; watching has stopped. The descriptor is still open.
   virtual void on_fd_error() = 0;
-  // The peer has sent FIN, perhaps behind bytes that were not read; only while watched for it, and then again and again.
+  // The peer has sent FIN, perhaps behind bytes that were not read; only while watched for it, and then again and
+  // again.
   virtual void on_hangup() {}
   // A callback of this handler ran out of memory. Default: as an error state.
   virtual void on_out_of_memory() noexcept;
@@ -32,13 +33,14 @@ class FdWatcher {
   FdWatcher(const FdWatcher&) = delete;
   FdWatcher& operator=(const FdWatcher&) = delete;
 
-  // Level-triggered. All false stops watching. Cheap when nothing changes. `hangup` alone still tells of an error
-  // state, which without watching goes unseen.
-  void watch(bool readable, bool writable, bool hangup = false) noexcept;
-  int fd() const noexcept;
+  // Level-triggered. All false stops watching. Cheap when nothing changes. Any of them also tells of an error state,
+  // which without watching goes unseen; `error`, of a socket, of nothing else, and not where urgent bytes are unread or
+  // both ways are shut.
+  void watch(bool readable, bool writable, bool hangup = false, bool error = false) noexcept;
+  int fd() const noexcept;  // -1: released
   // Who hears of it from now on; outlives the watcher, or a call with another one.
   void set_handler(FdHandler& handler) noexcept;
-  // Stops watching and hands the descriptor over.
+  // Stops watching and hands the descriptor over. Nothing is heard any more.
   Fd release() noexcept;
 
   struct Node;

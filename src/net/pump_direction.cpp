@@ -17,36 +17,36 @@ bool would_block(int error) noexcept { return error == EAGAIN || error == EWOULD
 }  // namespace
 
 PumpDirection::Result PumpDirection::move(ByteSpan buffer) {
+  const Result result = move_some(buffer);
+  if (piped_ == 0) drop_pipe();
+  return result;
+}
+
+PumpDirection::Result PumpDirection::move_some(ByteSpan buffer) {
   for (size_t total = 0;;) {
-    switch (deliver()) {
-      case Step::blocked:
-        return Result::wants_sink;
-      case Step::failed:
-        return Result::sink_failed;
-      case Step::moved:
-        break;
-    }
+    if (const Step step = deliver(); step != Step::moved) return stopped_by(step);
     if (eof_) return Result::ended;
     if (total >= kBytesPerTurn) return Result::wants_source;
-    const bool spliced = bulk_;
-    const ssize_t n = spliced ? splice_in() : copy(buffer);
+    const bool spliced = bulk_ && have_pipe();
+    const ssize_t n = spliced ? splice_in() : ::recv(source_, buffer.data(), buffer.size(), MSG_DONTWAIT);
     if (n < 0 && would_block(errno)) {
-      drop_pipe();
+      // A socket that was said to be readable may have what only recv(2) takes, as behind an urgent byte.
+      if (spliced && total == 0) bulk_ = false;
       return Result::wants_source;
     }
     if (n < 0) {
-      error_ = error_ != 0 ? error_ : errno;
-      return error_ == EPIPE ? Result::sink_failed : Result::source_failed;
+      error_ = errno;
+      return Result::source_failed;
     }
-    eof_ = n == 0;
-    total += static_cast<size_t>(n);
-    const bool whole = static_cast<size_t>(n) >= (spliced ? kLittle : buffer.size());
-    // Less than was asked for is all there was: the kernel says when there is more.
-    if (!whole && !eof_ && owed_.empty() && piped_ == 0) {
-      bulk_ = false;
-      return Result::wants_source;
-    }
+    const auto size = static_cast<size_t>(n);
+    eof_ = size == 0;
+    total += size;
+    const bool whole = size >= (spliced ? kLittle : buffer.size());
     bulk_ = whole && splice_works_;
+    if (spliced) continue;
+    if (const Step step = pass_on(buffer.first(size)); step != Step::moved) return stopped_by(step);
+    // Less than was asked for is all there was: the kernel says when there is more.
+    if (!whole && !eof_) return Result::wants_source;
   }
 }
 
@@ -58,12 +58,12 @@ PumpDirection::Step PumpDirection::deliver() noexcept {
 }
 
 PumpDirection::Step PumpDirection::sink_step(ssize_t n) noexcept {
-  if (n >= 0) {
+  if (n > 0) {
     delivered_ += static_cast<uint64_t>(n);
     return Step::moved;
   }
-  if (would_block(errno)) return Step::blocked;
-  error_ = errno;
+  if (n < 0 && would_block(errno)) return Step::blocked;
+  error_ = n < 0 ? errno : EIO;  // nothing of something would be tried for ever
   return Step::failed;
 }
 
@@ -89,32 +89,23 @@ PumpDirection::Step PumpDirection::deliver_piped() noexcept {
 }
 
 // The sink is tried at once; only what it does not take is kept.
-ssize_t PumpDirection::copy(ByteSpan buffer) {
-  const ssize_t n = ::recv(source_, buffer.data(), buffer.size(), MSG_DONTWAIT);
-  if (n <= 0) return n;
-  const auto size = static_cast<size_t>(n);
-  size_t sent = 0;
-  while (sent < size) {
-    const ssize_t m = ::send(sink_, buffer.data() + sent, size - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
-    const Step step = sink_step(m);
-    if (step == Step::failed) {
-      error_ = EPIPE;
-      errno = EPIPE;
-      return -1;
-    }
-    if (step == Step::blocked) break;
-    sent += static_cast<size_t>(m);
+PumpDirection::Step PumpDirection::pass_on(ByteView bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::send(sink_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    const Step step = sink_step(n);
+    if (step == Step::blocked) owed_.assign(bytes.begin(), bytes.end());
+    if (step != Step::moved) return step;
+    bytes = bytes.subspan(static_cast<size_t>(n));
   }
-  if (sent < size) owed_.assign(buffer.begin() + static_cast<std::ptrdiff_t>(sent), buffer.begin() + n);
-  return n;
+  return Step::moved;
+}
+
+bool PumpDirection::have_pipe() noexcept {
+  if (!pipe_) pipe_ = pipes_.take();
+  return pipe_.has_value();
 }
 
 ssize_t PumpDirection::splice_in() noexcept {
-  if (!pipe_ && !(pipe_ = pipes_.take())) {
-    bulk_ = false;
-    errno = EAGAIN;  // no descriptors: the next turn copies
-    return -1;
-  }
   const ssize_t n =
       ::splice(source_, nullptr, pipe_->write_end.get(), nullptr, kPipeBytes, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
   if (n > 0) piped_ = static_cast<size_t>(n);
@@ -127,7 +118,10 @@ ssize_t PumpDirection::splice_in() noexcept {
 
 void PumpDirection::drop_pipe() noexcept {
   if (!pipe_) return;
-  if (piped_ == 0) pipes_.give_back(std::move(*pipe_));
+  if (piped_ == 0)
+    pipes_.give_back(std::move(*pipe_));
+  else
+    pipes_.close(std::move(*pipe_));
   pipe_.reset();
 }
 

@@ -44,11 +44,16 @@ class PumpDirection {
 
  private:
   enum class Step : uint8_t { moved, blocked, failed };
+  static Result stopped_by(Step step) noexcept {
+    return step == Step::blocked ? Result::wants_sink : Result::sink_failed;
+  }
+  Result move_some(ByteSpan buffer);
   Step deliver() noexcept;
   Step deliver_owed() noexcept;
   Step deliver_piped() noexcept;
+  Step pass_on(ByteView bytes);
+  bool have_pipe() noexcept;
   // Bytes read; 0: FIN; -1 with errno.
-  ssize_t copy(ByteSpan buffer);
   ssize_t splice_in() noexcept;
   Step sink_step(ssize_t n) noexcept;
   void drop_pipe() noexcept;

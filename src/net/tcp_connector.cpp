@@ -20,10 +20,16 @@ TcpConnector::TcpConnector(Loop& loop, ConnectOptions options, Done done)
                      if (!socket) return done(std::move(socket).error());
                      Fd fd = (*socket)->release();
                      socket->reset();  // or it would take the number out of epoll under the next
-                     done(TcpStream::adopt(loop, std::move(fd)));
+                     // Who waits is told also of what fails here: `done` has no other caller any more.
+                     Result<std::unique_ptr<TcpStream>> stream = Error{Status::NO_MEMORY, {}, 0, {}};
+                     try {
+                       stream = TcpStream::adopt(loop, std::move(fd));
+                     } catch (const std::bad_alloc&) {
+                     }
+                     done(std::move(stream));
                    }) {}
 
-// The timer does the first attempt too, so that `done` never runs inside the constructor.
+// What cannot even be begun is told by the timer, so that `done` never runs inside the constructor.
 TcpConnector::TcpConnector(Loop& loop, ConnectOptions options, Socket socket, SocketDone done)
     : loop_(loop),
       options_(std::move(options)),
@@ -32,6 +38,12 @@ TcpConnector::TcpConnector(Loop& loop, ConnectOptions options, Socket socket, So
       last_error_(make_error(Status::INVALID, "no address to connect to")),
       spare_(std::move(socket.spare)),
       timer_(loop, [this] { on_attempt_timeout(); }) {
+  try {
+    if (begin_attempt()) return;
+  } catch (const std::bad_alloc&) {
+    watcher_.reset();
+    last_error_ = Error{Status::NO_MEMORY, {}, 0, {}};
+  }
   timer_.start_at(loop.now());
 }
 
@@ -59,6 +71,11 @@ void TcpConnector::try_next() {
 
 void TcpConnector::next() {
   watcher_.reset();
+  if (!begin_attempt()) finish(std::move(last_error_));
+}
+
+// At the next address that takes one. False: there is none left, or no time.
+bool TcpConnector::begin_attempt() {
   while (index_ < options_.addresses.size() && loop_.now() < give_up_) {
     const auto& to = options_.addresses[index_++];
     auto address = to_socket_address(to);
@@ -77,9 +94,9 @@ void TcpConnector::next() {
     watcher_ = std::move(*watcher);
     watcher_->watch(false, true);
     timer_.start_at(std::min(loop_.now() + options_.attempt_timeout, give_up_));
-    return;
+    return true;
   }
-  finish(std::move(last_error_));
+  return false;
 }
 
 void TcpConnector::on_writable() {

@@ -43,6 +43,7 @@ class TcpConnector final : private FdHandler {
   void try_next();
   void settle();
   void next();
+  bool begin_attempt();
   void fail(Error error);
   void finish(Result<std::unique_ptr<FdWatcher>> result);
 

@@ -1,4 +1,4 @@
-// What a UDP socket reads into and writes from; for its own sources alone.
+// What UDP sockets read into and write from; for their own sources alone.
 #pragma once
 
 #include <sys/socket.h>
@@ -9,7 +9,7 @@
 
 namespace smartvpn::net {
 
-struct UdpSocket::Buffers {
+struct UdpBuffers {
   // Messages that hold one datagram each come in batches of kSlots, those that hold many in smaller ones, so that a
   // batch stays in the processor's cache. Pages of a slot that were never filled cost no memory.
   static constexpr size_t kSlots = 64, kWideSlots = 8;
@@ -29,14 +29,14 @@ struct UdpSocket::Buffers {
   std::array<Datagram, kSlots> datagrams{};
 
   std::array<mmsghdr, kSendMessages> out{};
-  std::array<std::array<iovec, kMaxPieces>, kSendMessages> out_iov{};
+  std::array<std::array<iovec, UdpSocket::kMaxPieces>, kSendMessages> out_iov{};
   std::array<SocketAddress, kSendMessages> out_names{};
   std::array<Control, kSendMessages> out_controls{};
 
   // One message, cut: all parts have the same name and control messages.
   static constexpr size_t kCutMessages = 64;
   std::array<mmsghdr, kCutMessages> cut{};
-  std::array<iovec, kCutMessages + kMaxPieces> cut_iov{};
+  std::array<iovec, kCutMessages + UdpSocket::kMaxPieces> cut_iov{};
 };
 
 }  // namespace smartvpn::net

@@ -109,11 +109,13 @@ size_t UdpSocket::send_whole(std::span<OutDatagram> batch, int* error) noexcept 
     const OutDatagram& message = batch[count];
     const bool segmented = is_segmented(message);
     if (segmented && !gso_) break;
-    b.out_names[count] = name_of(message, v6_);
     msghdr& header = b.out[count].msg_hdr;
     header = {};
-    header.msg_name = b.out_names[count].get();
-    header.msg_namelen = b.out_names[count].size;
+    if (!peer_) {
+      b.out_names[count] = name_of(message, v6_);
+      header.msg_name = b.out_names[count].get();
+      header.msg_namelen = b.out_names[count].size;
+    }
     header.msg_iov = b.out_iov[count].data();
     header.msg_iovlen = gather(message, 0, SIZE_MAX, b.out_iov[count]);
     header.msg_controllen = write_control(message, segmented, true, b.out_controls[count].bytes);
@@ -139,7 +141,7 @@ int UdpSocket::call(mmsghdr* messages, size_t count) noexcept {
 UdpSocket::Sent UdpSocket::rescue(OutDatagram& message, int error) noexcept {
   if (is_segmented(message) && (error == 0 || is_about_segments(error))) {
     if (error != 0) ++counters_.gso_refused;
-    if (error == EIO) gso_ = false;
+    if (error == EIO || (error != 0 && peer_)) gso_ = false;  // one peer has one path
     error = send_plainly(message, true);
     if (error == 0) return Sent::yes;
   }
@@ -149,6 +151,7 @@ UdpSocket::Sent UdpSocket::rescue(OutDatagram& message, int error) noexcept {
     if (error == 0) return Sent::yes;
   }
   if (is_blocked(error)) return Sent::blocked;
+  message.error = error;
   counters_.failed += datagrams_of(message);
   return Sent::refused;
 }
@@ -158,7 +161,8 @@ UdpSocket::Sent UdpSocket::rescue(OutDatagram& message, int error) noexcept {
 int UdpSocket::send_plainly(const OutDatagram& message, bool with_source) noexcept {
   Buffers& b = *buffers_;
   Buffers::Control control;
-  SocketAddress name = name_of(message, v6_);
+  SocketAddress name;
+  if (!peer_) name = name_of(message, v6_);
   const size_t control_size = write_control(message, false, with_source, control.bytes);
   const size_t size = size_of(message), all = datagrams_of(message);
   const size_t step = is_segmented(message) ? message.segment_size : size;
@@ -168,7 +172,7 @@ int UdpSocket::send_plainly(const OutDatagram& message, bool with_source) noexce
       const size_t begin = (done + count) * step;
       msghdr& header = b.cut[count].msg_hdr;
       header = {};
-      header.msg_name = name.get();
+      header.msg_name = peer_ ? nullptr : name.get();
       header.msg_namelen = name.size;
       header.msg_iov = b.cut_iov.data() + pieces;
       header.msg_iovlen = gather(message, begin, std::min(step, size - begin), std::span(b.cut_iov).subspan(pieces));

@@ -20,16 +20,15 @@
 namespace smartvpn::net {
 namespace {
 
-constexpr int kKernelBuffer = 4 << 20;  // bytes: a burst of some milliseconds
-constexpr int kCallsPerTurn = 8;        // others on the loop want their turn too
+constexpr int kCallsPerTurn = 8;  // others on the loop want their turn too
 
 bool set_option(int fd, int level, int name, int value) noexcept {
   return setsockopt(fd, level, name, &value, sizeof value) == 0;
 }
 
 // As much as we may: beyond the system's limit only with privilege.
-void set_buffer(int fd, int forced, int plain) noexcept {
-  if (!set_option(fd, SOL_SOCKET, forced, kKernelBuffer)) set_option(fd, SOL_SOCKET, plain, kKernelBuffer);
+void set_buffer(int fd, int forced, int plain, int size) noexcept {
+  if (!set_option(fd, SOL_SOCKET, forced, size)) set_option(fd, SOL_SOCKET, plain, size);
 }
 
 Result<Fd> open_udp(inet::Endpoint& at, const std::string& path) {
@@ -53,6 +52,18 @@ Result<Fd> bind_udp(const UdpOptions& options) {
   const SocketAddress address = to_socket_address(at);
   if (::bind(fd->get(), address.get(), address.size) != 0)
     return system_error(errno, "cannot bind " + at.text(), options.path);
+  if (options.share_later && !set_option(fd->get(), SOL_SOCKET, SO_REUSEPORT, 1))
+    return system_error(errno, "cannot share a port", options.path);
+  return fd;
+}
+
+Result<Fd> connect_udp(const UdpOptions& options) {
+  inet::Endpoint to = options.connect_to;
+  auto fd = open_udp(to, options.path);
+  if (!fd) return fd.error();
+  const SocketAddress address = to_socket_address(to);
+  if (::connect(fd->get(), address.get(), address.size) != 0)
+    return system_error(errno, "cannot connect to " + to.text(), options.path);
   return fd;
 }
 
@@ -69,19 +80,27 @@ Result<Fd> adopt_udp(const UdpOptions& options) {
   return ours;
 }
 
+Result<Fd> open_as(const UdpOptions& options) {
+  if (options.connect_to) return connect_udp(options);
+  return options.fd >= 0 ? adopt_udp(options) : bind_udp(options);
+}
+
 }  // namespace
+
+std::shared_ptr<UdpBuffers> make_udp_buffers() { return std::make_shared<UdpBuffers>(); }
 
 UdpSocket::UdpSocket(const UdpOptions& options, UdpHandler& handler)
     : handler_(handler),
       send_call_(options.send_call ? options.send_call : &::sendmmsg),
-      buffers_(std::make_unique<Buffers>()),
+      buffers_(options.buffers ? options.buffers : make_udp_buffers()),
+      peer_(options.connect_to),
       gro_(options.gro),
       gso_(options.gso) {}
 
 UdpSocket::~UdpSocket() = default;
 
 Result<std::unique_ptr<UdpSocket>> UdpSocket::open(Loop& loop, const UdpOptions& options, UdpHandler& handler) {
-  auto fd = options.fd >= 0 ? adopt_udp(options) : bind_udp(options);
+  auto fd = open_as(options);
   if (!fd) return fd.error();
   std::unique_ptr<UdpSocket> socket(new UdpSocket(options, handler));
   int domain = AF_INET;
@@ -89,7 +108,7 @@ Result<std::unique_ptr<UdpSocket>> UdpSocket::open(Loop& loop, const UdpOptions&
   getsockopt(fd->get(), SOL_SOCKET, SO_DOMAIN, &domain, &size);
   socket->local_ = local_endpoint(fd->get());
   socket->v6_ = domain == AF_INET6;
-  socket->configure(fd->get());
+  socket->configure(fd->get(), options.kernel_buffer);
   auto watcher = FdWatcher::create(loop, std::move(*fd), *socket);
   if (!watcher) return watcher.error();
   socket->watcher_ = std::move(*watcher);
@@ -98,9 +117,9 @@ Result<std::unique_ptr<UdpSocket>> UdpSocket::open(Loop& loop, const UdpOptions&
 }
 
 // Nothing here is needed to work: what an old kernel has not is done without.
-void UdpSocket::configure(int fd) noexcept {
-  set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF);
-  set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF);
+void UdpSocket::configure(int fd, int kernel_buffer) noexcept {
+  set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, kernel_buffer);
+  set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, kernel_buffer);
   // On a socket of both families for IPv4 too.
   set_option(fd, IPPROTO_IP, IP_PKTINFO, v6_ ? 0 : 1);
   set_option(fd, IPPROTO_IP, IP_RECVTOS, 1);
@@ -173,8 +192,9 @@ void UdpSocket::on_readable() {
     const size_t slots = many_ ? Buffers::kWideSlots : Buffers::kSlots;
     const int count = receive(slots);
     if (count <= 0) {
-      // ICMP errors about packets of ours come here; they are nobody's word.
       if (count == 0 || errno == EAGAIN || errno == EWOULDBLOCK) return;
+      // ICMP errors about packets of ours come here; unless there is but one they can be about, they are nobody's word.
+      if (peer_) handler_.on_udp_refused(errno);
       continue;
     }
     const size_t taken = take_in(count);
@@ -199,12 +219,16 @@ void UdpSocket::on_writable() {
   handler_.on_udp_writable();
 }
 
-// An error that waits (ICMP) is fetched and forgotten; one that stays is the socket's end.
+// An error that waits (ICMP) is fetched and, unless connected, forgotten; one that stays is the socket's end.
 void UdpSocket::on_fd_error() {
   int error = 0;
   socklen_t size = sizeof error;
   const bool alive = getsockopt(watcher_->fd(), SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error != EBADF;
-  if (alive) return watcher_->watch(reading_, blocked_);
+  if (alive) {
+    watcher_->watch(reading_, blocked_);
+    if (peer_ && error != 0) handler_.on_udp_refused(error);
+    return;
+  }
   reading_ = false;
   handler_.on_udp_error(system_error(error, "the UDP socket is broken"));
 }

@@ -1,7 +1,7 @@
 // The hot UDP path: recvmmsg and sendmmsg on a raw descriptor, many datagrams a call, and where the kernel can do it
 // many datagrams a message (UDP_GRO, UDP_SEGMENT; Linux 4.18 and 5.0). Both families; ::ffff:a.b.c.d comes out as IPv4.
-// Where a datagram came to, and its ECN bits, are told and can be said. Buffers are the socket's own and fixed. Loop
-// thread only.
+// Where a datagram came to, and its ECN bits, are told and can be said. Buffers are fixed, the socket's own or those of
+// several. Loop thread only.
 #pragma once
 
 #include <array>
@@ -37,6 +37,7 @@ struct OutDatagram {
                            // and source, as in kernel WireGuard
   uint8_t ecn = 0;
   bool source_gone = false;  // set by send(): `from` is no address of this machine any more; sent without it
+  int error = 0;             // set by send(): why it was given up
 };
 
 class UdpHandler {
@@ -47,7 +48,14 @@ class UdpHandler {
   virtual void on_udp_writable() = 0;
   // The socket is broken for good, and not read any more.
   virtual void on_udp_error(const Error& error) = 0;
+  // Of a connected socket: nobody takes what was sent to its peer (ICMP; ECONNREFUSED as a rule).
+  virtual void on_udp_refused(int /*error*/) {}
 };
+
+// What sockets read into and write from, a few MiB. Sockets of one loop may share it: each uses it within its own
+// calls alone, and nobody's on_datagrams() may read another's.
+struct UdpBuffers;
+std::shared_ptr<UdpBuffers> make_udp_buffers();
 
 // sendmmsg(2), or what a test puts in its place.
 using SendCall = int (*)(int fd, mmsghdr* messages, unsigned count, int flags);
@@ -59,6 +67,10 @@ struct UdpOptions {
   std::string path;         // of the configuration, for errors
   bool gro = true, gso = true;
   SendCall send_call = nullptr;
+  inet::Endpoint connect_to;            // if set: a socket for this peer alone, whose own end the kernel chooses
+  bool share_later = false;             // bound as if alone; then others may join with reuse_port
+  int kernel_buffer = 4 << 20;          // bytes, each way: a burst of some milliseconds
+  std::shared_ptr<UdpBuffers> buffers;  // null: its own
 };
 
 class UdpSocket final : private FdHandler {
@@ -78,10 +90,12 @@ class UdpSocket final : private FdHandler {
   ~UdpSocket() override;
 
   const inet::Endpoint& local() const noexcept { return local_; }
+  const inet::Endpoint& peer() const noexcept { return peer_; }  // none unless connected
   int fd() const noexcept { return watcher_->fd(); }
   // Sends in order what the kernel takes now, and gives how many are done with: sent, or given up because their
   // destination cannot be reached. on_udp_writable() follows when it is less than all. A message that has to be cut
-  // here, because the kernel does not do it, is done with when a part of it is sent.
+  // here, because the kernel does not do it, is done with when a part of it is sent. A connected socket looks at no
+  // `to`.
   size_t send(std::span<OutDatagram> batch) noexcept;
   void pause_reading() noexcept;
   void resume_reading() noexcept;
@@ -90,10 +104,10 @@ class UdpSocket final : private FdHandler {
   const Counters& counters() const noexcept { return counters_; }
 
  private:
-  struct Buffers;
+  using Buffers = UdpBuffers;
   enum class Sent : uint8_t { yes, blocked, refused };
   UdpSocket(const UdpOptions& options, UdpHandler& handler);
-  void configure(int fd) noexcept;
+  void configure(int fd, int kernel_buffer) noexcept;
   void on_readable() override;
   void on_writable() override;
   void on_fd_error() override;
@@ -108,8 +122,8 @@ class UdpSocket final : private FdHandler {
 
   UdpHandler& handler_;
   const SendCall send_call_;
-  std::unique_ptr<Buffers> buffers_;
-  inet::Endpoint local_;
+  const std::shared_ptr<Buffers> buffers_;
+  inet::Endpoint local_, peer_;
   bool gro_, gso_, v6_ = false;
   bool reading_ = true, blocked_ = false, many_ = false;
   Counters counters_;

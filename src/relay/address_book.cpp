@@ -21,8 +21,9 @@ AddressStats& AddressBook::row(const inet::IpAddress& address) {
     places_.erase(idle_.front().address);
     idle_.pop_front();
   }
-  idle_.push_back({address, 0, 0, 0, 0});
-  places_.emplace(address, std::prev(idle_.end()));
+  Rows made{{address, 0, 0, 0, 0}};
+  places_.emplace(address, made.begin());  // without memory for its place there is no row either
+  idle_.splice(idle_.end(), made);
   return idle_.back();
 }
 

@@ -30,6 +30,7 @@ std::optional<size_t> Balancer::pick(Time now, uint64_t tried) noexcept {
 
 bool Balancer::failed(size_t target, Time now) noexcept {
   State& state = states_[target];
+  if (state.out_until > now) return false;
   const uint32_t doublings = std::min<uint32_t>(state.failures, 6);
   state.out_until = now + std::min(kFirstPause * (1u << doublings), kLongestPause);
   return state.failures++ == 0;

@@ -23,7 +23,8 @@ class Balancer {
   // the one whose time is over first. Nothing: all were tried.
   std::optional<size_t> pick(Time now, uint64_t tried) noexcept;
 
-  // True: it is the first failure, or the first success after one.
+  // True: it is the first failure, or the first success after one. A failure of a target that is left out counts for
+  // nothing: it is one more connection that met what was met already.
   bool failed(size_t target, Time now) noexcept;
   bool succeeded(size_t target) noexcept;
   bool healthy(size_t target) const noexcept { return states_[target].failures == 0; }

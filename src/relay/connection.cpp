@@ -1,6 +1,7 @@
 // See connection.hpp. Here: until it is known who comes, and how it ends.
 #include "relay/connection.hpp"
 
+#include "proxyproto/tlv.hpp"
 #include "relay/first_words.hpp"
 #include "relay/proxy_signature.hpp"
 #include "relay/worker.hpp"
@@ -29,8 +30,12 @@ const char* Connection::stage_name(Stage stage) noexcept {
   return names[static_cast<size_t>(stage)];
 }
 
-void Connection::begin(net::Fd socket, net::Fd spare) {
+void Connection::begin(net::Fd socket, net::Fd spare) noexcept {
   spare_ = std::move(spare);
+  guarded([&] { expect_header_or_client(std::move(socket)); });
+}
+
+void Connection::expect_header_or_client(net::Fd socket) {
   auto client = net::OpeningSocket::create(worker_.loop(), std::move(socket), *this);
   if (!client) return end(Reason::out_of_memory);
   client_ = std::move(*client);
@@ -43,6 +48,8 @@ void Connection::begin(net::Fd socket, net::Fd spare) {
     case ListenerPlan::Header::forbidden:
       no_header_allowed_ = true;
       facts_.real = facts_.peer;
+      if (const VpnDoor door = worker_.shared().vpn_door(); door.client_at)
+        facts_.identity = door.client_at(facts_.peer.ip);
       return admit();
     case ListenerPlan::Header::required:
       break;
@@ -54,6 +61,10 @@ void Connection::begin(net::Fd socket, net::Fd spare) {
 }
 
 void Connection::on_opening_bytes(ByteView bytes) {
+  guarded([&] { take_opening_bytes(bytes); });
+}
+
+void Connection::take_opening_bytes(ByteView bytes) {
   switch (stage_) {
     case Stage::header:
       return on_header_bytes(bytes);
@@ -80,17 +91,27 @@ void Connection::take_header() {
   parser_.reset();
   const proxyproto::Header& header = *facts_.header;
   facts_.vouched = true;
+  take_identity();
   facts_.real = header.source;
   if (header.addressless() && routing_->plan->listeners[facts_.listener].config.refuse_addressless)
     return end(Reason::proxy_addressless);
   admit();
 }
 
+// Only from who may say so; from nobody else does it go on, be seen, or be counted.
+void Connection::take_identity() {
+  auto& tlvs = facts_.header->tlvs;
+  const proxyproto::Tlv* told = proxyproto::find_tlv(tlvs, kTlvIdentity);
+  if (told && routing_->plan->listeners[facts_.listener].identity.contains(facts_.peer.ip))
+    facts_.identity = parse_identity_tlv(told->value);
+  std::erase_if(tlvs, [](const proxyproto::Tlv& tlv) { return tlv.type == kTlvIdentity; });
+}
+
 void Connection::admit() {
   const bool local = facts_.header && facts_.header->is_local();
   if (const Reason refused = local ? Reason::none : check_admission(); refused != Reason::none) return end(refused);
-  admitted_ = true;
   worker_.accepted(facts_);
+  admitted_ = true;
   std::optional<inet::IpAddress> ip;
   if (facts_.real) ip = facts_.real->ip;
   if (!routing_->plan->routes.needs_first_bytes(facts_.local.port, ip)) {
@@ -135,7 +156,7 @@ void Connection::on_opening_end(int error) {
   // Who has said something and all of it: it is delivered. The pump meets the FIN again.
   if (held_.empty()) return end(Reason::closed_by_client);
   no_header_allowed_ = false;  // no more will come: it was none
-  if (stage_ == Stage::hello) take_route();
+  if (stage_ == Stage::hello) guarded([this] { take_route(); });
 }
 
 void Connection::arm(Time deadline) noexcept {
@@ -144,6 +165,10 @@ void Connection::arm(Time deadline) noexcept {
 }
 
 void Connection::on_timer() {
+  guarded([this] { take_deadline(); });
+}
+
+void Connection::take_deadline() {
   if (worker_.loop().now() >= lifetime_ends_) return end(Reason::lifetime_timeout);
   switch (stage_) {
     case Stage::header:
@@ -163,9 +188,9 @@ void Connection::on_timer() {
   }
 }
 
-void Connection::close(Reason why) { end(why); }
+void Connection::close(Reason why) noexcept { end(why); }
 
-void Connection::end(Reason why) {
+void Connection::end(Reason why) noexcept {
   if (stage_ == Stage::over) return;
   account_end(why);
   stage_ = Stage::over;
@@ -182,7 +207,8 @@ void Connection::end(Reason why) {
   worker_.retire(*this);
 }
 
-void Connection::account_end(Reason why) {
+void Connection::account_end(Reason why) noexcept {
+  ConnectionInfo last;
   settle();
   const bool relayed = stage_ == Stage::relaying;
   if (route_state_ && relayed) --route_state_->counters.connections_open;
@@ -191,7 +217,12 @@ void Connection::account_end(Reason why) {
   if (in_address_) worker_.shared().limits.leave_address(facts_.judged(), worker_.loop().now());
   if (!unique_id_.empty()) worker_.shared().unique_ids.leave(unique_id_);
   worker_.shared().limits.leave();
-  worker_.ended(facts_, info(), why, is_refusal(why, relayed), admitted_);
+  try {
+    last = info();
+  } catch (const std::bad_alloc&) {
+    last = {};  // an end is an end, also where there is no memory to describe it
+  }
+  worker_.ended(facts_, last, why, is_refusal(why, relayed), admitted_);
 }
 
 ConnectionInfo Connection::info() const {
@@ -202,6 +233,7 @@ ConnectionInfo Connection::info() const {
   out.remote_addr = facts_.real;
   out.vouched = facts_.vouched;
   out.tlvs = tlv_texts(facts_);
+  if (facts_.identity) out.client_id = facts_.identity->client_id;
   out.host = facts_.host;
   if (route_) out.route = route_->config.name;
   out.stage = stage_name(stage_);

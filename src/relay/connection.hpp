@@ -28,9 +28,9 @@ class Connection final : private net::OpeningSocket::Handler, private net::Pump:
   ~Connection() override;
 
   // Once, first. May end the connection. `spare`: for the target's socket (net/scarcity.hpp).
-  void begin(net::Fd socket, net::Fd spare);
+  void begin(net::Fd socket, net::Fd spare) noexcept;
   // Ends it, with RST.
-  void close(Reason why);
+  void close(Reason why) noexcept;
   // Tells the books what has moved since the last time.
   void settle();
 
@@ -44,19 +44,33 @@ class Connection final : private net::OpeningSocket::Handler, private net::Pump:
   enum class Stage : uint8_t { header, hello, handshake, connecting, relaying, over };
   static const char* stage_name(Stage stage) noexcept;
 
+  // Without memory for what a callback does, this connection ends and no other.
+  template <class Fn>
+  void guarded(Fn&& fn) noexcept {
+    try {
+      fn();
+    } catch (const std::bad_alloc&) {
+      end(Reason::out_of_memory);
+    }
+  }
+
   // connection.cpp: until it is known who comes
+  void expect_header_or_client(net::Fd socket);
+  void take_opening_bytes(ByteView bytes);
   void on_opening_bytes(ByteView bytes) override;
   void on_opening_end(int error) override;
   void on_header_bytes(ByteView bytes);
   void take_header();
+  void take_identity();
   void admit();
   Reason check_admission();
   void on_timer();
+  void take_deadline();
   void arm(Time deadline) noexcept;
   void hold(ByteView bytes);
   bool forged_header();
-  void end(Reason why);
-  void account_end(Reason why);
+  void end(Reason why) noexcept;
+  void account_end(Reason why) noexcept;
 
   // connection_opening.cpp: until it is known where it goes
   void listen_for_name(ByteView bytes);

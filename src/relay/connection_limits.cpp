@@ -4,10 +4,15 @@
 namespace smartvpn::relay {
 namespace {
 
+// More than `limits.connections` can be, so that nobody who may come is refused because of all the others' addresses.
+// A source takes some 64 bytes while it has something open or owes the bucket.
+constexpr uint32_t kMaxLimitedSources = 1 << 20;
+
 acl::RateLimits address_limits(const config::RelayLimitsConfig& limits) {
   acl::RateLimits out;
   out.connections_per_source = limits.connections_per_ip;
   out.new_per_minute = limits.new_connections_per_ip_per_minute;
+  out.max_sources = kMaxLimitedSources;
   return out;
 }
 

@@ -43,13 +43,13 @@ void Connection::take_route() {
 // From here on the client is the server's, with its limits.
 void Connection::hand_to_vpn() {
   const VpnDoor door = worker_.shared().vpn_door();
-  if (!door) return end(Reason::target_unreachable);
+  if (!door.hand_over) return end(Reason::target_unreachable);
   auto watcher = client_->release();
   client_.reset();
   VpnHandover handover{watcher->release(), facts_.peer,       facts_.real,
                        facts_.vouched,     tlv_texts(facts_), std::move(held_)};
   watcher.reset();  // out of this loop before it is in another
-  const Result<void> taken = door(std::move(handover));
+  const Result<void> taken = door.hand_over(std::move(handover));
   ++route_state_->counters.connections_total;
   if (taken) {
     ++route_state_->counters.connections_relayed;

@@ -20,8 +20,10 @@ void Connection::connect_next() {
   if (const auto ip = inet::IpAddress::parse(target.host)) return connect_to({{*ip, port}});
   look_up_ = worker_.resolver().resolve(target.host, port, [this](Result<std::vector<inet::Endpoint>> found) {
     look_up_ = 0;
-    if (!found) return target_failed(found.error());
-    connect_to(std::move(*found));
+    guarded([&] {
+      if (!found) return target_failed(found.error());
+      connect_to(std::move(*found));
+    });
   });
   if (look_up_ == 0) target_failed(make_error(Status::AGAIN, "too many names are being looked up"));
 }
@@ -33,7 +35,7 @@ void Connection::connect_to(std::vector<inet::Endpoint> addresses) {
   net::ConnectOptions options{std::move(addresses), each, left};
   connector_ = std::make_unique<net::TcpConnector>(
       worker_.loop(), std::move(options), net::TcpConnector::Socket{std::move(spare_)},
-      [this](Result<std::unique_ptr<net::FdWatcher>> socket) { on_connected(std::move(socket)); });
+      [this](Result<std::unique_ptr<net::FdWatcher>> socket) { guarded([&] { on_connected(std::move(socket)); }); });
 }
 
 void Connection::on_connected(Result<std::unique_ptr<net::FdWatcher>> socket) {
@@ -122,6 +124,7 @@ std::optional<Bytes> Connection::proxy_header() const {
     in.alpn = alpn;
     in.tls = {tls.version(), tls.cipher()};
   }
+  if (facts_.identity && action.tlvs.identity) in.identity = &*facts_.identity;
   in.unique_id = unique_id_;
   in.send_authority = action.tlvs.authority;
   in.send_alpn = action.tlvs.alpn;

@@ -23,7 +23,7 @@ void Connection::end_tls_here() {
 
 void Connection::on_pump_secured() {
   stage_ = Stage::connecting;
-  connect_next();
+  guarded([this] { connect_next(); });
 }
 
 }  // namespace smartvpn::relay

@@ -4,7 +4,11 @@
 namespace smartvpn::relay {
 
 FirstWords::Result FirstWords::feed(ByteView bytes) {
-  if (!tls_) return feed_http(bytes);
+  if (result_ == Result::need_more) result_ = tls_ ? feed_tls(bytes) : feed_http(bytes);
+  return result_;
+}
+
+FirstWords::Result FirstWords::feed_tls(ByteView bytes) {
   switch (hello_.feed(bytes)) {
     case ClientHelloMachine::State::need_more:
       begun_ = begun_ || !bytes.empty();

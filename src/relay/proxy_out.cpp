@@ -17,6 +17,7 @@ bool has_meaning_here(uint8_t type) noexcept {
     case proxyproto::kTlvUniqueId:
     case proxyproto::kTlvSsl:
     case proxyproto::kTlvNetns:
+    case kTlvIdentity:
       return true;
     default:
       return false;
@@ -36,6 +37,7 @@ class TlvList {
       out_.push_back(own_tls());
     else if (in_.send_ssl)
       pass_on(proxyproto::kTlvSsl);
+    if (in_.identity) out_.push_back(make_identity_tlv(*in_.identity));
     if (in_.forward_unknown_tlvs && in_.received)
       for (const Tlv& tlv : in_.received->tlvs)
         if (!has_meaning_here(tlv.type)) out_.push_back(tlv);
@@ -67,7 +69,8 @@ class TlvList {
 }  // namespace
 
 std::optional<Bytes> make_proxy_out(const ProxyOutInput& in) {
-  proxyproto::Header header = in.local ? proxyproto::local_header() : proxyproto::relayed(in.client, in.destination);
+  proxyproto::Header header =
+      in.local ? proxyproto::local_header() : proxyproto::relayed(in.client, in.destination, in.transport);
   if (in.version == proxyproto::Version::v1) {
     const std::string line = proxyproto::write_v1(header);
     return Bytes(line.begin(), line.end());

@@ -249,7 +249,7 @@ void Relay::Impl::set_endpoints(const RelayPlan& plan, const Worker::Ports& port
   std::vector<BoundEndpoint> endpoints;
   for (const SocketPlan& socket : plan.sockets)
     if (const auto found = ports.find(socket.key); found != ports.end())
-      endpoints.push_back({socket.listener, found->second});
+      endpoints.push_back({socket.listener, socket.key.protocol, found->second});
   MutexLock lock(mutex_);
   endpoints_ = std::move(endpoints);
 }
@@ -293,6 +293,7 @@ Result<RelaySnapshot> Relay::stats() {
   out.rates = sum.rates;
   out.rejections = sum.rejections;
   out.ended = sum.ended;
+  out.udp_drops = sum.udp_drops;
   out.routes = std::move(sum.routes);
   for (auto& [ip, row] : sum.addresses) out.addresses.push_back(row);
   std::sort(out.addresses.begin(), out.addresses.end(), [](const AddressStats& a, const AddressStats& b) {

@@ -14,7 +14,8 @@
 namespace smartvpn::relay {
 
 struct BoundEndpoint {
-  uint32_t listener = 0;   // index into the configuration's `listen`
+  uint32_t listener = 0;  // index into the configuration's `listen`
+  config::RelayProtocol protocol = config::RelayProtocol::tcp;
   inet::Endpoint address;  // the port the kernel gave, if the configuration said 0
 };
 

@@ -11,11 +11,15 @@ proxyproto::Mode mode_of(config::RelayListenConfig::Accept accept) noexcept {
 }
 
 Result<ListenerPlan> plan_listener(const config::RelayListenConfig& config, const std::string& at) {
-  ListenerPlan plan{config, {}, mode_of(config.accept_proxy_protocol)};
+  ListenerPlan plan{config, {}, {}, mode_of(config.accept_proxy_protocol)};
   if (config.accept_proxy_protocol == config::RelayListenConfig::Accept::off) return plan;
   auto trusted = acl::TrustedProxies::compile(config.trusted_proxies, at + "/trusted_proxies");
   if (!trusted) return std::move(trusted).error();
   plan.trusted = std::move(*trusted);
+  if (config.may_assert_identity.empty()) return plan;
+  auto identity = acl::TrustedProxies::compile(config.may_assert_identity, at + "/may_assert_identity");
+  if (!identity) return std::move(identity).error();
+  plan.identity = std::move(*identity);
   return plan;
 }
 
@@ -23,7 +27,7 @@ void plan_sockets(const config::RelayListenConfig& config, uint32_t listener, st
   const std::string at = "/listen/" + std::to_string(listener);
   for (const auto& range : config.ports)
     for (uint32_t port = range.from; port <= range.to; ++port) {
-      SocketKey key{config.address, static_cast<uint16_t>(port), port == 0 ? listener : 0};
+      SocketKey key{config.address, static_cast<uint16_t>(port), port == 0 ? listener : 0, config.protocol};
       out.push_back({key, listener, at});
     }
 }
@@ -34,6 +38,11 @@ ListenerPlan::Header ListenerPlan::expects(const inet::IpAddress& peer) const no
   if (config.accept_proxy_protocol == config::RelayListenConfig::Accept::off) return Header::forbidden;
   if (trusted.contains(peer)) return Header::required;
   return config.untrusted == config::RelayListenConfig::Untrusted::direct ? Header::forbidden : Header::refused;
+}
+
+bool is_served_by(const inet::Endpoint& own, const inet::Endpoint& at) noexcept {
+  const bool address = own.ip == at.ip || (own.ip.is_unspecified() && (own.ip.is_v6() || at.ip.is_v4()));
+  return address && own.port == at.port;
 }
 
 Result<PlanPtr> RelayPlan::compile(const config::RelayConfig& config) {

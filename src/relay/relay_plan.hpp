@@ -2,6 +2,7 @@
 // one; connections keep the one they came in by.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -14,7 +15,7 @@ namespace smartvpn::relay {
 
 struct ListenerPlan {
   config::RelayListenConfig config;
-  acl::TrustedProxies trusted;
+  acl::TrustedProxies trusted, identity;  // who sends headers; whose word is taken for a VPN client's identity
   proxyproto::Mode mode = proxyproto::Mode::any;
 
   // What is expected of a peer.
@@ -27,8 +28,14 @@ struct SocketKey {
   inet::IpAddress address;
   uint16_t port = 0;      // 0: the kernel chose
   uint32_t listener = 0;  // looked at for port 0 only, of which there may be several
+  config::RelayProtocol protocol = config::RelayProtocol::tcp;
   friend auto operator<=>(const SocketKey&, const SocketKey&) = default;
 };
+
+// Where sockets are bound.
+using BoundPorts = std::map<SocketKey, inet::Endpoint>;
+// Whether a socket that is bound to `own` gets what goes to `at`.
+bool is_served_by(const inet::Endpoint& own, const inet::Endpoint& at) noexcept;
 
 struct SocketPlan {
   SocketKey key;

@@ -38,6 +38,19 @@ void put_reasons(std::string& text, JsonObject& out, std::string_view key,
   by_name.close();
 }
 
+constexpr const char* kUdpDropNames[] = {
+#define X(name, help) #name,
+    SMARTVPN_RELAY_UDP_DROP_LIST(X)
+#undef X
+};
+
+void put_udp_drops(std::string& text, const UdpDrops& drops) {
+  JsonObject out(text);
+  for (size_t i = 0; i < kUdpDropCount; ++i)
+    if (drops.counts[i] != 0) out.number(kUdpDropNames[i], drops.counts[i]);
+  out.close();
+}
+
 void put_address(std::string& text, const AddressStats& address) {
   JsonObject out(text);
   if (address.address) out.text("address", address.address.text());
@@ -52,8 +65,8 @@ void put_address(std::string& text, const AddressStats& address) {
 std::string label_text(std::string_view text) {
   std::string out;
   for (char c : text) {
-    if (c == '\\' || c == '"') out += '\\';
-    out += c;
+    if (c == '\\' || c == '"' || c == '\n') out += '\\';
+    out += c == '\n' ? 'n' : c;
   }
   return out;
 }
@@ -99,6 +112,8 @@ std::string RelaySnapshot::json() const {
   put_rates(text, out, rates);
   put_reasons(text, out, "rejections", rejections);
   put_reasons(text, out, "ended", ended);
+  out.key("udp_drops");
+  put_udp_drops(text, udp_drops);
   out.key("routes");
   text += '[';
   for (const RouteStats& route : routes) {
@@ -138,6 +153,9 @@ std::string RelaySnapshot::prometheus() const {
   put_by_reason(out, "rejections_total", rejections);
   head(out, "ended_total", "counter", "Relayed connections that ended, by reason");
   put_by_reason(out, "ended_total", ended);
+  head(out, "udp_drops_total", "counter", "Datagrams that went no further, by reason");
+  for (size_t i = 0; i < kUdpDropCount; ++i)
+    out += fmt::format("smartvpn_relay_udp_drops_total{{reason=\"{}\"}} {}\n", kUdpDropNames[i], udp_drops.counts[i]);
   head(out, "events_lost_total", "counter", "Events that subscriptions had no room for");
   out += fmt::format("smartvpn_relay_events_lost_total {}\n", events_lost);
   head(out, "start_time_seconds", "gauge", "When the relay was started, in seconds since 1970");

@@ -82,16 +82,20 @@ Result<void> RouteTable::add(const Route& route, const std::string& at) {
   return {};
 }
 
-bool RouteTable::fits_place(const Route& route, uint16_t port,
-                            const std::optional<inet::IpAddress>* client) const noexcept {
-  if (!in_ranges(route.config.match.ports, port)) return false;
-  if (route.config.match.client_ip.empty()) return true;
-  return client && *client && route.clients.contains(**client);
+// By all that is known before the client has said anything. A VPN server takes connections only.
+bool RouteTable::fits_place(const Route& route, const RouteQuery& query) const noexcept {
+  const auto& match = route.config.match;
+  if (match.protocol ? *match.protocol != query.protocol
+                     : query.protocol == config::RelayProtocol::udp && route.config.action.vpn)
+    return false;
+  if (!in_ranges(match.ports, query.port)) return false;
+  if (match.client_ip.empty()) return true;
+  return query.client && *query.client && route.clients.contains(**query.client);
 }
 
 bool RouteTable::fits(const Entry& entry, const RouteQuery& query) const noexcept {
   const Route& route = routes_[entry.route];
-  if (!fits_place(route, query.port, query.client)) return false;
+  if (!fits_place(route, query)) return false;
   const auto& versions = route.tls_versions;
   return versions.empty() || std::find(versions.begin(), versions.end(), query.tls_version) != versions.end();
 }
@@ -124,7 +128,7 @@ const Route* RouteTable::match(const RouteQuery& query) const noexcept {
 bool RouteTable::needs_first_bytes(uint16_t port, const std::optional<inet::IpAddress>& client) const noexcept {
   for (const Entry& entry : entries_) {
     const Route& route = routes_[entry.route];
-    if (!fits_place(route, port, &client)) continue;
+    if (!fits_place(route, {port, {}, &client})) continue;
     // The first that could match: if nothing more is asked of it, it does.
     return entry.has_domain || !route.tls_versions.empty() || route.tls;
   }

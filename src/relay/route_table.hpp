@@ -25,6 +25,7 @@ struct RouteQuery {
   std::string_view host;                                   // as normalise_host gives it; "": not known
   const std::optional<inet::IpAddress>* client = nullptr;  // real address; null or nothing: not known
   uint16_t tls_version = 0;                                // newest that the client offers; 0: no TLS
+  config::RelayProtocol protocol = config::RelayProtocol::tcp;
 };
 
 struct Route {
@@ -42,7 +43,7 @@ class RouteTable {
 
   // Null: none matches.
   const Route* match(const RouteQuery& query) const noexcept;
-  // Whether the answer for this port and client may hang on what the client says first.
+  // Whether the answer for a connection of this port and client may hang on what the client says first.
   bool needs_first_bytes(uint16_t port, const std::optional<inet::IpAddress>& client) const noexcept;
   const std::vector<Route>& routes() const noexcept { return routes_; }
 
@@ -54,7 +55,7 @@ class RouteTable {
   };
   Result<void> add(const Route& route, const std::string& at);
   bool fits(const Entry& entry, const RouteQuery& query) const noexcept;
-  bool fits_place(const Route& route, uint16_t port, const std::optional<inet::IpAddress>* client) const noexcept;
+  bool fits_place(const Route& route, const RouteQuery& query) const noexcept;
 
   std::vector<Route> routes_;
   std::vector<Entry> entries_;  // best first

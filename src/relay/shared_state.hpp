@@ -6,6 +6,7 @@
 #include "base/mutex.hpp"
 #include "base/rng.hpp"
 #include "relay/connection_limits.hpp"
+#include "relay/udp_ports.hpp"
 #include "relay/unique_id_table.hpp"
 #include "relay/vpn_door.hpp"
 #include "telemetry/event_hub.hpp"
@@ -19,6 +20,7 @@ struct SharedState {
   telemetry::EventHub hub;
   ConnectionLimits limits;
   UniqueIdTable unique_ids;
+  UdpPorts udp_ports;
   std::atomic<uint64_t> next_id{1};
   // Where routes to the VPN lead; empty: nowhere.
   VpnDoor vpn_door() const {
@@ -27,7 +29,7 @@ struct SharedState {
   }
   void set_vpn_door(VpnDoor door) {
     MutexLock lock(door_mutex_);
-    door_.swap(door);
+    std::swap(door_, door);
   }
   Mutex throttle_mutex;
   telemetry::RejectionThrottle throttle GUARDED_BY(throttle_mutex);

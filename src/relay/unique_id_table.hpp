@@ -2,7 +2,9 @@
 // one twice is a chain that has come back to itself. Any thread.
 #pragma once
 
+#include <functional>
 #include <string>
+#include <string_view>
 #include <unordered_set>
 
 #include "base/bytes.hpp"
@@ -19,9 +21,9 @@ class UniqueIdTable {
     MutexLock lock(mutex_);
     return open_.insert(std::string(as_text(id))).second;
   }
-  void leave(ByteView id) {
+  void leave(ByteView id) noexcept {
     MutexLock lock(mutex_);
-    open_.erase(std::string(as_text(id)));
+    if (const auto found = open_.find(as_text(id)); found != open_.end()) open_.erase(found);
   }
   size_t size() const {
     MutexLock lock(mutex_);
@@ -30,7 +32,11 @@ class UniqueIdTable {
 
  private:
   mutable Mutex mutex_;
-  std::unordered_set<std::string> open_ GUARDED_BY(mutex_);
+  struct Hash {
+    using is_transparent = void;  // found without a copy
+    size_t operator()(std::string_view text) const noexcept { return std::hash<std::string_view>{}(text); }
+  };
+  std::unordered_set<std::string, Hash, std::equal_to<>> open_ GUARDED_BY(mutex_);
 };
 
 // For the first proxy of a chain: 16 random bytes.

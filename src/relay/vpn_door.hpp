@@ -12,6 +12,7 @@
 #include "base/result.hpp"
 #include "inet/address.hpp"
 #include "net/fd.hpp"
+#include "relay/identity_tlv.hpp"
 
 namespace smartvpn::relay {
 
@@ -24,7 +25,12 @@ struct VpnHandover {
   Bytes first;  // the client's bytes that were read
 };
 
-// On a worker's thread, and must not wait. On an error the connection is refused.
-using VpnDoor = std::function<Result<void>(VpnHandover&&)>;
+// Both on a worker's thread, and they must not wait. Empty: there is no server.
+struct VpnDoor {
+  // On an error the connection is refused.
+  std::function<Result<void>(VpnHandover&&)> hand_over;
+  // Whose inner address that is now; nothing: no client's.
+  std::function<std::optional<ClientIdentity>(const inet::IpAddress&)> client_at;
+};
 
 }  // namespace smartvpn::relay

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "relay/udp_side.hpp"
+
 namespace smartvpn::relay {
 namespace {
 
@@ -17,6 +19,7 @@ Result<std::unique_ptr<Worker>> Worker::create(SharedState& shared, PlanPtr plan
   auto resolver = net::Resolver::create(*worker->loop_);
   if (!resolver) return std::move(resolver).error();
   worker->resolver_ = std::move(*resolver);
+  worker->udp_ = std::make_unique<UdpSide>(*worker);
   worker->routing_ = Routing::make(std::move(plan), nullptr);
   worker->tick_.start_in(kTick);
   return worker;
@@ -25,6 +28,7 @@ Result<std::unique_ptr<Worker>> Worker::create(SharedState& shared, PlanPtr plan
 Worker::Worker(SharedState& shared, std::unique_ptr<net::Loop> loop, size_t addresses)
     : shared_(shared),
       loop_(std::move(loop)),
+      pipes_(loop_->descriptors()),
       addresses_(addresses),
       bury_(*loop_, [this] { bury(); }),
       tick_(*loop_, [this] { on_tick(); }),
@@ -34,10 +38,16 @@ Worker::~Worker() = default;
 
 Result<void> Worker::prepare(const RelayPlan& plan, net::PortSharing sharing, Ports& ports) {
   for (const SocketPlan& socket : plan.sockets) {
+    if (socket.key.protocol == config::RelayProtocol::udp) {
+      auto made = udp_->prepare(socket, sharing, ports);
+      if (!made) forget_prepared();
+      if (!made) return made;
+      continue;
+    }
     if (listening_.count(socket.key) != 0) continue;
     auto made = listen(socket, sharing, ports);
     if (!made) {
-      prepared_.clear();
+      forget_prepared();
       return std::move(made).error();
     }
     (*made)->pause();
@@ -64,8 +74,13 @@ Result<std::unique_ptr<net::TcpListener>> Worker::listen(const SocketPlan& socke
   return made;
 }
 
+void Worker::forget_prepared() noexcept {
+  prepared_.clear();
+  udp_->forget_prepared();
+}
+
 void Worker::commit(PlanPtr plan) {
-  if (draining_) return prepared_.clear();
+  if (draining_) return forget_prepared();
   std::map<SocketKey, Listening> next;
   for (const SocketPlan& socket : plan->sockets) {
     auto& from = listening_.count(socket.key) != 0 ? listening_ : prepared_;
@@ -78,14 +93,16 @@ void Worker::commit(PlanPtr plan) {
   listening_ = std::move(next);
   prepared_.clear();
   for (auto& [key, one] : listening_) {
-    if (!one.socket->accepting()) listening(one);
+    if (!one.socket->accepting()) listening(one.listener, config::RelayProtocol::tcp, one.socket->local());
     one.socket->resume();
   }
+  udp_->commit(routing_);
 }
 
 void Worker::drain(Duration longest) {
   draining_ = true;
   listening_.clear();
+  udp_->drain();
   bury_.request();
   const Time until = loop_->now() + longest;
   if (!drained_.running() || until < drained_.deadline()) drained_.start_at(until);
@@ -93,7 +110,11 @@ void Worker::drain(Duration longest) {
 
 void Worker::bury() {
   while (retired_) retired_ = retired_->take_next();
-  if (draining_ && connections_.empty()) loop_->stop();
+  if (draining_ && connections_.empty() && udp_->idle()) loop_->stop();
+}
+
+void Worker::flows_buried() noexcept {
+  if (draining_) bury_.request();
 }
 
 void Worker::on_socket(const SocketKey& key, net::Fd socket, net::Fd spare, const inet::Endpoint& peer) {
@@ -112,12 +133,19 @@ void Worker::on_socket(const SocketKey& key, net::Fd socket, net::Fd spare, cons
     info.id = facts.id;
     return ended(facts, info, Reason::too_many_connections, true, false);
   }
-  ++total_.connections_open;
   const uint64_t id = facts.id;
-  auto connection = std::make_unique<Connection>(*this, routing_, std::move(facts));
-  Connection& begun = *connection;
-  connections_.emplace(id, std::move(connection));
-  begun.begin(std::move(socket), std::move(spare));
+  Connection* begun = nullptr;
+  try {
+    auto connection = std::make_unique<Connection>(*this, routing_, std::move(facts));
+    begun = connection.get();
+    connections_.emplace(id, std::move(connection));
+  } catch (const std::bad_alloc&) {
+    shared_.limits.leave();
+    ++rejections_[static_cast<size_t>(Reason::out_of_memory)];
+    return;
+  }
+  ++total_.connections_open;
+  begun->begin(std::move(socket), std::move(spare));
 }
 
 void Worker::retire(Connection& connection) noexcept {
@@ -132,27 +160,27 @@ void Worker::retire(Connection& connection) noexcept {
 
 void Worker::close_all(Reason why) {
   while (!connections_.empty()) connections_.begin()->second->close(why);
+  udp_->close_all(why);
 }
 
 bool Worker::close_one(uint64_t id, Reason why) {
   const auto found = connections_.find(id);
-  if (found == connections_.end()) return false;
+  if (found == connections_.end()) return udp_->close_one(id, why);
   found->second->close(why);
   return true;
 }
 
 bool Worker::listens_at(const inet::Endpoint& at) const noexcept {
-  return std::any_of(listening_.begin(), listening_.end(), [&](const auto& entry) {
-    const inet::Endpoint& own = entry.second.socket->local();
-    const bool address = own.ip == at.ip || (own.ip.is_unspecified() && (own.ip.is_v6() || at.ip.is_v4()));
-    return address && own.port == at.port;
-  });
+  return std::any_of(listening_.begin(), listening_.end(),
+                     [&](const auto& entry) { return is_served_by(entry.second.socket->local(), at); });
 }
 
 void Worker::on_tick() {
   tick_.start_in(kTick);
   const Time now = loop_->now();
   for (auto& [id, connection] : connections_) connection->settle();
+  udp_->settle();
+  udp_->tick();
   windows_.sample(now, total_);
   for (const auto& route : routing_->routes) route->windows.sample(now, route->counters);
   shared_.limits.tick(now);
@@ -161,6 +189,8 @@ void Worker::on_tick() {
 
 void Worker::add_to(Share& sum) {
   for (auto& [id, connection] : connections_) connection->settle();
+  udp_->settle();
+  sum.udp_drops.add(udp_->drops());
   sum.total.add(total_);
   sum.rates.add(windows_.rates());
   for (size_t i = 0; i < kReasonCount; ++i) {
@@ -186,6 +216,7 @@ void Worker::list(std::vector<ConnectionInfo>& out) {
     connection->settle();
     out.push_back(connection->info());
   }
+  udp_->list(out);
 }
 
 void Worker::abandon_after_fork() noexcept {

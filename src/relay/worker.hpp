@@ -15,6 +15,8 @@
 
 namespace smartvpn::relay {
 
+class UdpSide;
+
 class Worker {
  public:
   // `shared` outlives it.
@@ -26,9 +28,9 @@ class Worker {
   // For the relay -------------------------------------------------------------------------------------------------
   // Opens what `plan` wants and is not open yet, without accepting. `ports`: where the first worker has bound what the
   // kernel chose; it fills it, and the others join there. On failure nothing is open that was not before.
-  using Ports = std::map<SocketKey, inet::Endpoint>;
+  using Ports = BoundPorts;
   Result<void> prepare(const RelayPlan& plan, net::PortSharing sharing, Ports& ports);
-  void forget_prepared() noexcept { prepared_.clear(); }
+  void forget_prepared() noexcept;
   // From now on this plan; sockets that it does not have are closed, those prepared accept.
   void commit(PlanPtr plan);
   // No new connections; when those that are there have ended, or are ended because the time is over, the loop stops. A
@@ -36,7 +38,6 @@ class Worker {
   void drain(Duration longest);
   // False: no such connection here.
   bool close_one(uint64_t id, Reason why);
-  size_t open() const noexcept { return connections_.size(); }
 
   struct Share {  // of a snapshot
     RelayCounters total;
@@ -45,6 +46,7 @@ class Worker {
     std::vector<RouteStats> routes;
     std::unordered_map<inet::IpAddress, AddressStats, inet::IpAddressHash> addresses;
     AddressStats other_addresses;
+    UdpDrops udp_drops;
   };
   void add_to(Share& sum);
   void list(std::vector<ConnectionInfo>& out);
@@ -52,7 +54,8 @@ class Worker {
   net::Loop& loop() noexcept { return *loop_; }
   void abandon_after_fork() noexcept;
 
-  // For its connections ---------------------------------------------------------------------------------------------
+  // For its connections and flows
+  // ---------------------------------------------------------------------------------------------
   SharedState& shared() noexcept { return shared_; }
   net::PipePool& pipes() noexcept { return pipes_; }
   net::Resolver& resolver() noexcept { return *resolver_; }
@@ -70,6 +73,13 @@ class Worker {
   // Destroyed when this turn is over.
   void retire(Connection& connection) noexcept;
 
+  // For its side of UDP ---------------------------------------------------------------------------------------------
+  void flow_came() noexcept { ++total_.connections_total; }
+  void flow_opened() noexcept { ++total_.connections_open; }
+  void flow_closed() noexcept { --total_.connections_open; }
+  void flows_buried() noexcept;
+  void listening(uint32_t listener, config::RelayProtocol protocol, const inet::Endpoint& at) noexcept;
+
  private:
   struct Listening {
     uint32_t listener = 0;  // index in the plan
@@ -82,7 +92,6 @@ class Worker {
   void on_tick();
   void bury();
   void close_all(Reason why);
-  void listening(const Listening& listening) noexcept;
   bool is_first(const ConnectionFacts& facts, Reason why) noexcept;
   void report_rejections(Time now) noexcept;
   template <class Fill>
@@ -94,6 +103,7 @@ class Worker {
   net::PipePool pipes_;
   RoutingPtr routing_;
   std::map<SocketKey, Listening> listening_, prepared_;
+  std::unique_ptr<UdpSide> udp_;
   AddressBook addresses_;
   RelayCounters total_;
   RateWindows windows_;

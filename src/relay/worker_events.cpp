@@ -11,8 +11,10 @@ using telemetry::EventType;
 
 void set_addresses(Event& event, const ConnectionFacts& facts) {
   event.set("connection_id", facts.id).set("listener", facts.listener);
+  event.set("transport", config::relay_protocol_name(facts.protocol));
   event.set("peer_addr", facts.peer.text());
   if (facts.real) event.set("remote_addr", facts.real->text());
+  if (facts.identity) event.set("client_id", facts.identity->client_id);
   if (facts.header && !facts.header->tlvs.empty()) event.set_object("tlvs", tlv_texts(facts));
 }
 
@@ -35,9 +37,9 @@ void Worker::tell(EventType type, Fill&& fill) noexcept {
   }
 }
 
-void Worker::listening(const Listening& listening) noexcept {
+void Worker::listening(uint32_t listener, config::RelayProtocol protocol, const inet::Endpoint& at) noexcept {
   tell(EventType::listening, [&](Event& event) {
-    event.set("listener", listening.listener).set("transport", "tcp").set("address", listening.socket->local().text());
+    event.set("listener", listener).set("transport", config::relay_protocol_name(protocol)).set("address", at.text());
   });
 }
 

@@ -72,6 +72,11 @@ struct AdoptedConnection {
   ws::AdoptedClient client;
 };
 
+struct ClientAt {
+  std::string client_id;
+  uint64_t session_id = 0;
+};
+
 struct Callbacks {
   // On the dispatcher thread, one at a time. One that throws CallLater gets the same thing again in a moment.
   struct CallLater {};
@@ -135,6 +140,8 @@ class Server {
   // `applied`. Compiles lists and reads certificates first, and changes nothing if that fails; then creates the clients
   // that are missing; then applies the rest at once. `told` is for the event.
   Result<void> reconfigure(config::ServerConfig next, const std::vector<std::pair<std::string, std::string>>& told);
+  // Immediate. Whose session has that inner address now; nothing: nobody's, or the server does not run.
+  std::optional<ClientAt> client_at(const inet::IpAddress& ip) const;
   // Immediate. To the first WebSocket listener: its settings hold, TLS included, but for what says who the client is.
   // BAD_STATE unless running, UNSUPPORTED without such a listener; the connection is then closed.
   Result<void> adopt(AdoptedConnection connection);

@@ -51,6 +51,15 @@ Result<void> Server::reconfigure(config::ServerConfig next,
     return {};
   });
 }
+std::optional<ClientAt> Server::client_at(const inet::IpAddress& ip) const {
+  MutexLock lock(impl_->mutex_);
+  if (!impl_->control_ || impl_->state_ != State::running) return std::nullopt;
+  MutexLock shared(impl_->control_->mutex);
+  const uint64_t session = impl_->control_->sessions.find_by_lease(impl_->control_->addresses.owner_of(ip));
+  const std::string* client = impl_->control_->sessions.client_of(session);
+  if (!client) return std::nullopt;
+  return ClientAt{*client, session};
+}
 Result<void> Server::adopt(AdoptedConnection connection) {
   // A command has to be copyable.
   auto held = std::make_shared<AdoptedConnection>(std::move(connection));

@@ -50,6 +50,11 @@ std::vector<std::string> SessionIndex::clients() const {
   return out;
 }
 
+const std::string* SessionIndex::client_of(uint64_t session) const noexcept {
+  const auto found = seats_.find(session);
+  return found != seats_.end() ? &found->second->client : nullptr;
+}
+
 uint64_t SessionIndex::find_by_lease(uint64_t lease) const noexcept {
   auto found = by_lease_.find(lease);
   return found == by_lease_.end() ? 0 : found->second;

@@ -33,7 +33,8 @@ class SessionIndex {
   size_t size() const noexcept { return seats_.size(); }
   size_t count(const std::string& client) const { return by_client_.count(client); }
   std::vector<const Seat*> of_client(const std::string& client) const;
-  std::vector<std::string> clients() const;  // those with a session, once each, in order
+  std::vector<std::string> clients() const;                       // those with a session, once each, in order
+  const std::string* client_of(uint64_t session) const noexcept;  // null: no such session
   // The session of a lease; 0: none.
   uint64_t find_by_lease(uint64_t lease) const noexcept;
 

@@ -40,9 +40,9 @@ const char* event_type_name(EventType type) noexcept;
 
 // Keys: `type` and `time` (ms since 1970) always; then as they apply `listener` (number), `transport`,
 // `address` (listening), `remote_addr` (real; absent if unknown), `peer_addr`, `client_id`, `session_id`
-// (number), `connection_id` (number), `route`, `host`, `target`, `bytes_in`, `bytes_out`, `duration_ms` (numbers), `addresses` (list), `reason`, `detail`, `tlvs` (object), `health`, `change`
-// (client_changed), `changes` (object, reconfigured), `level` and `message` (log), `count` (lost, throttled
-// rejections), `lane` (lost).
+// (number), `connection_id` (number), `route`, `host`, `target`, `bytes_in`, `bytes_out`, `duration_ms` (numbers),
+// `addresses` (list), `reason`, `detail`, `tlvs` (object), `health`, `change` (client_changed), `changes` (object,
+// reconfigured), `level` and `message` (log), `count` (lost, throttled rejections), `lane` (lost).
 class Event {
  public:
   static constexpr size_t kMaxKeys = 32;         // further keys are ignored

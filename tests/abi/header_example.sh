@@ -1,7 +1,13 @@
 #!/bin/sh
-# header_example.sh smartvpn.h WORK: the example at the top of the header compiles without a warning, and works.
+# header_example.sh smartvpn.h WORK: the examples in the header compile without a warning, and work.
 set -eu
 mkdir -p "$2"
-sed -n '/^ \* example:/,/^ \* end of example/s/^ \*   //p' "$1" > "$2/example.c"
-$CC -Wall -Wextra -Werror "$2/example.c" $(pkg-config --cflags --libs smartvpn) -o "$2/example"
-"$2/example" | grep '"type":"listening"'
+awk -v work="$2" '/^ \* end of example/ { inside = 0 }
+  inside && sub(/^ \*   /, "") { print > (work "/example" n ".c") }
+  /^ \* example:/ { inside = 1; n++ }' "$1"
+for example in server relay; do
+  n=$((${n:-0} + 1))
+  $CC -Wall -Wextra -Werror "$2/example$n.c" $(pkg-config --cflags --libs smartvpn) -o "$2/$example"
+done
+"$2/server" | grep '"type":"listening"'
+"$2/relay" | grep '"address":"127.0.0.1:'

@@ -113,6 +113,11 @@ class RunningRelay {
     if (!parsed) return std::move(parsed).error();
     return relay->reconfigure(*parsed, {{"/routes", "applied"}});
   }
+  // Until so many connections have reached their targets: a target may know before the relay does.
+  void expect_relayed(uint64_t count) {
+    for (int i = 0; i < 20000 && relay->stats()->total.connections_relayed < count; ++i) ::usleep(1000);
+    EXPECT_EQ(relay->stats()->total.connections_relayed, count);
+  }
   // Until nothing is open any more.
   void expect_empty() {
     for (int i = 0; i < 2000; ++i) {

@@ -51,6 +51,7 @@ class RelayListener(Model):
     protocol: Optional[str] = None
     accept_proxy_protocol: Optional[str] = None
     trusted_proxies: Optional[Sequence[str]] = None
+    may_assert_identity: Optional[Sequence[str]] = None
     untrusted: Optional[str] = None
     addressless: Optional[str] = None
     max_header_bytes: Optional[int] = None
@@ -67,6 +68,7 @@ class RelayMatch(Model):
     domains: Optional[Sequence[str]] = None
     client_ip: Optional[Sequence[str]] = None
     tls_versions: Optional[Sequence[str]] = None
+    protocol: Optional[str] = None
 
     def __post_init__(self) -> None:
         self.ports = _ports_of(self.ports)
@@ -107,6 +109,7 @@ class RelayTlvs(Model):
     alpn: Optional[bool] = None
     ssl: Optional[bool] = None
     unique_id: Optional[bool] = None
+    identity: Optional[bool] = None
     crc32c: Optional[bool] = None
     unknown: Optional[bool] = None
 
@@ -147,6 +150,7 @@ class RelayTimeouts(Model):
     idle_ms: Optional[int] = None
     lifetime_ms: Optional[int] = None
     half_open_ms: Optional[int] = None
+    udp_idle_ms: Optional[int] = None
 
 
 @dataclass

@@ -25,9 +25,10 @@ STATES = {getattr(_native, f"RELAY_{state.name}"): state for state in RelayState
 
 @dataclass
 class RelayEndpoint(Model):
-    """Where the relay listens: the index in `listen`, and "address:port" with the kernel's port."""
+    """Where the relay listens: the index in `listen`, "tcp" or "udp", and "address:port" with the kernel's port."""
 
     listener: int = 0
+    transport: str = "tcp"
     address: str = ""
 
     @property
@@ -37,21 +38,25 @@ class RelayEndpoint(Model):
 
 @dataclass
 class RelayConnection(Model):
-    """An open connection, as it was when it was asked for. "In" is from the client.
+    """An open connection, or a client's datagrams, as it was when it was asked for. "In" is from the client.
 
     remote_addr   the client's real address and port; None if unknown
     vouched       whether a trusted proxy has said it
     peer_addr     the socket's, which may be a proxy
-    stage         "header", "hello", "connecting" or "relaying"
+    transport     "tcp" or "udp"
+    client_id     the VPN client it is of, if that is known
+    stage         "header", "hello", "handshake", "connecting" or "relaying"
     host          the name the client asked for, if it is known
     since         milliseconds since 1970-01-01 UTC
     """
 
     id: int = 0
     listener: int = 0
+    transport: str = "tcp"
     peer_addr: str = ""
     remote_addr: Optional[str] = None
     vouched: bool = False
+    client_id: Optional[str] = None
     tlvs: Dict[str, str] = field(default_factory=dict)
     host: Optional[str] = None
     route: Optional[str] = None

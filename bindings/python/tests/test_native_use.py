@@ -266,7 +266,8 @@ def test_a_relay_round() -> None:
     native.relay_start(relay)
     assert native.relay_state(relay) == native.RELAY_RUNNING
     address = next_event(events, native.EVENT_LISTENING)["address"]
-    assert json.loads(native.relay_endpoints(relay)) == [{"listener": 0, "address": address}]
+    assert json.loads(native.relay_endpoints(relay)) == [
+        {"listener": 0, "transport": "tcp", "address": address}]
     assert native.relay_connections(relay) == "[]"
     stats = native.relay_stats(relay)
     assert native.stats_u64(stats, "connections_total") == 0

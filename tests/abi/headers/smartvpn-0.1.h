@@ -35,15 +35,16 @@
  *
  * Build it with:  cc server.c $(pkg-config --cflags --libs smartvpn)
  *
- * Three words: a CLIENT is an entry in the server's registry; a SESSION is a live connection of a client to the
- * server; a TUNNEL is the dialling end, in the client's program.
+ * Four words: a CLIENT is an entry in the server's registry; a SESSION is a live connection of a client to the
+ * server; a TUNNEL is the dialling end, in the client's program; a RELAY hands TCP connections on to other servers, with
+ * the clients' real addresses.
  *
  * Contents
  *    1 Rules that hold everywhere     6 Server           11 Packets
  *    2 Library                        7 Callbacks        12 Tunnel
  *    3 Errors                         8 Events           13 Keys and QR codes
  *    4 Statuses                       9 Registry         14 Authorize
- *    5 Configuration                 10 Sessions and statistics
+ *    5 Configuration                 10 Sessions and statistics                  15 Relay
  */
 #ifndef SMARTVPN_H
 #define SMARTVPN_H
@@ -131,6 +132,7 @@ typedef struct smartvpn_changes smartvpn_changes;
 typedef struct smartvpn_request smartvpn_request;
 typedef struct smartvpn_stats smartvpn_stats;
 typedef struct smartvpn_tunnel smartvpn_tunnel;
+typedef struct smartvpn_relay smartvpn_relay;
 
 #define SMARTVPN_NUL_TERMINATED ((size_t)-1)
 
@@ -148,7 +150,8 @@ SMARTVPN_API uint32_t smartvpn_abi_version(void);
  * name this version has never heard of. So compare with 1. What is absent also answers SMARTVPN_UNSUPPORTED where it
  * is used; neither this header nor the exported symbols change with build switches.
  * Names: tls websocket quic wireguard tunnel tun host testing nat bridge relay proxy_protocol authorize reconfigure
- *        rotate patch transactions export qr memory_store sqlite_store masquerade */
+ *        rotate patch transactions export qr memory_store sqlite_store masquerade
+ *        vector_aead (AVX2 and AVX-512 for encryption, where the processor has them) */
 SMARTVPN_API int32_t smartvpn_has(const char *feature);
 
 /* [immediate] "INVALID", and "UNKNOWN" for a number that is not in section 4; static. */
@@ -219,6 +222,7 @@ SMARTVPN_API smartvpn_status smartvpn_error_free(smartvpn_error *err);
 typedef int32_t smartvpn_config_kind;
 #define SMARTVPN_CONFIG_SERVER 0
 #define SMARTVPN_CONFIG_TUNNEL 1
+#define SMARTVPN_CONFIG_RELAY 2
 
 /* [immediate] An empty configuration. INVALID for an unknown kind. */
 SMARTVPN_API smartvpn_status smartvpn_config_new(smartvpn_config_kind kind, smartvpn_config **out,
@@ -355,11 +359,16 @@ SMARTVPN_API smartvpn_status smartvpn_server_set_callbacks(smartvpn_server *serv
  *   session_up            session_id, client_id, listener, transport, peer_addr, remote_addr, addresses, tlvs
  *   session_down          session_id, client_id, listener, transport, peer_addr, remote_addr, reason, detail,
  *                         duration_ms, bytes_in, bytes_out
+ *   session_roamed        session_id, client_id, listener, transport, peer_addr, remote_addr: a WireGuard client goes
+ *                         on from another address (at most once a second for each session)
  *   health_changed        session_id, client_id, health ("good", "fair", "poor", "dead"), rtt_us
  *   client_changed        client_id, change ("created", "updated", "enabled", "disabled", "removed", "rotated",
  *                         "rotation_seen": its first session on the new key, "rotation_committed",
  *                         "rotation_rolled_back", "rotation_expired": the old key is no longer taken), revision
  *   reconfigured          changes (an object: path to result, as smartvpn_changes_json says)
+ *   connection_closed     of a relay: connection_id, listener, peer_addr, remote_addr, tlvs, host, route, target, reason,
+ *                         bytes_in, bytes_out, duration_ms
+ *   target_changed        of a relay: route, target, health ("up", "down"), detail
  *   log                   level ("debug", "info", "warning", "error"), message
  *   lost                  count, lane
  *
@@ -377,6 +386,9 @@ SMARTVPN_API smartvpn_status smartvpn_server_set_callbacks(smartvpn_server *serv
 #define SMARTVPN_EVENT_LOG 7
 #define SMARTVPN_EVENT_LOST 8 /* delivered whatever the mask */
 #define SMARTVPN_EVENT_RECONFIGURED 9
+#define SMARTVPN_EVENT_SESSION_ROAMED 10
+#define SMARTVPN_EVENT_CONNECTION_CLOSED 11
+#define SMARTVPN_EVENT_TARGET_CHANGED 12
 
 /* A subscription's mask: SMARTVPN_EVENT_BIT(SMARTVPN_EVENT_SESSION_UP) | ..., or all, also those of later versions. */
 #define SMARTVPN_EVENT_BIT(type) ((uint64_t)1 << (type))
@@ -627,10 +639,12 @@ SMARTVPN_API smartvpn_status smartvpn_server_stats(smartvpn_server *server, smar
 
 /* [immediate] One number of the snapshot's totals by its name in the JSON form: "sessions_now", "inner_bytes_in";
  * "drops.spoofed_source", "rejections.ip_block_list", "sessions_ended.replaced" for one reason, 0 if it never happened;
- * "drops" and "rejections" for all. NOT_FOUND for any other name. */
+ * "drops" and "rejections" for all; "wireguard.bad_mac1" and the like with a WireGuard listener. NOT_FOUND for any other
+ * name. */
 SMARTVPN_API smartvpn_status smartvpn_stats_u64(const smartvpn_stats *stats, const char *name, uint64_t *value);
 
-/* [immediate] All of it, by listener and transport too, as JSON. */
+/* [immediate] All of it, by listener and transport too, as JSON; of a server also `aead`, what `performance.aead` has
+ * come to on this machine: "openssl", "sodium", "avx2" or "avx512". */
 SMARTVPN_API smartvpn_status smartvpn_stats_json(const smartvpn_stats *stats, char *buf, size_t cap, size_t *needed,
                                                  smartvpn_error **err);
 
@@ -798,6 +812,105 @@ SMARTVPN_API smartvpn_status smartvpn_request_free(smartvpn_request *request);
  * NOT_FOUND for a token that was answered, is over, or never was. */
 SMARTVPN_API smartvpn_status smartvpn_authorize_answer(smartvpn_server *server, uint64_t token, const char *json,
                                                        size_t json_len, smartvpn_error **err);
+
+/* ============================================================================================================
+ * 15  Relay
+ *
+ * A layer-4 proxy that never loses the client's address. It takes TCP connections, learns who the client is (by the
+ * PROXY protocol, v1 and v2, from trusted proxies only), finds a route by port, name (SNI of a ClientHello, Host of a
+ * request, neither touched), address and TLS version, connects to a target, tells it the client's address if the route
+ * says so, and moves the bytes. Chains of any length keep the first address. created -> running -> draining -> stopped,
+ * and never back.
+ *
+ * example:
+ *   #include <smartvpn.h>
+ *   #include <stdio.h>
+ *
+ *   int main(void) {
+ *     const char *json = "{\"listen\": [{\"address\": \"127.0.0.1\", \"port\": 0}],"
+ *                        " \"routes\": [{\"action\": {\"targets\": [{\"host\": \"127.0.0.1\", \"port\": 22}],"
+ *                        " \"send_proxy_protocol\": \"v2\"}}]}";
+ *     char endpoints[256];
+ *     smartvpn_config *config = NULL;
+ *     smartvpn_relay *relay = NULL;
+ *     smartvpn_error *err = NULL;
+ *     if (smartvpn_config_from_json(SMARTVPN_CONFIG_RELAY, json, SMARTVPN_NUL_TERMINATED, &config, &err) < 0 ||
+ *         smartvpn_relay_create(config, &relay, &err) < 0 || smartvpn_relay_start(relay, &err) < 0)
+ *       return fprintf(stderr, "%s: %s\n", smartvpn_error_path(err), smartvpn_error_text(err)), 1;
+ *     smartvpn_relay_endpoints(relay, endpoints, sizeof endpoints, NULL, NULL);
+ *     puts(endpoints);
+ *     smartvpn_config_free(config);
+ *     return smartvpn_relay_free(relay) != SMARTVPN_OK;
+ *   }
+ * end of example
+ * ============================================================================================================ */
+
+#define SMARTVPN_RELAY_CREATED 0
+#define SMARTVPN_RELAY_RUNNING 1
+#define SMARTVPN_RELAY_DRAINING 2
+#define SMARTVPN_RELAY_STOPPED 3
+
+/* [immediate] Validates the configuration (kind SMARTVPN_CONFIG_RELAY) and makes a relay of it. UNSUPPORTED in a build
+ * without it. */
+SMARTVPN_API smartvpn_status smartvpn_relay_create(const smartvpn_config *config, smartvpn_relay **out,
+                                                   smartvpn_error **err);
+
+/* [command] Binds and starts the threads. BAD_STATE unless created; SYSTEM (with errno and path) for what the system
+ * refuses, and then nothing is left behind. */
+SMARTVPN_API smartvpn_status smartvpn_relay_start(smartvpn_relay *relay, smartvpn_error **err);
+
+/* [waiting] No new connections; those that are there may go on for up to `drain_ms` (0: not at all). Everything else as
+ * smartvpn_server_stop. */
+SMARTVPN_API smartvpn_status smartvpn_relay_stop(smartvpn_relay *relay, int32_t drain_ms, int32_t timeout_ms,
+                                                 smartvpn_error **err);
+
+/* [waiting, without a timeout] Stops at once if that is still to be done, and destroys. */
+SMARTVPN_API smartvpn_status smartvpn_relay_free(smartvpn_relay *relay);
+
+/* [immediate] SMARTVPN_RELAY_*, or a negative status. */
+SMARTVPN_API int32_t smartvpn_relay_state(const smartvpn_relay *relay);
+
+/* [immediate] Where it listens, as a JSON array of objects with listener (index into `listen`) and address; the port is
+ * the kernel's where the configuration said 0. Empty before start. */
+SMARTVPN_API smartvpn_status smartvpn_relay_endpoints(const smartvpn_relay *relay, char *buf, size_t cap,
+                                                      size_t *needed, smartvpn_error **err);
+
+/* [command] As smartvpn_server_reconfigure. Listeners and routes may come, go and change: what is new is opened first,
+ * and where one cannot be opened nothing changes. Connections that are there go on as they began, also those of routes
+ * that are gone. */
+SMARTVPN_API smartvpn_status smartvpn_relay_reconfigure(smartvpn_relay *relay, const smartvpn_config *config,
+                                                        uint32_t flags, smartvpn_changes **out, smartvpn_error **err);
+
+/* [command] Reads certificate files again; connections keep what they began with. BAD_STATE unless running; where a file
+ * cannot be read nothing changes. */
+SMARTVPN_API smartvpn_status smartvpn_relay_reload_certificates(smartvpn_relay *relay, smartvpn_error **err);
+
+/* [immediate] Where routes of type `vpn` lead: into this server, which takes the client's connection as it is, without
+ * another socket, at its first WebSocket listener and with the real address that the relay knows. NULL: nowhere, as at
+ * first; such a connection is then refused (target_unreachable), as it is once the server has stopped or was freed. */
+SMARTVPN_API smartvpn_status smartvpn_relay_set_server(smartvpn_relay *relay, const smartvpn_server *server,
+                                                       smartvpn_error **err);
+
+/* [immediate] As smartvpn_events_open. A relay has the events listening, connection_accepted (once the client is known
+ * and let in), connection_rejected, connection_closed, target_changed, reconfigured, lost. */
+SMARTVPN_API smartvpn_status smartvpn_relay_events_open(smartvpn_relay *relay, uint64_t type_mask, size_t capacity,
+                                                        smartvpn_events **out, smartvpn_error **err);
+
+/* [command] As smartvpn_server_stats: connections_total, connections_open, connections_relayed, target_failures,
+ * bytes_in, bytes_out, in all and by route; "rejections.no_route", "ended.closed_by_client" and so on by reason; in the
+ * JSON form also rates over the last 1, 10 and 60 seconds, and the real addresses with the most bytes. "In" is from
+ * clients. Connections are counted from accept, by route from when they reached a target. */
+SMARTVPN_API smartvpn_status smartvpn_relay_stats(smartvpn_relay *relay, smartvpn_stats **out, smartvpn_error **err);
+
+/* [command] All open connections as a JSON array, in order of id: id, listener, peer_addr, remote_addr (real; absent if
+ * unknown), vouched (a trusted proxy has said it), tlvs, host, route, stage ("header", "hello", "connecting",
+ * "relaying"), target, bytes_in, bytes_out, since. */
+SMARTVPN_API smartvpn_status smartvpn_relay_connections(smartvpn_relay *relay, char *buf, size_t cap, size_t *needed,
+                                                        smartvpn_error **err);
+
+/* [command] Ends one, both ways with RST, with reason disconnected. NOT_FOUND. */
+SMARTVPN_API smartvpn_status smartvpn_relay_disconnect(smartvpn_relay *relay, uint64_t connection_id,
+                                                       smartvpn_error **err);
 
 #ifdef __cplusplus
 }

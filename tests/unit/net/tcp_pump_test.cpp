@@ -120,7 +120,7 @@ struct TcpPumping : ::testing::Test, Pump::Handler {
     void on_fd_error() override { ADD_FAILURE(); }
   } nobody;
   std::unique_ptr<Loop> loop = make_loop();
-  PipePool pipes;
+  PipePool pipes{loop->descriptors()};
   Fd client, target;
   std::unique_ptr<TcpPump> pump;
   std::optional<PumpEnd> end;
@@ -162,6 +162,34 @@ TEST_F(TcpPumping, MovesMegabytesBothWaysCopiedAndSpliced) {
     pump.reset();
     end.reset();
   }
+}
+
+TEST_F(TcpPumping, UrgentBytesNeitherEndItNorKeepItBusy) {
+  join();
+  Timer tick(*loop, [&tick] { tick.start_in(milliseconds(1)); });
+  tick.start_in(milliseconds(1));
+  const std::string chunk(200'000, 'x');
+  size_t sent = 0, got = 0;
+  for (int i = 0; i < 30; ++i) {
+    const ssize_t n = ::send(client.get(), chunk.data(), chunk.size(), MSG_DONTWAIT);
+    if (n > 0) sent += static_cast<size_t>(n);
+    (void)::send(client.get(), "!", 1, MSG_OOB | MSG_DONTWAIT);
+    run_for(*loop, milliseconds(2));
+    got += drain(target.get()).size();
+  }
+  EXPECT_TRUE(run_until(*loop,
+                        [&] {
+                          got += drain(target.get()).size();
+                          return got >= sent;
+                        }))
+      << got << " of " << sent;
+  tick.stop();
+  EXPECT_FALSE(end) << "no byte of it is an end";
+  timespec before{}, after{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
+  run_for(*loop, milliseconds(200));
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
+  EXPECT_LT((after.tv_sec - before.tv_sec) * 1'000'000'000 + after.tv_nsec - before.tv_nsec, 100'000'000);
 }
 
 TEST_F(TcpPumping, WhatIsOwedGoesFirst) {

@@ -1,15 +1,13 @@
-// What a relay counts: rates, addresses, limits, ids; and the texts it makes of it.
+// What a relay counts and holds people to: limits, ids, listeners; and the texts it makes of its figures.
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
-#include <random>
 #include <thread>
 
-#include "relay/address_book.hpp"
 #include "relay/connection_limits.hpp"
 #include "relay/proxy_signature.hpp"
-#include "relay/rate_window.hpp"
 #include "relay/relay_plan.hpp"
+#include "relay/relay_stats.hpp"
 #include "relay/unique_id_table.hpp"
 
 namespace smartvpn::relay {
@@ -17,72 +15,6 @@ namespace {
 
 const Time kStart = Time(seconds(1000));
 inet::IpAddress ip(const std::string& text) { return *inet::IpAddress::parse(text); }
-
-TEST(RateWindow, IsTheGrowthAndNotTheHeight) {
-  RateWindow window;
-  EXPECT_EQ(window.per_second(1), 0);
-  uint64_t total = 1'000'000'000;  // what was there before
-  for (int i = 0; i <= 200; ++i) window.sample(kStart + seconds(i), total += i < 195 ? 100 : 0);
-  EXPECT_DOUBLE_EQ(window.per_second(1), 0);
-  EXPECT_DOUBLE_EQ(window.per_second(10), 100 * 4.0 / 10);
-  EXPECT_DOUBLE_EQ(window.per_second(60), 100 * 54.0 / 60);
-}
-
-TEST(RateWindow, AWindowThatIsNotFullYetGoesByWhatThereIs) {
-  RateWindow window;
-  window.sample(kStart, 0);
-  EXPECT_EQ(window.per_second(60), 0);
-  window.sample(kStart + seconds(2), 50);
-  EXPECT_DOUBLE_EQ(window.per_second(60), 25);
-  window.sample(kStart + seconds(2), 60);
-  EXPECT_EQ(window.per_second(1), 0) << "no time between two samples";
-}
-
-TEST(AddressBook, LosesNoCountHoweverManyCome) {
-  AddressBook book(16);
-  std::mt19937 random(5);
-  std::vector<inet::IpAddress> open;
-  uint64_t opened = 0, in = 0;
-  for (int i = 0; i < 20'000; ++i) {
-    if (random() % 2 == 0 || open.empty()) {
-      open.push_back(ip("10.0." + std::to_string(random() % 4) + "." + std::to_string(random() % 20)));
-      book.opened(open.back());
-      ++opened;
-    } else {
-      const size_t at = random() % open.size();
-      book.moved(open[at], 3, 0);
-      in += 3;
-      book.closed(open[at]);
-      open.erase(open.begin() + static_cast<std::ptrdiff_t>(at));
-    }
-
-    ASSERT_LE(book.size(), 16u);
-  }
-  std::unordered_map<inet::IpAddress, AddressStats, inet::IpAddressHash> sum;
-  book.add_to(sum);
-  AddressStats all = book.others();
-  for (auto& [address, row] : sum) {
-    all.connections_total += row.connections_total;
-    all.bytes_in += row.bytes_in;
-  }
-  EXPECT_EQ(all.connections_total, opened);
-  EXPECT_EQ(all.bytes_in, in);
-}
-
-TEST(AddressBook, TheLongestIdleMakesRoomAndWhoIsThereStays) {
-  AddressBook book(2);
-  book.opened(ip("10.0.0.1"));
-  book.opened(ip("10.0.0.2"));
-  book.opened(ip("10.0.0.3"));
-  EXPECT_EQ(book.others().connections_open, 1u) << "no place for the third";
-  book.closed(ip("10.0.0.1"));
-  book.opened(ip("10.0.0.4"));
-  std::unordered_map<inet::IpAddress, AddressStats, inet::IpAddressHash> sum;
-  book.add_to(sum);
-  EXPECT_EQ(sum.count(ip("10.0.0.1")), 0u);
-  EXPECT_EQ(sum[ip("10.0.0.4")].connections_open, 1u);
-  EXPECT_EQ(sum[ip("10.0.0.2")].connections_open, 1u);
-}
 
 TEST(ConnectionLimits, CountInAllByAddressAndByRoute) {
   config::RelayLimitsConfig config;

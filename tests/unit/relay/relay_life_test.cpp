@@ -243,6 +243,7 @@ TEST(RelayStats, RoutesThatStayKeepTheirCounts) {
   {
     RawSocket client(relay.port());
     target.accept();
+    relay.expect_relayed(1);
   }
   json other = route(to(target.port()));
   other["name"] = "other";
@@ -258,7 +259,7 @@ TEST(RelayStats, AConnectionIsEndedByItsId) {
   RunningRelay relay(relay_config(route(to(target.port()))));
   RawSocket client(relay.port());
   RawSocket server = target.accept();
-  while (relay.relay->connections()->empty()) ::usleep(1000);
+  relay.expect_relayed(1);
   const uint64_t id = relay.relay->connections()->at(0).id;
   EXPECT_EQ(relay.relay->disconnect(id + 1).error().status, Status::NOT_FOUND);
   EXPECT_TRUE(relay.relay->disconnect(id).ok());

@@ -247,6 +247,50 @@ TEST(RelayProxy, TlvsGoOnAsTheRouteSays) {
   EXPECT_TRUE(read_header(second).tlvs.empty());
 }
 
+TEST(RelayProxy, WhichVpnClientItIsIsToldByThoseWhoMaySay) {
+  RawListener target;
+  const auto told = make_identity_tlv({"alice", *inet::IpAddress::parse("10.8.0.2"), 7});
+  for (const bool may : {true, false}) {
+    json listen = trusting();
+    if (may) listen["may_assert_identity"] = {"127.0.0.1"};
+    RunningRelay relay(relay_config(route({to(target.port())}, with_v2({{"unknown", true}})), listen));
+    RawSocket client(relay.port());
+    client.send(v2("198.51.100.7:1", {told}));
+    RawSocket server = target.accept();
+    const Header header = read_header(server);
+    const proxyproto::Tlv* tlv = proxyproto::find_tlv(header.tlvs, kTlvIdentity);
+    EXPECT_EQ(tlv != nullptr, may) << "also where unknown TLVs are handed on";
+    const auto event = relay.event(telemetry::EventType::connection_accepted);
+    EXPECT_EQ(event->text("client_id") != nullptr, may);
+    if (may) {
+      EXPECT_EQ(*tlv, told);
+      EXPECT_STREQ(event->text("client_id"), "alice");
+    }
+  }
+}
+
+TEST(RelayProxy, AClientOfTheServerOfThisProcessIsKnownByItsInnerAddress) {
+  RawListener target;
+  RunningRelay relay(relay_config(route({to(target.port())}, with_v2())));
+  VpnDoor door;
+  door.client_at = [](const inet::IpAddress& ip) -> std::optional<ClientIdentity> {
+    if (ip.text() != "127.0.0.5") return std::nullopt;
+    return ClientIdentity{"bob", ip, 9};
+  };
+  relay.relay->set_vpn_door(door);
+  for (const char* from : {"127.0.0.5", "127.0.0.6"}) {
+    RawSocket client(relay.port(), from);
+    client.send("x");
+    RawSocket server = target.accept();
+    const Header header = read_header(server);
+    const proxyproto::Tlv* tlv = proxyproto::find_tlv(header.tlvs, kTlvIdentity);
+    EXPECT_EQ(tlv != nullptr, std::string(from) == "127.0.0.5");
+    if (tlv) {
+      EXPECT_EQ(parse_identity_tlv(tlv->value)->client_id, "bob");
+    }
+  }
+}
+
 TEST(RelayProxy, AnIdThatComesByTwiceEndsTheChain) {
   RawListener target;
   RunningRelay relay(relay_config({route({to(target.port())}, with_v2())}, trusting()));

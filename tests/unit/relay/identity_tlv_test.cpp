@@ -1,0 +1,56 @@
+// Which client a connection is of, there and back, and damaged.
+#include "relay/identity_tlv.hpp"
+
+#include <gtest/gtest.h>
+
+namespace smartvpn::relay {
+namespace {
+
+TEST(IdentityTlv, ComesBackAsItWas) {
+  for (const char* address : {"10.8.0.2", "fd00:8::2"})
+    for (const uint64_t session : {uint64_t{0}, uint64_t{0x0102030405060708}}) {
+      const ClientIdentity identity{"alice-laptop", *inet::IpAddress::parse(address), session};
+      const auto tlv = make_identity_tlv(identity);
+      EXPECT_EQ(tlv.type, 0xE7);
+      EXPECT_EQ(parse_identity_tlv(tlv.value), identity);
+    }
+}
+
+TEST(IdentityTlv, IsOnTheWireAsTheHeaderFileSays) {
+  const auto tlv = make_identity_tlv({"al", *inet::IpAddress::parse("10.8.0.2"), 5});
+  EXPECT_EQ(to_hex(tlv.value),
+            "01"
+            "010002616c"
+            "0200040a080002"
+            "0300080000000000000005");
+}
+
+TEST(IdentityTlv, EveryTruncationAndEveryOtherVersionIsRefused) {
+  const Bytes whole = make_identity_tlv({"al", *inet::IpAddress::parse("10.8.0.2"), 5}).value;
+  for (size_t n = 0; n < whole.size(); ++n) {
+    const bool complete = n == 13;  // without the session, which may be absent
+    EXPECT_EQ(parse_identity_tlv(ByteView(whole).first(n)).has_value(), complete) << n;
+  }
+  Bytes other = whole;
+  other[0] = 2;
+  EXPECT_FALSE(parse_identity_tlv(other));
+}
+
+TEST(IdentityTlv, PartsComeOnceAndStrangeOnesAreSkipped) {
+  const Bytes whole = make_identity_tlv({"al", *inet::IpAddress::parse("10.8.0.2"), 5}).value;
+  for (const auto& [at, size] : {std::pair<size_t, size_t>{1, 5}, {6, 7}, {13, 11}}) {
+    Bytes twice = whole;
+    twice.insert(twice.end(), whole.begin() + static_cast<std::ptrdiff_t>(at),
+                 whole.begin() + static_cast<std::ptrdiff_t>(at + size));
+    EXPECT_FALSE(parse_identity_tlv(twice)) << at;
+  }
+  Bytes more = whole;
+  append(more, Bytes{9, 0, 1, 0xff});
+  EXPECT_TRUE(parse_identity_tlv(more));
+  for (const char* id : {"", "with blank", "\x01", "\xff"})
+    EXPECT_FALSE(parse_identity_tlv(make_identity_tlv({id, *inet::IpAddress::parse("10.8.0.2"), 0}).value)) << id;
+  EXPECT_FALSE(parse_identity_tlv(make_identity_tlv({std::string(65, 'a'), *inet::IpAddress::parse("::1"), 0}).value));
+}
+
+}  // namespace
+}  // namespace smartvpn::relay
