@@ -14,7 +14,7 @@ UdpDrop drop_for(Reason why) noexcept { return why == Reason::no_route ? UdpDrop
 }  // namespace
 
 Result<std::unique_ptr<UdpListener>> UdpListener::open(UdpSide& side, const SocketKey& key, uint64_t number,
-                                                       net::UdpOptions options) {
+                                                       const net::UdpOptions& options) {
   std::unique_ptr<UdpListener> listener(new UdpListener(side, key, number));
   net::UdpHandler& handler = *listener;
   auto socket = net::UdpSocket::open(side.worker().loop(), options, handler);

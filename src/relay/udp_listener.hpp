@@ -20,7 +20,7 @@ class UdpListener final : private net::UdpHandler {
  public:
   // Reads nothing before it has a plan. `number`: that no other of the worker's has had.
   static Result<std::unique_ptr<UdpListener>> open(UdpSide& side, const SocketKey& key, uint64_t number,
-                                                   net::UdpOptions options);
+                                                   const net::UdpOptions& options);
   ~UdpListener() override;
 
   const SocketKey& key() const noexcept { return key_; }

@@ -49,6 +49,7 @@ def test_nginx_is_met_by_tls_of_its_own(bench):
     relay = ending(bench, web.port, "terminate-and-reencrypt",
                    target={"ca": behind + ".pem", "server_name": "behind.test"})
     same(*https(bench, relay, "one.test", "127.0.0.40"))
+    wait_until(web.visitors, "nginx writes it down")
     same(web.visitors()[-1][0], "127.0.0.40")
 
 

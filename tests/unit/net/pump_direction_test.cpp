@@ -268,7 +268,7 @@ TEST_F(PumpDirecting, ChangesBetweenCopyAndSpliceAnywhere) {
     const bool little = i / 40 % 2 == 0;
     const std::string piece = numbered(random() % (little ? 20'000 : 300'000), static_cast<unsigned>(i));
     said.append(piece, 0, from.send(piece));
-    const Result result = move();
+    const Moved result = move();
     if (result == Moved::wants_sink) (way->holds_pipe() ? spliced : copied) = true;
     if (!little || i % 40 == 39) to.read(little ? SIZE_MAX : random() % 200'000);
   }

@@ -20,7 +20,7 @@ using smartvpn::testing::make_loop;
 using smartvpn::testing::run_until;
 
 // A connected pair of TCP sockets on loopback: ours, and the far one, which does not wait.
-std::pair<Fd, Fd> tcp_pair(int buffer = 0) {
+std::pair<Fd, Fd> socket_pair(int buffer = 0) {
   const Fd listening(::socket(AF_INET, SOCK_STREAM, 0));
   sockaddr_in at{};
   at.sin_family = AF_INET;
@@ -37,7 +37,7 @@ std::pair<Fd, Fd> tcp_pair(int buffer = 0) {
   return {std::move(ours), std::move(far)};
 }
 
-int descriptors() {
+int count_descriptors() {
   int count = 0;
   DIR* folder = opendir("/proc/self/fd");
   while (readdir(folder)) ++count;
@@ -46,7 +46,7 @@ int descriptors() {
 }
 
 // Everything there is to read now; `error`: 0 for FIN, -1 while it goes on.
-std::string drain(int fd, int* error = nullptr) {
+std::string read_all(int fd, int* error = nullptr) {
   std::string out;
   char buffer[65536];
   for (;;) {
@@ -60,21 +60,21 @@ std::string drain(int fd, int* error = nullptr) {
   }
 }
 
-std::string numbered(size_t size, unsigned seed) {
+std::string random_text(size_t size, unsigned seed) {
   std::string out(size, 0);
   std::mt19937 random(seed);
   for (char& c : out) c = static_cast<char>(random());
   return out;
 }
 
-void run_for(Loop& loop, Duration time) {
+void turn_for(Loop& loop, Duration time) {
   bool over = false;
   Timer timer(loop, [&over] { over = true; });
   timer.start_in(time);
   while (!over) loop.run_turn();
 }
 
-void reset(Fd& socket) {
+void reset_socket(Fd& socket) {
   const linger at_once{1, 0};
   setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
   socket.reset();
@@ -90,8 +90,8 @@ struct TcpPumping : ::testing::Test, Pump::Handler {
   void on_pump_refused() override { refused = true; }
 
   void join(TcpPump::Options options = {}, Bytes first = {}, int buffer = 0) {
-    auto [client_end, client_far] = tcp_pair(buffer);
-    auto [target_end, target_far] = tcp_pair(buffer);
+    auto [client_end, client_far] = socket_pair(buffer);
+    auto [target_end, target_far] = socket_pair(buffer);
     client = std::move(client_far);
     target = std::move(target_far);
     auto watched = [&](Fd fd) { return std::move(*FdWatcher::create(*loop, std::move(fd), nobody)); };
@@ -109,7 +109,7 @@ struct TcpPumping : ::testing::Test, Pump::Handler {
   std::string collect(Fd& from, size_t size) {
     std::string got;
     EXPECT_TRUE(run_until(*loop, [&] {
-      got += drain(from.get());
+      got += read_all(from.get());
       return got.size() >= size;
     })) << got.size();
     return got;
@@ -135,7 +135,7 @@ TEST_F(TcpPumping, MovesMegabytesBothWaysCopiedAndSpliced) {
     TcpPump::Options options;
     options.splice = splice;
     join(options);
-    const std::string up = numbered(5'000'001, 1), down = numbered(4'000'003, 2);
+    const std::string up = random_text(5'000'001, 1), down = random_text(4'000'003, 2);
     std::string got_up, got_down;
     size_t sent_up = 0, sent_down = 0;
     bool held_a_pipe = false;
@@ -150,8 +150,8 @@ TEST_F(TcpPumping, MovesMegabytesBothWaysCopiedAndSpliced) {
       push(client, up, sent_up);
       push(target, down, sent_down);
       held_a_pipe |= pump->holds_pipe();
-      got_up += drain(target.get());
-      got_down += drain(client.get());
+      got_up += read_all(target.get());
+      got_down += read_all(client.get());
       return got_up.size() == up.size() && got_down.size() == down.size();
     }));
     EXPECT_TRUE(got_up == up && got_down == down);
@@ -174,12 +174,12 @@ TEST_F(TcpPumping, UrgentBytesNeitherEndItNorKeepItBusy) {
     const ssize_t n = ::send(client.get(), chunk.data(), chunk.size(), MSG_DONTWAIT);
     if (n > 0) sent += static_cast<size_t>(n);
     (void)::send(client.get(), "!", 1, MSG_OOB | MSG_DONTWAIT);
-    run_for(*loop, milliseconds(2));
-    got += drain(target.get()).size();
+    turn_for(*loop, milliseconds(2));
+    got += read_all(target.get()).size();
   }
   EXPECT_TRUE(run_until(*loop,
                         [&] {
-                          got += drain(target.get()).size();
+                          got += read_all(target.get()).size();
                           return got >= sent;
                         }))
       << got << " of " << sent;
@@ -187,7 +187,7 @@ TEST_F(TcpPumping, UrgentBytesNeitherEndItNorKeepItBusy) {
   EXPECT_FALSE(end) << "no byte of it is an end";
   timespec before{}, after{};
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
-  run_for(*loop, milliseconds(200));
+  turn_for(*loop, milliseconds(200));
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
   EXPECT_LT((after.tv_sec - before.tv_sec) * 1'000'000'000 + after.tv_nsec - before.tv_nsec, 100'000'000);
 }
@@ -206,7 +206,7 @@ TEST_F(TcpPumping, WhoDoesNotReadStopsTheOther) {
     const ssize_t n = ::send(client.get(), chunk.data(), chunk.size(), MSG_DONTWAIT);
     if (n > 0) sent += static_cast<size_t>(n);
     quiet = n > 0 ? 0 : quiet + 1;
-    for (int i = 0; i < 3; ++i) run_for(*loop, milliseconds(2));
+    for (int i = 0; i < 3; ++i) turn_for(*loop, milliseconds(2));
   }
   EXPECT_LT(sent, 8u << 20) << "it does not gather what nobody takes";
   ::shutdown(client.get(), SHUT_WR);
@@ -219,14 +219,14 @@ TEST_F(TcpPumping, AResetIsNoticedWhileTheOtherSideIsFull) {
   const std::string chunk(65536, 'x');
   for (int i = 0; i < 60; ++i) {
     (void)::send(client.get(), chunk.data(), chunk.size(), MSG_DONTWAIT);
-    run_for(*loop, milliseconds(1));
+    turn_for(*loop, milliseconds(1));
   }
-  reset(client);
+  reset_socket(client);
   const PumpEnd how = ended();
   EXPECT_TRUE(how.reset);
   EXPECT_EQ(how.side, PumpSide::client);
   int error = -1;
-  while (error == -1) drain(target.get(), &error);
+  while (error == -1) read_all(target.get(), &error);
   EXPECT_EQ(error, ECONNRESET);
 }
 
@@ -237,12 +237,12 @@ TEST_F(TcpPumping, AFinThatCannotBeReadYetDoesNotKeepTheLoopBusy) {
   for (int i = 0; i < 60; ++i) {
     const ssize_t n = ::send(client.get(), chunk.data(), chunk.size(), MSG_DONTWAIT);
     if (n > 0) sent += static_cast<size_t>(n);
-    run_for(*loop, milliseconds(1));
+    turn_for(*loop, milliseconds(1));
   }
   ::shutdown(client.get(), SHUT_WR);
   timespec before{}, after{};
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
-  run_for(*loop, milliseconds(300));
+  turn_for(*loop, milliseconds(300));
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
   const int64_t used = (after.tv_sec - before.tv_sec) * 1'000'000'000 + after.tv_nsec - before.tv_nsec;
   EXPECT_LT(used, 150'000'000) << "nanoseconds of the processor in 0.3 s of waiting";
@@ -261,7 +261,7 @@ TEST_F(TcpPumping, EndsInOrderBehindTheLastByte) {
     EXPECT_FALSE(how.reset);
     EXPECT_EQ(how.side, who == &client ? PumpSide::client : PumpSide::target);
     int error = -1;
-    while (error == -1) drain(other.get(), &error);
+    while (error == -1) read_all(other.get(), &error);
     EXPECT_EQ(error, 0);
     end.reset();
   }
@@ -308,13 +308,13 @@ TEST_F(TcpPumping, LooksAtTheFirstBytesAndMayRefuse) {
   ::send(client.get(), "a", 1, 0);
   ASSERT_TRUE(run_until(*loop, [&] { return refused; }));
   pump.reset();
-  EXPECT_EQ(drain(target.get()), "");
+  EXPECT_EQ(read_all(target.get()), "");
 }
 
 TEST_F(TcpPumping, NothingIsLeftOfThreeHundredThatEndAnyhow) {
   join();
   pump.reset();
-  const int before = descriptors();
+  const int before = count_descriptors();
   std::mt19937 random(3);
   const std::string chunk(100'000, 'x');
   for (int i = 0; i < 300; ++i) {
@@ -323,22 +323,22 @@ TEST_F(TcpPumping, NothingIsLeftOfThreeHundredThatEndAnyhow) {
     join(options);
     if (random() % 2 == 0) (void)::send(client.get(), chunk.data(), random() % chunk.size(), MSG_DONTWAIT);
     if (random() % 2 == 0) (void)::send(target.get(), chunk.data(), random() % chunk.size(), MSG_DONTWAIT);
-    run_for(*loop, milliseconds(0));
+    turn_for(*loop, milliseconds(0));
     Fd& who = random() % 2 == 0 ? client : target;
     if (random() % 3 == 0)
-      reset(who);
+      reset_socket(who);
     else if (random() % 2 == 0)
       who.reset();
     else
       ::shutdown(who.get(), SHUT_WR);
-    run_for(*loop, milliseconds(1));
+    turn_for(*loop, milliseconds(1));
     pump.reset();
     end.reset();
     client.reset();
     target.reset();
   }
-  run_for(*loop, milliseconds(5));
-  EXPECT_LE(descriptors(), before + 2 * static_cast<int>(pipes.idle()));
+  turn_for(*loop, milliseconds(5));
+  EXPECT_LE(count_descriptors(), before + 2 * static_cast<int>(pipes.idle()));
 }
 
 }  // namespace
