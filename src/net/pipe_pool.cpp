@@ -15,8 +15,11 @@ PipePool::PipePool(DescriptorRegister& descriptors, size_t keep, size_t most)
   idle_.reserve(keep);
 }
 
-PipePool::~PipePool() {
+PipePool::~PipePool() { forget_idle(); }
+
+void PipePool::forget_idle() noexcept {
   for (Pipe& pipe : idle_) destroy(std::move(pipe));
+  idle_.clear();
 }
 
 std::optional<PipePool::Pipe> PipePool::take() noexcept {

@@ -33,6 +33,8 @@ class PipePool {
   void give_back(Pipe pipe) noexcept;
   // Or with bytes in it: nobody else gets it.
   void close(Pipe pipe) noexcept;
+  // Closes the empty ones, where somebody needs their descriptors more.
+  void forget_idle() noexcept;
   size_t idle() const noexcept { return idle_.size(); }
 
  private:

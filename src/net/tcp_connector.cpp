@@ -30,12 +30,13 @@ TcpConnector::TcpConnector(Loop& loop, ConnectOptions options, Done done)
                    }) {}
 
 // What cannot even be begun is told by the timer, so that `done` never runs inside the constructor.
-TcpConnector::TcpConnector(Loop& loop, ConnectOptions options, Socket, SocketDone done)
+TcpConnector::TcpConnector(Loop& loop, ConnectOptions options, Socket socket, SocketDone done)
     : loop_(loop),
       options_(std::move(options)),
       done_(std::move(done)),
       give_up_(loop.now() + options_.timeout),
       last_error_(make_error(Status::INVALID, "no address to connect to")),
+      spare_(std::move(socket.spare)),
       timer_(loop, [this] { on_attempt_timeout(); }) {
   try {
     if (begin_attempt()) return;
@@ -79,6 +80,7 @@ bool TcpConnector::begin_attempt() {
     const auto& to = options_.addresses[index_++];
     auto address = to_socket_address(to);
     const int family = to.ip.is_v4() ? AF_INET : AF_INET6;
+    spare_.reset();
     Fd fd(above_standard(::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)));
     if (!fd || (::connect(fd.get(), address.get(), address.size) != 0 && errno != EINPROGRESS)) {
       last_error_ = system_error(errno, "cannot connect to " + to.text());

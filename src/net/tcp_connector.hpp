@@ -27,7 +27,9 @@ class TcpConnector final : private FdHandler {
   TcpConnector(Loop& loop, ConnectOptions options, Done done);
   // The same without a stream: the connected socket with TCP_NODELAY, watched for nothing, whose handler is to be set.
   using SocketDone = std::function<void(Result<std::unique_ptr<FdWatcher>>)>;
-  struct Socket {};
+  struct Socket {
+    Fd spare;  // given up for the first socket that is opened (scarcity.hpp); may be empty
+  };
   TcpConnector(Loop& loop, ConnectOptions options, Socket, SocketDone done);
   ~TcpConnector() override;
 
@@ -51,6 +53,7 @@ class TcpConnector final : private FdHandler {
   size_t index_ = 0;
   Time give_up_;
   Error last_error_;
+  Fd spare_;
   std::unique_ptr<FdWatcher> watcher_;
   Timer timer_;
 };

@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "base/descriptor.hpp"
+#include "net/scarcity.hpp"
 #include "net/sockaddr.hpp"
 
 namespace smartvpn::net {
@@ -25,8 +26,6 @@ Result<Fd> open_socket(inet::Endpoint& at, const std::string& path) {
   if (!fd) return system_error(errno, "cannot open a TCP socket", path);
   return fd;
 }
-
-bool is_pressure(int error) { return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM; }
 
 }  // namespace
 
@@ -100,22 +99,23 @@ Result<std::unique_ptr<TcpListener>> TcpListener::make(Loop& loop, Fd fd, OnAcce
 void TcpListener::on_readable() {
   std::weak_ptr<bool> alive = alive_;  // a callback may destroy the listener
   for (int i = 0; i < kAcceptsPerTurn && !alive.expired() && accepting(); ++i) {
+    if (on_socket_ && !spare_ && !(spare_ = spare_descriptor())) return press(errno);
     SocketAddress peer;
     peer.size = sizeof peer.storage;
     Fd fd(above_standard(::accept4(watcher_->fd(), peer.get(), &peer.size, SOCK_CLOEXEC | SOCK_NONBLOCK)));
     if (fd) {
       accepted(std::move(fd), to_endpoint(peer.get(), peer.size));
-    } else if (is_pressure(errno)) {
+    } else if (is_scarcity(errno)) {
       press(errno);
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-      return;
+      return spare_.reset();  // an idle listener holds none
     }
     // Any other error is one connection's own misfortune; the next may be well.
   }
 }
 
 void TcpListener::accepted(Fd fd, const inet::Endpoint& peer) {
-  if (on_socket_) return on_socket_(std::move(fd), peer);
+  if (on_socket_) return on_socket_(std::move(fd), std::move(spare_), peer);
   auto stream = TcpStream::adopt(loop_, std::move(fd), peer);
   if (!stream) return press(stream.error().system_errno);
   on_accept_(std::move(*stream));
@@ -123,6 +123,7 @@ void TcpListener::accepted(Fd fd, const inet::Endpoint& peer) {
 
 void TcpListener::press(int error) {
   pressed_ = true;
+  spare_.reset();  // who needs it more may have it
   update_watch();
   pressure_over_.start_in(kPressurePause);
   if (on_pressure_) on_pressure_(error);

@@ -34,8 +34,9 @@ class TcpListener final : private FdHandler {
 
   // The stream is not started: nothing is read before start().
   using OnAccept = std::function<void(std::unique_ptr<TcpStream>)>;
-  // The same without a stream: whoever takes the socket makes of it what it needs.
-  using OnSocket = std::function<void(Fd, const inet::Endpoint& peer)>;
+  // The same without a stream, for whoever joins each socket to one of his own: there is always a descriptor for that
+  // one, `spare` (scarcity.hpp), or nothing is accepted.
+  using OnSocket = std::function<void(Fd, Fd spare, const inet::Endpoint& peer)>;
   // Accepting failed for want of descriptors or memory (EMFILE, ENFILE, ENOBUFS, ENOMEM) and pauses for
   // kPressurePause; connections wait in the backlog.
   using OnPressure = std::function<void(int error)>;
@@ -69,6 +70,7 @@ class TcpListener final : private FdHandler {
   OnAccept on_accept_;  // or
   OnSocket on_socket_;
   OnPressure on_pressure_;
+  Fd spare_;  // with on_socket_; for the next one
   inet::Endpoint local_;
   Timer pressure_over_;
   bool paused_ = false, pressed_ = false;

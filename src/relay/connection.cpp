@@ -30,7 +30,8 @@ const char* Connection::stage_name(Stage stage) noexcept {
   return names[static_cast<size_t>(stage)];
 }
 
-void Connection::begin(net::Fd socket) noexcept {
+void Connection::begin(net::Fd socket, net::Fd spare) noexcept {
+  spare_ = std::move(spare);
   guarded([&] { expect_header_or_client(std::move(socket)); });
 }
 
@@ -195,6 +196,7 @@ void Connection::end(Reason why) noexcept {
   stage_ = Stage::over;
   timer_.stop();
   connector_.reset();
+  spare_.reset();
   if (look_up_ != 0) worker_.resolver().cancel(std::exchange(look_up_, 0));
   if (client_) {
     if (is_refusal(why, false) || why == Reason::reset_by_client)

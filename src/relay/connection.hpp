@@ -27,8 +27,8 @@ class Connection final : private net::OpeningSocket::Handler, private net::Pump:
   Connection(Worker& worker, RoutingPtr routing, ConnectionFacts facts);
   ~Connection() override;
 
-  // Once, first. May end the connection.
-  void begin(net::Fd socket) noexcept;
+  // Once, first. May end the connection. `spare`: for the target's socket (net/scarcity.hpp).
+  void begin(net::Fd socket, net::Fd spare) noexcept;
   // Ends it, with RST.
   void close(Reason why) noexcept;
   // Tells the books what has moved since the last time.
@@ -84,6 +84,7 @@ class Connection final : private net::OpeningSocket::Handler, private net::Pump:
   void connect_to(std::vector<inet::Endpoint> addresses);
   void on_connected(Result<std::unique_ptr<net::FdWatcher>> socket);
   void target_failed(const Error& error);
+  void stop_connecting() noexcept;
   void join(std::unique_ptr<net::FdWatcher> socket);
   bool join_pump(std::unique_ptr<net::FdWatcher> socket, Bytes header);
   std::optional<Bytes> proxy_header() const;
@@ -107,6 +108,7 @@ class Connection final : private net::OpeningSocket::Handler, private net::Pump:
   Bytes held_;       // the client's, for the target
   Bytes unique_id_;  // of the chain; empty: none
   std::unique_ptr<net::OpeningSocket> client_;
+  net::Fd spare_;                 // the target's, until there is a socket
   const Route* route_ = nullptr;  // in routing_
   std::shared_ptr<RouteState> route_state_;
   std::shared_ptr<TargetSet> targets_;

@@ -1,4 +1,5 @@
 // See connection.hpp. Here: until both sides are joined, and while they are.
+#include "net/scarcity.hpp"
 #include "proxyproto/writer.hpp"
 #include "relay/connection.hpp"
 #include "relay/proxy_out.hpp"
@@ -33,13 +34,13 @@ void Connection::connect_to(std::vector<inet::Endpoint> addresses) {
   const Duration each = left / static_cast<int64_t>(std::min<size_t>(addresses.size(), 3));
   net::ConnectOptions options{std::move(addresses), each, left};
   connector_ = std::make_unique<net::TcpConnector>(
-      worker_.loop(), std::move(options), net::TcpConnector::Socket{},
+      worker_.loop(), std::move(options), net::TcpConnector::Socket{std::move(spare_)},
       [this](Result<std::unique_ptr<net::FdWatcher>> socket) { guarded([&] { on_connected(std::move(socket)); }); });
 }
 
 void Connection::on_connected(Result<std::unique_ptr<net::FdWatcher>> socket) {
-  connector_.reset();
   if (!socket) return target_failed(socket.error());
+  connector_.reset();
   target_at_ = net::peer_of(**socket);
   if (net::connects_to_itself(**socket) && worker_.listens_at(target_at_)) {
     net::reset_on_close(**socket);
@@ -51,9 +52,16 @@ void Connection::on_connected(Result<std::unique_ptr<net::FdWatcher>> socket) {
   join(std::move(*socket));
 }
 
-void Connection::target_failed(const Error& error) {
+// What was the failed target's serves the next one.
+void Connection::stop_connecting() noexcept {
   connector_.reset();
+  if (!spare_) spare_ = net::spare_descriptor();
   if (look_up_ != 0) worker_.resolver().cancel(std::exchange(look_up_, 0));
+}
+
+void Connection::target_failed(const Error& error) {
+  stop_connecting();
+  if (net::is_scarcity(error.system_errno)) return connect_next();  // ours, and not the target's doing
   ++route_state_->counters.target_failures;
   worker_.target_failure();
   if (targets_->balancer.failed(target_, worker_.loop().now()))

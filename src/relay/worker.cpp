@@ -65,9 +65,13 @@ Result<std::unique_ptr<net::TcpListener>> Worker::listen(const SocketPlan& socke
   options.sharing = sharing;
   options.path = socket.path;
   if (sharing == net::PortSharing::join) options.port = ports.at(socket.key).port;
-  return net::TcpListener::listen_sockets(
-      *loop_, options,
-      [this, key = socket.key](net::Fd fd, const inet::Endpoint& peer) { on_socket(key, std::move(fd), peer); });
+  auto made = net::TcpListener::listen_sockets(
+      *loop_, options, [this, key = socket.key](net::Fd fd, net::Fd spare, const inet::Endpoint& peer) {
+        on_socket(key, std::move(fd), std::move(spare), peer);
+      });
+  // Pipes that are kept for later must not be what keeps clients out.
+  if (made) (*made)->on_pressure([this](int) { pipes_.forget_idle(); });
+  return made;
 }
 
 void Worker::forget_prepared() noexcept {
@@ -113,7 +117,7 @@ void Worker::flows_buried() noexcept {
   if (draining_) bury_.request();
 }
 
-void Worker::on_socket(const SocketKey& key, net::Fd socket, const inet::Endpoint& peer) {
+void Worker::on_socket(const SocketKey& key, net::Fd socket, net::Fd spare, const inet::Endpoint& peer) {
   const auto found = listening_.find(key);
   if (found == listening_.end()) return;
   ConnectionFacts facts;
@@ -141,7 +145,7 @@ void Worker::on_socket(const SocketKey& key, net::Fd socket, const inet::Endpoin
     return;
   }
   ++total_.connections_open;
-  begun->begin(std::move(socket));
+  begun->begin(std::move(socket), std::move(spare));
 }
 
 void Worker::retire(Connection& connection) noexcept {

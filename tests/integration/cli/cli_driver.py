@@ -53,6 +53,13 @@ class Program:
             if taken := accept(line):
                 return taken
 
+    def rest(self, name):
+        """The lines that were not asked for, of a program that has ended."""
+        lines = []
+        while (line := self.lines[name].get(timeout=WAIT_S)) is not None:
+            lines.append(line)
+        return lines
+
     def event(self, kind, **fields):
         def accept(line):
             event = json.loads(line)

@@ -1,5 +1,5 @@
-"""Clients and servers of all manners on one asyncio loop, for both ends of a chain of relays. Who behaves must get every
-byte; of the others only their end is asked for, within its time."""
+"""Clients and servers of all manners on one asyncio loop, for both ends of a chain of relays. Who behaves must get
+every byte; of the others only their end is asked for, within its time."""
 import asyncio
 import contextlib
 import random
@@ -33,7 +33,7 @@ def linger_nothing(writer):
 
 
 class Servers:
-    """talker: does what the first line asks for; closer and slammer: end at once; refuser: a port that nobody serves."""
+    """talker: does what the first line asks for; closer and slammer: end at once; refuser: a port without a server."""
 
     async def __aenter__(self):
         self.open, self.ports = [], {}

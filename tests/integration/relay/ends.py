@@ -36,7 +36,7 @@ class End:
         got = b""
         while len(got) < count:
             chunk = self.stream.recv(count - len(got))
-            assert chunk, f"ended after {got!r}"
+            assert chunk, f"ended after {len(got)} bytes: {got[:100]!r}"
             got += chunk
         return got
 

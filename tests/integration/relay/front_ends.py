@@ -36,6 +36,9 @@ http {{
 }}
 """
 
+NGINX_TLS = """ssl_protocols TLSv1.2 TLSv1.3;
+    ssl_certificate {certificate}.pem; ssl_certificate_key {certificate}.key;"""
+
 # What it says itself is version 1.
 NGINX_STREAM = """
 stream {{
@@ -53,7 +56,7 @@ class Web:
 
     def __init__(self, bench, proxy_protocol=True, certificate=None, answer="$remote_addr $remote_port"):
         self.bench, self.name, self.port = bench, f"web{len(bench.programs)}", bench.free_port()
-        tls = f"ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate {certificate}.pem; ssl_certificate_key {certificate}.key;" if certificate else ""
+        tls = NGINX_TLS.format(certificate=certificate) if certificate else ""
         options = (" ssl" if certificate else "") + (" proxy_protocol" if proxy_protocol else "")
         http = NGINX_HTTP.format(at=bench.path(self.name), listen=both(self.port, options), tls=tls, answer=answer)
         start_nginx(bench, self.name, self.port, http)

@@ -70,6 +70,46 @@ TEST_F(TcpListening, OutOfDescriptorsPausesInsteadOfSpinning) {
   EXPECT_TRUE(run_until(*loop, [&] { return !accepted.empty(); })) << "accepting resumes by itself";
 }
 
+// What a socket is joined to needs a descriptor too: a relay that took clients until none was left would lose them all.
+TEST_F(TcpListening, ASocketToBeJoinedComesWithADescriptorForTheOther) {
+  std::vector<std::pair<Fd, Fd>> taken;
+  ListenOptions options;
+  options.address = "127.0.0.1";
+  auto made = TcpListener::listen_sockets(*loop, options, [&](Fd fd, Fd spare, const inet::Endpoint&) {
+    taken.emplace_back(std::move(fd), std::move(spare));
+  });
+  ASSERT_TRUE(made.ok());
+  std::vector<int> pressures;
+  (*made)->on_pressure([&](int error) { pressures.push_back(error); });
+  auto to = to_socket_address((*made)->local());
+  std::vector<Fd> clients;
+  for (int i = 0; i < 2; ++i) {
+    clients.emplace_back(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    ASSERT_EQ(connect(clients.back().get(), to.get(), to.size), 0);
+  }
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  std::vector<Fd> free_numbers;
+  for (int i = 0; i < 3; ++i) free_numbers.emplace_back(fcntl(clients[0].get(), F_DUPFD_CLOEXEC, 0));
+  const rlimit three{static_cast<rlim_t>(free_numbers.back().get()) + 1, before.rlim_max};
+  free_numbers.clear();
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &three), 0);
+  const bool pressed = run_until(*loop, [&] { return !pressures.empty(); });
+  const size_t count = taken.size();
+  bool joined = false;
+  if (count == 1) {
+    taken[0].second.reset();
+    const Fd other(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    joined = static_cast<bool>(other);
+  }
+  setrlimit(RLIMIT_NOFILE, &before);
+  EXPECT_TRUE(pressed);
+  EXPECT_EQ(count, 1u) << "of two, with three descriptors";
+  EXPECT_TRUE(joined);
+  ASSERT_TRUE(run_until(*loop, [&] { return taken.size() == 2; })) << "accepting resumes by itself";
+  EXPECT_TRUE(taken[1].second);
+}
+
 TEST_F(TcpListening, ListenerMayBeDestroyedWhileItAccepts) {
   listen_on("127.0.0.1");
   auto at = to_socket_address(listener->local());
