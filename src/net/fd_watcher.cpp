@@ -6,23 +6,32 @@
 #include <utility>
 
 #include "net/loop_impl.hpp"
+#include "net/poll_set.hpp"
 
 namespace smartvpn::net {
+namespace {
 
-// Lives until libuv has let go of the handle, so that a watcher may die inside its own callback.
+enum Ready : int { kReadable = 1, kWritable = 2, kHangup = 4, kError = 8 };
+
+}  // namespace
+
 struct FdWatcher::Node {
-  uv_poll_t handle{};
+  virtual ~Node() = default;
+  virtual void wanted_changed() noexcept = 0;
+  // Nobody listens any more. Frees the node, now or when nothing refers to it.
+  virtual void close() noexcept = 0;
+
+  void came(int ready) noexcept;
+  void failed() noexcept;  // watching has stopped
+  void forget() noexcept;
+  template <class Fn>
+  void call(Fn&& fn) noexcept;
+
   FdHandler* handler = nullptr;  // null once the watcher is gone
   Loop::Impl* loop = nullptr;
   Fd fd;
   uint32_t slot = 0;
-  int events = 0;
-
-  static void on_poll(uv_poll_t* handle, int status, int events) noexcept;
-  bool in_error() const noexcept;
-  void close() noexcept;
-  template <class Fn>
-  void call(Fn&& fn) noexcept;
+  int wanted = 0;  // of Ready
 };
 
 void FdHandler::on_out_of_memory() noexcept {
@@ -48,42 +57,117 @@ void FdWatcher::Node::call(Fn&& fn) noexcept {
   }
 }
 
-void FdWatcher::Node::on_poll(uv_poll_t* handle, int status, int events) noexcept {
-  auto* self = static_cast<Node*>(handle->data);
-  if (status < 0) {
-    self->events = 0;  // libuv has stopped the handle
-    return self->call([](FdHandler& h) { h.on_fd_error(); });
-  }
-  if (events & UV_READABLE) self->call([](FdHandler& h) { h.on_readable(); });
-  // The first callback may have destroyed the watcher or lost interest in writing.
-  if ((events & UV_WRITABLE) && (self->events & UV_WRITABLE)) self->call([](FdHandler& h) { h.on_writable(); });
-  if ((events & UV_DISCONNECT) && (self->events & UV_DISCONNECT)) self->call([](FdHandler& h) { h.on_hangup(); });
-  if ((events & UV_PRIORITIZED) == 0 || (self->events & UV_PRIORITIZED) == 0) return;
-  // Urgent bytes, or both ways are shut, which epoll tells of unasked: either would be told for ever. libuv hides an
-  // error behind it.
-  self->events = 0;
-  uv_poll_stop(handle);
-  if (self->in_error()) self->call([](FdHandler& h) { h.on_fd_error(); });
+// A callback may destroy the watcher or lose interest in what else has come.
+void FdWatcher::Node::came(int ready) noexcept {
+  if (ready & kReadable) call([](FdHandler& h) { h.on_readable(); });
+  if (ready & wanted & kWritable) call([](FdHandler& h) { h.on_writable(); });
+  if (ready & wanted & kHangup) call([](FdHandler& h) { h.on_hangup(); });
 }
 
-bool FdWatcher::Node::in_error() const noexcept {
+void FdWatcher::Node::failed() noexcept {
+  wanted = 0;
+  call([](FdHandler& h) { h.on_fd_error(); });
+}
+
+void FdWatcher::Node::forget() noexcept {
+  handler = nullptr;
+  wanted = 0;
+  loop->descriptors.remove(slot);
+}
+
+// Through libuv. Lives until it has let go of the handle, so that a watcher may die inside its own callback.
+struct FdWatcher::OwnNode final : FdWatcher::Node {
+  uv_poll_t handle{};
+
+  static void on_poll(uv_poll_t* handle, int status, int events) noexcept;
+  bool in_error() const noexcept;
+  void wanted_changed() noexcept override;
+  void close() noexcept override;
+};
+
+void FdWatcher::OwnNode::on_poll(uv_poll_t* handle, int status, int events) noexcept {
+  auto* self = static_cast<OwnNode*>(handle->data);
+  if (status < 0) return self->failed();  // libuv has stopped the handle
+  self->came(((events & UV_READABLE) ? kReadable : 0) | ((events & UV_WRITABLE) ? kWritable : 0) |
+             ((events & UV_DISCONNECT) ? kHangup : 0));
+  if ((events & UV_PRIORITIZED) == 0 || (self->wanted & kError) == 0) return;
+  // Urgent bytes, or both ways are shut, which epoll tells of unasked: either would be told for ever. libuv hides an
+  // error behind it.
+  self->wanted = 0;
+  uv_poll_stop(handle);
+  if (self->in_error()) self->failed();
+}
+
+bool FdWatcher::OwnNode::in_error() const noexcept {
   pollfd one{fd.get(), 0, 0};
   return ::poll(&one, 1, 0) == 1 && (one.revents & POLLERR) != 0;
 }
 
+// What is urgent is nobody's concern here: it stands for the error state that epoll tells of unasked, because libuv
+// watches for something or not at all.
+void FdWatcher::OwnNode::wanted_changed() noexcept {
+  if (wanted == 0) {
+    uv_poll_stop(&handle);
+    return;
+  }
+  const int events = ((wanted & kReadable) ? UV_READABLE : 0) | ((wanted & kWritable) ? UV_WRITABLE : 0) |
+                     ((wanted & kHangup) ? UV_DISCONNECT : 0) | ((wanted & kError) ? UV_PRIORITIZED : 0);
+  uv_poll_start(&handle, events, &OwnNode::on_poll);
+}
+
 // uv_close() takes the descriptor out of epoll, so it may go at once. Later it would take out another's that has got
 // the same number.
-void FdWatcher::Node::close() noexcept {
-  handler = nullptr;
-  events = 0;
-  loop->descriptors.remove(slot);
+void FdWatcher::OwnNode::close() noexcept {
+  forget();
   uv_close(reinterpret_cast<uv_handle_t*>(&handle),
-           [](uv_handle_t* closed) { delete static_cast<Node*>(closed->data); });
+           [](uv_handle_t* closed) { delete static_cast<OwnNode*>(closed->data); });
+}
+
+// Through the loop's PollSet.
+struct FdWatcher::SetNode final : FdWatcher::Node, PollSet::Item {
+  void on_ready(uint32_t events) noexcept override;
+  void wanted_changed() noexcept override;
+  void close() noexcept override;
+
+  bool in_callback = false;
+};
+
+void FdWatcher::SetNode::on_ready(uint32_t events) noexcept {
+  in_callback = true;
+  if ((events & EPOLLERR) != 0) {
+    loop->polls.want_nothing(*this);
+    failed();
+  } else if ((events & EPOLLHUP) != 0) {
+    // Both ways are shut: what there is to read ends with FIN. Who reads nothing would be told for ever.
+    if (wanted == kError) {
+      wanted = 0;
+      loop->polls.want_nothing(*this);
+    }
+    came(wanted);
+  } else {
+    came(((events & EPOLLIN) ? kReadable : 0) | ((events & EPOLLOUT) ? kWritable : 0) |
+         ((events & EPOLLRDHUP) ? kHangup : 0));
+  }
+  in_callback = false;
+  if (!handler) delete this;
+}
+
+void FdWatcher::SetNode::wanted_changed() noexcept {
+  if (wanted == 0) return loop->polls.want_nothing(*this);
+  loop->polls.want(*this, fd.get(),
+                   ((wanted & kReadable) ? uint32_t{EPOLLIN} : 0) | ((wanted & kWritable) ? uint32_t{EPOLLOUT} : 0) |
+                       ((wanted & kHangup) ? uint32_t{EPOLLRDHUP} : 0));
+}
+
+void FdWatcher::SetNode::close() noexcept {
+  forget();
+  loop->polls.forget(*this);
+  if (!in_callback) delete this;
 }
 
 Result<std::unique_ptr<FdWatcher>> FdWatcher::create(Loop& loop, Fd fd, FdHandler& handler) {
   // Both before libuv knows the handle, which must not be freed without uv_close() from then on.
-  auto node = std::make_unique<Node>();
+  auto node = std::make_unique<OwnNode>();
   std::unique_ptr<FdWatcher> watcher(new FdWatcher(nullptr));
   auto& impl = loop.impl();
   node->slot = impl.descriptors.add(fd.get());
@@ -92,28 +176,36 @@ Result<std::unique_ptr<FdWatcher>> FdWatcher::create(Loop& loop, Fd fd, FdHandle
     return system_error(-rc, "cannot watch a descriptor");
   }
   node->handle.data = node.get();
-  node->handler = &handler;
-  node->loop = &impl;
-  node->fd = std::move(fd);
-  watcher->node_ = node.release();
+  watcher->adopt(std::move(node), impl, std::move(fd), handler);
   return watcher;
+}
+
+Result<std::unique_ptr<FdWatcher>> FdWatcher::create_in_set(Loop& loop, Fd fd, FdHandler& handler) {
+  auto& impl = loop.impl();
+  if (auto opened = impl.polls.open(impl.uv); !opened) return std::move(opened).error();
+  auto node = std::make_unique<SetNode>();
+  std::unique_ptr<FdWatcher> watcher(new FdWatcher(nullptr));
+  node->slot = impl.descriptors.add(fd.get());
+  watcher->adopt(std::move(node), impl, std::move(fd), handler);
+  return watcher;
+}
+
+void FdWatcher::adopt(std::unique_ptr<Node> node, Loop::Impl& loop, Fd fd, FdHandler& handler) noexcept {
+  node_ = node.release();
+  node_->loop = &loop;
+  node_->fd = std::move(fd);
+  node_->handler = &handler;
 }
 
 FdWatcher::~FdWatcher() { release(); }
 
 void FdWatcher::watch(bool readable, bool writable, bool hangup, bool error) noexcept {
   if (!node_) return;
-  // What is urgent is nobody's concern here: it stands for the error state that epoll tells of unasked, because libuv
-  // watches for something or not at all.
-  const int events = (readable ? UV_READABLE : 0) | (writable ? UV_WRITABLE : 0) | (hangup ? UV_DISCONNECT : 0) |
-                     (error ? UV_PRIORITIZED : 0);
-  if (events == node_->events) return;
-  node_->events = events;
-  if (events == 0) {
-    uv_poll_stop(&node_->handle);
-  } else {
-    uv_poll_start(&node_->handle, events, &Node::on_poll);
-  }
+  const int wanted =
+      (readable ? kReadable : 0) | (writable ? kWritable : 0) | (hangup ? kHangup : 0) | (error ? kError : 0);
+  if (wanted == node_->wanted) return;
+  node_->wanted = wanted;
+  node_->wanted_changed();
 }
 
 void FdWatcher::set_handler(FdHandler& handler) noexcept {

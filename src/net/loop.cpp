@@ -122,6 +122,7 @@ void Loop::Impl::end_turn() noexcept {
   for (int i = 0; i < kTurnRounds && !turn_ends.empty(); ++i)
     turn_ends.run_round([this](TurnEnd& item) { contain(item.callback_); });
   if (!turn_ends.empty()) uv_async_send(&async_);
+  polls.flush();
   stale = true;
   strangers_took = Duration::zero();
   strangers_put_off = 0;

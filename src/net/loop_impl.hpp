@@ -1,4 +1,4 @@
-// The inside of a Loop, for this room's files only: the one place that names libuv types.
+// The inside of a Loop, for this room's files only: with poll_set.hpp the one place that names libuv types.
 #pragma once
 
 #include <uv.h>
@@ -12,6 +12,7 @@
 #include "base/bounded_queue.hpp"
 #include "net/fd.hpp"
 #include "net/loop.hpp"
+#include "net/poll_set.hpp"
 #include "net/timer.hpp"
 
 namespace smartvpn::net {
@@ -64,6 +65,7 @@ class Loop::Impl {
   TurnList turn_ends;
   TimerHeap timers;
   DescriptorRegister descriptors;
+  PollSet polls{descriptors};
   BoundedQueue<std::function<void()>> commands;
   std::function<void()> turn_hook;
   std::function<void(const char*)> exception_hook;

@@ -11,7 +11,7 @@ namespace smartvpn::net {
 
 Result<std::unique_ptr<OpeningSocket>> OpeningSocket::create(Loop& loop, Fd fd, Handler& handler) {
   std::unique_ptr<OpeningSocket> socket(new OpeningSocket(loop, handler));
-  auto watcher = FdWatcher::create(loop, std::move(fd), *socket);
+  auto watcher = FdWatcher::create_in_set(loop, std::move(fd), *socket);
   if (!watcher) return std::move(watcher).error();
   socket->watcher_ = std::move(*watcher);
   return socket;
@@ -56,12 +56,9 @@ void reset_on_close(FdWatcher& socket) noexcept {
   setsockopt(socket.fd(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
-bool connects_to_itself(const FdWatcher& socket) noexcept {
+bool connects_to_itself(const FdWatcher& socket, const inet::Endpoint& peer) noexcept {
   const auto local = local_endpoint(socket.fd());
-  return local && local.ip == peer_endpoint(socket.fd()).ip;
+  return local && local.ip == peer.ip;
 }
-
-inet::Endpoint local_of(const FdWatcher& socket) noexcept { return local_endpoint(socket.fd()); }
-inet::Endpoint peer_of(const FdWatcher& socket) noexcept { return peer_endpoint(socket.fd()); }
 
 }  // namespace smartvpn::net

@@ -47,10 +47,7 @@ class OpeningSocket final : private FdHandler {
 
 // When it is closed, by its watcher's end, then with RST instead of FIN.
 void reset_on_close(FdWatcher& socket) noexcept;
-// Whether both ends of a connected socket are addresses of one machine, as the kernel chose them.
-bool connects_to_itself(const FdWatcher& socket) noexcept;
-// Its ends; none for one that is no longer connected.
-inet::Endpoint local_of(const FdWatcher& socket) noexcept;
-inet::Endpoint peer_of(const FdWatcher& socket) noexcept;
+// Whether both ends of a socket that is connected to `peer` are addresses of one machine, as the kernel chose them.
+bool connects_to_itself(const FdWatcher& socket, const inet::Endpoint& peer) noexcept;
 
 }  // namespace smartvpn::net

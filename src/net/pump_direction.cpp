@@ -52,6 +52,17 @@ PumpDirection::Result PumpDirection::move_some(ByteSpan buffer) {
 
 void PumpDirection::flush() noexcept { deliver(); }
 
+PumpDirection::Result PumpDirection::give(ByteView bytes) {
+  const Step step = pass_on(bytes);
+  return step == Step::moved ? Result::wants_source : stopped_by(step);
+}
+
+PumpDirection::Result PumpDirection::end_with(ByteView last) {
+  eof_ = true;
+  const Step step = pass_on(last);
+  return step == Step::moved ? Result::ended : stopped_by(step);
+}
+
 PumpDirection::Step PumpDirection::deliver() noexcept {
   if (const Step step = deliver_owed(); step != Step::moved) return step;
   return deliver_piped();

@@ -32,6 +32,10 @@ class PumpDirection {
 
   // Goes before anything that is read.
   void owe(Bytes bytes) noexcept { owed_ = std::move(bytes); }
+  bool owes() const noexcept { return !owed_.empty(); }
+  // What somebody else has read from the source, where nothing is owed; or has read to its FIN.
+  Result give(ByteView bytes);
+  Result end_with(ByteView last);
   // Moves what can be moved now. `buffer`: the loop's.
   Result move(ByteSpan buffer);
   // Delivers what is here already and reads nothing: before the sink is closed. One attempt.

@@ -10,6 +10,7 @@
 #include <new>
 
 #include "base/descriptor.hpp"
+#include "net/scarcity.hpp"
 #include "net/sockaddr.hpp"
 
 namespace smartvpn::net {
@@ -36,7 +37,7 @@ TcpConnector::TcpConnector(Loop& loop, ConnectOptions options, Socket socket, So
       done_(std::move(done)),
       give_up_(loop.now() + options_.timeout),
       last_error_(make_error(Status::INVALID, "no address to connect to")),
-      spare_(std::move(socket.spare)),
+      spare_(socket.spare),
       timer_(loop, [this] { on_attempt_timeout(); }) {
   try {
     if (begin_attempt()) return;
@@ -80,13 +81,12 @@ bool TcpConnector::begin_attempt() {
     const auto& to = options_.addresses[index_++];
     auto address = to_socket_address(to);
     const int family = to.ip.is_v4() ? AF_INET : AF_INET6;
-    spare_.reset();
-    Fd fd(above_standard(::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)));
+    Fd fd = open_socket(family);
     if (!fd || (::connect(fd.get(), address.get(), address.size) != 0 && errno != EINPROGRESS)) {
       last_error_ = system_error(errno, "cannot connect to " + to.text());
       continue;
     }
-    auto watcher = FdWatcher::create(loop_, std::move(fd), *this);
+    auto watcher = FdWatcher::create_in_set(loop_, std::move(fd), *this);
     if (!watcher) {
       last_error_ = watcher.error();
       continue;
@@ -99,22 +99,34 @@ bool TcpConnector::begin_attempt() {
   return false;
 }
 
+Fd TcpConnector::open_socket(int family) noexcept {
+  const auto open = [family] { return ::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0); };
+  Fd fd(above_standard(open()));
+  if (fd || !spare_ || !*spare_ || !is_scarcity(errno)) return fd;
+  spare_->reset();
+  return Fd(above_standard(open()));
+}
+
+// A socket that has failed says so as an error state.
 void TcpConnector::on_writable() {
   guarded([this] { settle(); });
 }
 
 void TcpConnector::settle() {
-  int error = 0;
-  socklen_t size = sizeof error;
-  if (getsockopt(watcher_->fd(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
-  if (error != 0) return fail(system_error(error, "cannot connect to " + options_.addresses[index_ - 1].text()));
   const int one = 1;
   setsockopt(watcher_->fd(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   watcher_->watch(false, false);
   finish(std::move(watcher_));
 }
 
-void TcpConnector::on_fd_error() { on_writable(); }
+void TcpConnector::on_fd_error() {
+  guarded([this] {
+    int error = 0;
+    socklen_t size = sizeof error;
+    if (getsockopt(watcher_->fd(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
+    fail(system_error(error != 0 ? error : ECONNRESET, "cannot connect to " + connected_to().text()));
+  });
+}
 
 void TcpConnector::fail(Error error) {
   last_error_ = std::move(error);

@@ -28,9 +28,11 @@ class TcpConnector final : private FdHandler {
   // The same without a stream: the connected socket with TCP_NODELAY, watched for nothing, whose handler is to be set.
   using SocketDone = std::function<void(Result<std::unique_ptr<FdWatcher>>)>;
   struct Socket {
-    Fd spare;  // given up for the first socket that is opened (scarcity.hpp); may be empty
+    Fd* spare = nullptr;  // given up where a socket finds no descriptor (scarcity.hpp); it outlives the connector
   };
   TcpConnector(Loop& loop, ConnectOptions options, Socket, SocketDone done);
+  // In `done`: who has answered.
+  const inet::Endpoint& connected_to() const noexcept { return options_.addresses[index_ - 1]; }
   ~TcpConnector() override;
 
  private:
@@ -44,6 +46,7 @@ class TcpConnector final : private FdHandler {
   void settle();
   void next();
   bool begin_attempt();
+  Fd open_socket(int family) noexcept;
   void fail(Error error);
   void finish(Result<std::unique_ptr<FdWatcher>> result);
 
@@ -53,7 +56,7 @@ class TcpConnector final : private FdHandler {
   size_t index_ = 0;
   Time give_up_;
   Error last_error_;
-  Fd spare_;
+  Fd* spare_;
   std::unique_ptr<FdWatcher> watcher_;
   Timer timer_;
 };

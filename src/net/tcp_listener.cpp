@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "base/descriptor.hpp"
+#include "net/loop_impl.hpp"
 #include "net/scarcity.hpp"
 #include "net/sockaddr.hpp"
 
@@ -89,6 +90,11 @@ Result<std::unique_ptr<TcpListener>> TcpListener::adopt(Loop& loop, int fd, OnAc
 Result<std::unique_ptr<TcpListener>> TcpListener::make(Loop& loop, Fd fd, OnAccept on_accept, OnSocket on_socket) {
   std::unique_ptr<TcpListener> listener(new TcpListener(loop, std::move(on_accept), std::move(on_socket)));
   listener->local_ = local_endpoint(fd.get());
+  if (listener->on_socket_) {
+    // Here, so that a relay's descriptors do not grow with its first connection.
+    if (auto opened = loop.impl().polls.open(loop.impl().uv); !opened) return std::move(opened).error();
+    listener->spare_ = spare_descriptor();
+  }
   auto watcher = FdWatcher::create(loop, std::move(fd), *listener);
   if (!watcher) return watcher.error();
   listener->watcher_ = std::move(*watcher);
@@ -108,14 +114,14 @@ void TcpListener::on_readable() {
     } else if (is_scarcity(errno)) {
       press(errno);
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-      return spare_.reset();  // an idle listener holds none
+      return;
     }
     // Any other error is one connection's own misfortune; the next may be well.
   }
 }
 
 void TcpListener::accepted(Fd fd, const inet::Endpoint& peer) {
-  if (on_socket_) return on_socket_(std::move(fd), std::move(spare_), peer);
+  if (on_socket_) return on_socket_(std::move(fd), spare_, peer);
   auto stream = TcpStream::adopt(loop_, std::move(fd), peer);
   if (!stream) return press(stream.error().system_errno);
   on_accept_(std::move(*stream));

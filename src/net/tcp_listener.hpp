@@ -35,8 +35,8 @@ class TcpListener final : private FdHandler {
   // The stream is not started: nothing is read before start().
   using OnAccept = std::function<void(std::unique_ptr<TcpStream>)>;
   // The same without a stream, for whoever joins each socket to one of his own: there is always a descriptor for that
-  // one, `spare` (scarcity.hpp), or nothing is accepted.
-  using OnSocket = std::function<void(Fd, Fd spare, const inet::Endpoint& peer)>;
+  // one, `spare` (scarcity.hpp), or nothing is accepted. Who does not need it at once takes it.
+  using OnSocket = std::function<void(Fd, Fd& spare, const inet::Endpoint& peer)>;
   // Accepting failed for want of descriptors or memory (EMFILE, ENFILE, ENOBUFS, ENOMEM) and pauses for
   // kPressurePause; connections wait in the backlog.
   using OnPressure = std::function<void(int error)>;

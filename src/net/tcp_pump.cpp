@@ -3,7 +3,7 @@
 
 #include <sys/socket.h>
 
-#include <array>
+#include <algorithm>
 #include <cerrno>
 
 #include "net/opening_socket.hpp"
@@ -41,21 +41,20 @@ TcpPump::TcpPump(Loop& loop, std::unique_ptr<FdWatcher> client, std::unique_ptr<
 
 TcpPump::~TcpPump() {
   for (End* end : {&client_, &target_}) {
-    if (!orderly_) {
+    if (!orderly_)
       reset_on_close(*end->watcher);
-    } else {
-      ::shutdown(end->watcher->fd(), SHUT_WR);
+    else if (!end->ended)
       discard_unread(end->watcher->fd());
-    }
   }
 }
 
-// What is owed goes out when the target's socket says that it takes bytes, which it does at once.
+// What the target's socket does not take now, or refuses, is met again when it says that it takes bytes.
 void TcpPump::start(Bytes to_target) {
   if (!to_target.empty()) {
     from_client_.owe(std::move(to_target));
-    target_.writes = true;
-    client_.reads = false;
+    from_client_.flush();
+    target_.writes = from_client_.owes();
+    client_.reads = !target_.writes;
   }
   update(PumpSide::client);
   update(PumpSide::target);
@@ -69,7 +68,7 @@ void TcpPump::update(PumpSide side) noexcept {
 }
 
 void TcpPump::on_source(PumpSide side) {
-  if (side == PumpSide::client && looking_ && !may_move_client()) return;
+  if (side == PumpSide::client && looking_) return look_at_client();
   run(side);
 }
 
@@ -77,10 +76,15 @@ void TcpPump::on_sink(PumpSide side) { run(other(side)); }
 
 void TcpPump::run(PumpSide source) {
   PumpDirection& way = from(source);
-  End &in = end_of(source), &out = end_of(other(source));
   const uint64_t before = way.delivered();
   const PumpDirection::Result result = way.move(loop_.read_buffer());
   if (way.delivered() != before) last_activity_ = loop_.now();
+  meet(source, result);
+}
+
+void TcpPump::meet(PumpSide source, PumpDirection::Result result) {
+  const PumpDirection& way = from(source);
+  End &in = end_of(source), &out = end_of(other(source));
   switch (result) {
     case PumpDirection::Result::wants_source:
     case PumpDirection::Result::wants_sink:
@@ -120,24 +124,25 @@ void TcpPump::on_hangup(PumpSide side) {
   update(side);
 }
 
-bool TcpPump::may_move_client() {
-  std::array<uint8_t, Handler::kLook> first{};
-  const int fd = client_.watcher->fd();
-  const ssize_t n = ::recv(fd, first.data(), first.size(), MSG_PEEK | MSG_DONTWAIT);
-  if (n < 0) return errno != EAGAIN && errno != EINTR;  // the error is met by who reads
-  const auto size = static_cast<size_t>(n);
-  const auto look = handler_.on_pump_first_bytes(ByteView(first).first(size));
-  if (look == Handler::Look::refuse) {
-    handler_.on_pump_refused();
-    return false;
+// Few bytes decide, so those that do not are kept here and looked at again with the next.
+void TcpPump::look_at_client() {
+  const ByteSpan room = loop_.read_buffer();
+  const size_t had = looked_at_.size();
+  std::copy(looked_at_.begin(), looked_at_.end(), room.begin());
+  const ssize_t n = ::recv(client_.watcher->fd(), room.data() + had, room.size() - had, MSG_DONTWAIT);
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (n < 0) return finish({true, PumpSide::client, errno, false, {}});
+  const ByteView bytes = room.first(had + static_cast<size_t>(n));
+  const bool more_may_come = n > 0 && bytes.size() < Handler::kLook;
+  if (!bytes.empty()) {
+    const auto look = handler_.on_pump_first_bytes(bytes.first(std::min(bytes.size(), Handler::kLook)));
+    if (look == Handler::Look::refuse) return handler_.on_pump_refused();
+    if (look == Handler::Look::wait && more_may_come) return looked_at_.assign(bytes.begin(), bytes.end());
   }
-  // Woken without another byte: no more will come.
-  const bool wait = look == Handler::Look::wait && size > looked_at_ && size < Handler::kLook;
-  looked_at_ = size;
-  const int low_water = wait ? static_cast<int>(size) + 1 : 1;
-  setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &low_water, sizeof low_water);
-  looking_ = wait;
-  return !wait;
+  looking_ = false;
+  Bytes().swap(looked_at_);
+  last_activity_ = loop_.now();
+  meet(PumpSide::client, n == 0 ? from_client_.end_with(bytes) : from_client_.give(bytes));
 }
 
 void TcpPump::finish(const PumpEnd& end) {

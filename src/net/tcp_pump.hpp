@@ -62,7 +62,8 @@ class TcpPump final : public Pump {
   void on_hangup(PumpSide side);
   void run(PumpSide source);
   void source_ended(PumpSide side);
-  bool may_move_client();  // look_first
+  void look_at_client();
+  void meet(PumpSide source, PumpDirection::Result result);
   void finish(const PumpEnd& end);
   void update(PumpSide side) noexcept;
 
@@ -72,7 +73,7 @@ class TcpPump final : public Pump {
   End client_, target_;
   PumpDirection from_client_, from_target_;
   Time last_activity_;
-  size_t looked_at_ = 0;
+  Bytes looked_at_;  // of the client's, not yet moved
   bool looking_;
   bool over_ = false, orderly_ = false;
   bool first_ended_known_ = false;

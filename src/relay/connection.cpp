@@ -30,9 +30,10 @@ const char* Connection::stage_name(Stage stage) noexcept {
   return names[static_cast<size_t>(stage)];
 }
 
-void Connection::begin(net::Fd socket, net::Fd spare) noexcept {
+void Connection::begin(net::Fd socket, net::Fd& spare) noexcept {
   spare_ = std::move(spare);
   guarded([&] { expect_header_or_client(std::move(socket)); });
+  if (connector_ || stage_ == Stage::over) spare = std::move(spare_);
 }
 
 void Connection::expect_header_or_client(net::Fd socket) {
@@ -196,7 +197,6 @@ void Connection::end(Reason why) noexcept {
   stage_ = Stage::over;
   timer_.stop();
   connector_.reset();
-  spare_.reset();
   if (look_up_ != 0) worker_.resolver().cancel(std::exchange(look_up_, 0));
   if (client_) {
     if (is_refusal(why, false) || why == Reason::reset_by_client)

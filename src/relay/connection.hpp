@@ -27,8 +27,8 @@ class Connection final : private net::OpeningSocket::Handler, private net::Pump:
   Connection(Worker& worker, RoutingPtr routing, ConnectionFacts facts);
   ~Connection() override;
 
-  // Once, first. May end the connection. `spare`: for the target's socket (net/scarcity.hpp).
-  void begin(net::Fd socket, net::Fd spare) noexcept;
+  // Once, first. May end the connection. `spare`: for the target's socket (net/scarcity.hpp); taken where that waits.
+  void begin(net::Fd socket, net::Fd& spare) noexcept;
   // Ends it, with RST.
   void close(Reason why) noexcept;
   // Tells the books what has moved since the last time.

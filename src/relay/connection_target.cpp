@@ -34,15 +34,16 @@ void Connection::connect_to(std::vector<inet::Endpoint> addresses) {
   const Duration each = left / static_cast<int64_t>(std::min<size_t>(addresses.size(), 3));
   net::ConnectOptions options{std::move(addresses), each, left};
   connector_ = std::make_unique<net::TcpConnector>(
-      worker_.loop(), std::move(options), net::TcpConnector::Socket{std::move(spare_)},
+      worker_.loop(), std::move(options), net::TcpConnector::Socket{&spare_},
       [this](Result<std::unique_ptr<net::FdWatcher>> socket) { guarded([&] { on_connected(std::move(socket)); }); });
 }
 
 void Connection::on_connected(Result<std::unique_ptr<net::FdWatcher>> socket) {
   if (!socket) return target_failed(socket.error());
+  target_at_ = connector_->connected_to();
   connector_.reset();
-  target_at_ = net::peer_of(**socket);
-  if (net::connects_to_itself(**socket) && worker_.listens_at(target_at_)) {
+  spare_.reset();
+  if (worker_.listens_at(target_at_) && net::connects_to_itself(**socket, target_at_)) {
     net::reset_on_close(**socket);
     return end(Reason::relay_loop);
   }

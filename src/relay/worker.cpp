@@ -66,8 +66,8 @@ Result<std::unique_ptr<net::TcpListener>> Worker::listen(const SocketPlan& socke
   options.path = socket.path;
   if (sharing == net::PortSharing::join) options.port = ports.at(socket.key).port;
   auto made = net::TcpListener::listen_sockets(
-      *loop_, options, [this, key = socket.key](net::Fd fd, net::Fd spare, const inet::Endpoint& peer) {
-        on_socket(key, std::move(fd), std::move(spare), peer);
+      *loop_, options, [this, key = socket.key](net::Fd fd, net::Fd& spare, const inet::Endpoint& peer) {
+        on_socket(key, std::move(fd), spare, peer);
       });
   // Pipes that are kept for later must not be what keeps clients out.
   if (made) (*made)->on_pressure([this](int) { pipes_.forget_idle(); });
@@ -117,7 +117,7 @@ void Worker::flows_buried() noexcept {
   if (draining_) bury_.request();
 }
 
-void Worker::on_socket(const SocketKey& key, net::Fd socket, net::Fd spare, const inet::Endpoint& peer) {
+void Worker::on_socket(const SocketKey& key, net::Fd socket, net::Fd& spare, const inet::Endpoint& peer) {
   const auto found = listening_.find(key);
   if (found == listening_.end()) return;
   ConnectionFacts facts;
@@ -145,7 +145,7 @@ void Worker::on_socket(const SocketKey& key, net::Fd socket, net::Fd spare, cons
     return;
   }
   ++total_.connections_open;
-  begun->begin(std::move(socket), std::move(spare));
+  begun->begin(std::move(socket), spare);
 }
 
 void Worker::retire(Connection& connection) noexcept {

@@ -88,7 +88,7 @@ class Worker {
   Worker(SharedState& shared, std::unique_ptr<net::Loop> loop, size_t addresses);
   Result<std::unique_ptr<net::TcpListener>> listen(const SocketPlan& socket, net::PortSharing sharing,
                                                    const Ports& ports);
-  void on_socket(const SocketKey& key, net::Fd socket, net::Fd spare, const inet::Endpoint& peer);
+  void on_socket(const SocketKey& key, net::Fd socket, net::Fd& spare, const inet::Endpoint& peer);
   void on_tick();
   void bury();
   void close_all(Reason why);

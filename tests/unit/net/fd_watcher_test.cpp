@@ -25,11 +25,17 @@ struct Hearing : FdHandler {
   }
 };
 
-struct FdWatching : ::testing::Test {
+enum class By { itself, set };
+
+struct FdWatching : ::testing::TestWithParam<By> {
   FdWatching() {
     auto [ours, there] = tcp_sockets();
     far = std::move(there);
-    watcher = std::move(*FdWatcher::create(*loop, std::move(ours), heard));
+    watcher = watch_over(std::move(ours), heard);
+  }
+  std::unique_ptr<FdWatcher> watch_over(Fd fd, FdHandler& handler) {
+    const auto create = GetParam() == By::set ? &FdWatcher::create_in_set : &FdWatcher::create;
+    return std::move(*create(*loop, std::move(fd), handler));
   }
   int turns_in(Duration time) {
     bool over = false;
@@ -48,7 +54,7 @@ struct FdWatching : ::testing::Test {
   std::unique_ptr<FdWatcher> watcher;
 };
 
-TEST_F(FdWatching, WatchedForHangupAloneItHearsOfFinBehindBytesAndOfReset) {
+TEST_P(FdWatching, WatchedForHangupAloneItHearsOfFinBehindBytesAndOfReset) {
   watcher->watch(false, false, true);
   far.send("unread");
   turns_in(milliseconds(5));
@@ -65,7 +71,7 @@ TEST_F(FdWatching, WatchedForHangupAloneItHearsOfFinBehindBytesAndOfReset) {
   EXPECT_EQ(heard.errors, 1);
 }
 
-TEST_F(FdWatching, WatchedForAnErrorAloneItHearsOfNothingElse) {
+TEST_P(FdWatching, WatchedForAnErrorAloneItHearsOfNothingElse) {
   watcher->watch(false, false, false, true);
   far.send("unread");
   EXPECT_LT(turns_in(milliseconds(30)), 10);
@@ -76,7 +82,7 @@ TEST_F(FdWatching, WatchedForAnErrorAloneItHearsOfNothingElse) {
 }
 
 // epoll tells of it whether one asks or not.
-TEST_F(FdWatching, ASocketThatIsShutBothWaysDoesNotKeepTheLoopBusy) {
+TEST_P(FdWatching, ASocketThatIsShutBothWaysDoesNotKeepTheLoopBusy) {
   ::shutdown(watcher->fd(), SHUT_WR);
   far.finish();
   turns_in(milliseconds(5));
@@ -85,14 +91,14 @@ TEST_F(FdWatching, ASocketThatIsShutBothWaysDoesNotKeepTheLoopBusy) {
   EXPECT_EQ(heard.errors, 0);
 }
 
-TEST_F(FdWatching, AnUrgentByteDoesNotKeepTheLoopBusy) {
+TEST_P(FdWatching, AnUrgentByteDoesNotKeepTheLoopBusy) {
   watcher->watch(false, false, false, true);
   ASSERT_EQ(::send(far.fd(), "!", 1, MSG_OOB), 1);
   EXPECT_LT(turns_in(milliseconds(30)), 10);
   EXPECT_EQ(heard.errors, 0);
 }
 
-TEST_F(FdWatching, AnErrorBesideAnUrgentByteIsToldOf) {
+TEST_P(FdWatching, AnErrorBesideAnUrgentByteIsToldOf) {
   ASSERT_EQ(::send(far.fd(), "!", 1, MSG_OOB), 1);
   far.reset();
   turns_in(milliseconds(5));
@@ -100,13 +106,13 @@ TEST_F(FdWatching, AnErrorBesideAnUrgentByteIsToldOf) {
   EXPECT_TRUE(run_until(*loop, [&] { return heard.errors > 0; }));
 }
 
-TEST_F(FdWatching, ADescriptorThatWasReleasedIsNoConcernOfTheOldWatcher) {
+TEST_P(FdWatching, ADescriptorThatWasReleasedIsNoConcernOfTheOldWatcher) {
   watcher->watch(true, false);
   Fd fd = watcher->release();
   EXPECT_TRUE(fd);
   EXPECT_EQ(watcher->fd(), -1);
   Hearing next;
-  auto second = std::move(*FdWatcher::create(*loop, std::move(fd), next));
+  auto second = watch_over(std::move(fd), next);
   second->watch(true, false);
   turns_in(milliseconds(1));
   watcher.reset();
@@ -116,7 +122,7 @@ TEST_F(FdWatching, ADescriptorThatWasReleasedIsNoConcernOfTheOldWatcher) {
   EXPECT_EQ(heard.readable, 0);
 }
 
-TEST_F(FdWatching, AHandlerThatIsReplacedHearsNoMore) {
+TEST_P(FdWatching, AHandlerThatIsReplacedHearsNoMore) {
   Hearing next;
   watcher->watch(true, false);
   far.send("x");
@@ -124,6 +130,10 @@ TEST_F(FdWatching, AHandlerThatIsReplacedHearsNoMore) {
   EXPECT_TRUE(run_until(*loop, [&] { return next.readable > 0; }));
   EXPECT_EQ(heard.readable, 0);
 }
+
+// Both ways of watching keep the same promises.
+INSTANTIATE_TEST_SUITE_P(FdWatcher, FdWatching, ::testing::Values(By::itself, By::set),
+                         [](const auto& by) { return by.param == By::set ? "InTheSet" : "ByItself"; });
 
 }  // namespace
 }  // namespace smartvpn::net

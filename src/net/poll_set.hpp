@@ -1,0 +1,75 @@
+// Readiness of many descriptors that come and go, watched through an epoll set of our own which libuv watches as one:
+// what libuv would ask of the kernel in twenty system calls for each of them takes five. A change is kept until the
+// loop waits, and what is wanted no longer is told to the kernel only if it comes nevertheless. One of a loop, on its
+// thread. Inside net/ only.
+#pragma once
+
+#include <sys/epoll.h>
+#include <uv.h>
+
+#include <array>
+
+#include "base/result.hpp"
+#include "net/descriptor_register.hpp"
+#include "net/fd.hpp"
+
+namespace smartvpn::net {
+
+class PollSet {
+ public:
+  // One descriptor's place. The set knows no item before its first want(), and none after forget().
+  class Item {
+   public:
+    virtual ~Item() = default;
+    Item(const Item&) = delete;
+    Item& operator=(const Item&) = delete;
+
+   protected:
+    Item() = default;
+
+   private:
+    friend class PollSet;
+    // Of EPOLLIN, EPOLLOUT and EPOLLRDHUP what is wanted; EPOLLERR and EPOLLHUP unasked while anything is. May forget
+    // and destroy any item, this one too.
+    virtual void on_ready(uint32_t events) noexcept = 0;
+
+    int fd_ = -1;
+    uint32_t wanted_ = 0, known_ = 0;        // to us, to the kernel
+    bool watching_ = false, in_ = false;     // the same of whether anything is
+    Item *next_ = nullptr, **at_ = nullptr;  // of those with a change; null: none
+  };
+
+  explicit PollSet(DescriptorRegister& descriptors) : descriptors_(descriptors) {}
+  PollSet(const PollSet&) = delete;
+  PollSet& operator=(const PollSet&) = delete;
+
+  // Before the first item; again it does nothing. The loop closes the handle.
+  Result<void> open(uv_loop_t& loop);
+
+  // Level-triggered, from the next wait on; `events` may be 0, for error states alone.
+  void want(Item& item, int fd, uint32_t events) noexcept;
+  // Nothing more is told of it, also of what has been seen already; one that watches again later tells it then.
+  void want_nothing(Item& item) noexcept;
+  // Before its descriptor is closed or handed over.
+  void forget(Item& item) noexcept;
+
+  // Tells the kernel what has changed: before the loop waits.
+  void flush() noexcept;
+
+ private:
+  static constexpr int kBatch = 128;
+  void dispatch() noexcept;
+  void meet(Item& item, uint32_t events) noexcept;
+  void note_change(Item& item) noexcept;
+  void unlink(Item& item) noexcept;
+  void tell_kernel(Item& item) noexcept;
+
+  DescriptorRegister& descriptors_;
+  Fd fd_;
+  uv_poll_t handle_{};
+  Item* changed_ = nullptr;
+  std::array<epoll_event, kBatch> batch_;
+  int next_ = 0, count_ = 0;  // of the batch: what is still to be met
+};
+
+}  // namespace smartvpn::net
