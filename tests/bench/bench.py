@@ -1,7 +1,8 @@
 """Runs the benchmark programs and collects their lines; scripts/bench.sh is how it is called.
 
-    bench.py BUILD_FOLDER primitives|server|memory|tunnel|wireguard|counts|bindings...   to standard output
+    bench.py BUILD_FOLDER primitives|server|memory|tunnel|wireguard|relay|counts|bindings...   to standard output
     bench.py BUILD_FOLDER --write docs/PERFORMANCE.md                           all of them, as a document
+    bench.py BUILD_FOLDER --renew docs/PERFORMANCE.md                           its section "Relay" alone
     bench.py ... --continue FILE     what a run that was broken off has printed: its whole parts are not measured again
     bench.py BUILD_FOLDER --smoke                                               the programs without a network, for a moment
 
@@ -18,10 +19,10 @@ import sys
 import report
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-PARTS = ("primitives", "server", "memory", "tunnel", "wireguard", "counts", "bindings")
+PARTS = ("primitives", "server", "memory", "tunnel", "wireguard", "relay", "counts", "bindings")
 # How a figure begins that each part makes last, or with others at once: where it is, the part is whole.
 SIGN_OF = dict(primitives="openssl_speed/65536", server="end_to_end/tls/cpu", memory="idle_session/tls",
-               tunnel="cut_ratio/", wireguard="crowd/", counts="counts/", bindings="bindings/")
+               tunnel="cut_ratio/", wireguard="crowd/", relay="relay/tls/", counts="counts/", bindings="bindings/")
 RIVALS = os.environ.get("BENCH_RIVALS", "build/rivals")  # of scripts/rivals.sh
 PRIORITY = os.environ.get("BENCH_PRIORITY", "nice -n -10").split() if os.geteuid() == 0 else []
 
@@ -112,6 +113,11 @@ def wireguard(tools, figures):
     network(figures, 900, "wireguard_crowd.py", tools.command, "--rivals", RIVALS)
 
 
+def relay(tools, figures):
+    command = [sys.executable, "-B", os.path.join(HERE, "relay_bench.py"), tools.build]
+    figures.take(output_of(PRIORITY + command, 1800))
+
+
 def counts(tools, figures):
     network(figures, 600, "tunnel_bench.py", "counts", tools.command,
             "--count-library", tools.program("libbench_count.so"))
@@ -155,6 +161,7 @@ def main():
     parser.add_argument("build")
     parser.add_argument("parts", nargs="*", metavar="|".join(PARTS))
     parser.add_argument("--write")
+    parser.add_argument("--renew")
     parser.add_argument("--smoke", action="store_true")
     parser.add_argument("--continue", dest="done", help="the output of a run that was broken off")
     options = parser.parse_args()
@@ -166,9 +173,14 @@ def main():
     if options.done:
         with open(options.done, encoding="utf-8") as file:
             figures.take_up(file)
-    for part in options.parts or PARTS:
+    for part in options.parts or (["relay"] if options.renew else PARTS):
         if not any(name.startswith(SIGN_OF[part]) for name in figures):
             globals()[part](tools, figures)
+    if options.renew:
+        with open(options.renew, encoding="utf-8") as file:
+            text = file.read()
+        with open(options.renew, "w", encoding="utf-8") as file:
+            file.write(report.relay.renewed(text, report.Writer(figures), report.facts(tools)))
     if options.write:
         text = report.document(figures, report.facts(tools))
         with open(options.write, "w", encoding="utf-8") as file:

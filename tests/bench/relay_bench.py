@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""The relay beside HAProxy and nginx stream, one thread each, on loopback in turns; prints a table of medians.
+"""The relay beside HAProxy and nginx stream, one thread each, on loopback in turns; prints medians.
 
   relay_bench.py BUILD [--rounds N] [--seconds S]
 Nothing passes or fails. New connections a second (each with a byte there and back), one stream's throughput, the time
 of a byte there and back, and what an idle connection costs in memory; passed through, with PROXY v2 out, with PROXY v2 in
-and out (behind a relay of the same kind as sender), and with TLS that ends at the proxy. CPU is the proxy's own.
+and out (behind a relay of ours as sender), and with TLS that ends at the proxy. CPU is the proxy's own. Ratios are to
+HAProxy within a round.
 """
 import argparse
 import json
@@ -118,16 +119,14 @@ stream {{ server {{ listen 127.0.0.1:{port} {'ssl' if tls else ''}; {tls} proxy_
 
 
 PROXIES = {"relay": relay, "haproxy": haproxy, "nginx": nginx}
-KINDS = {"plain": "passed through", "proxy out": "PROXY v2 out", "proxy in": "PROXY v2 in and out", "tls": "TLS ends here"}
+KINDS = ("plain", "proxy out", "proxy in", "tls")
+UNITS = dict(rate="1/s", cpu="us", mbit="Mbit/s", p50="us", p99="us", memory="bytes")
 
 
-def median(values):
+def put(kind, what, name, values):
     values = [value for value in values if value is not None]
-    return statistics.median(values) if values else None
-
-
-def shown(value, form="{:,.0f}"):
-    return form.format(value) if value is not None else "-"
+    if values:
+        print(f"{kind.replace(' ', '_')}/{what}/{name}\t{statistics.median(values)}\t{UNITS.get(what, 'x')}", flush=True)
 
 
 def measure(bench, ends, kind, rounds, seconds):
@@ -150,20 +149,27 @@ def measure(bench, ends, kind, rounds, seconds):
     return rows
 
 
-def idle_memory(bench, ends):
-    out = {}
-    for name, (port, pid) in ends.items():
-        if not pid:
-            continue
-        before = rss_kib(pid)
-        holder = subprocess.Popen([bench.load, "idle", str(port), str(IDLE)], stdin=subprocess.PIPE,
-                                  stdout=subprocess.PIPE)
-        if holder.stdout.readline():
-            time.sleep(0.5)
-            out[name] = (rss_kib(pid) - before) / IDLE
+def idle_memory(bench, pid, port):
+    """Bytes of the proxy's memory for each of many connections that say nothing."""
+    before = rss_kib(pid)
+    holder = subprocess.Popen([bench.load, "idle", str(port), str(IDLE)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        if not holder.stdout.readline():
+            return None
+        time.sleep(0.5)
+        return (rss_kib(pid) - before) * 1024 / IDLE
+    finally:
         holder.stdin.close()
         holder.wait(timeout=60)
-    return out
+
+
+def tell(kind, rows):
+    for name, row in rows.items():
+        for what, values in row.items():
+            put(kind, what, name, values)
+            theirs = rows.get("haproxy", {}).get(what, [])
+            if name not in ("haproxy", "direct"):
+                put(kind, f"{what}_ratio", name, [a / b for a, b in zip(values, theirs) if a and b])
 
 
 def bench_kind(bench, kind, target, rounds, seconds):
@@ -183,13 +189,11 @@ def bench_kind(bench, kind, target, rounds, seconds):
             ends[name] = (port, pid)
     time.sleep(1)
     rows = measure(bench, ends, kind, rounds, seconds)
-    memory = idle_memory(bench, ends) if kind == "plain" else {}
-    print(f"\n### {KINDS[kind]}\n\n| | connections a second | CPU of one, µs | Mbit/s, one stream | p50, µs | p99, µs | KiB an idle connection |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
-    for name, row in rows.items():
-        print(f"| {name} | {shown(median(row['rate']))} | {shown(median(row['cpu']))} | {shown(median(row['mbit']))} |"
-              f" {shown(median(row['p50']), '{:.1f}')} | {shown(median(row['p99']), '{:.1f}')} |"
-              f" {shown(memory.get(name), '{:.1f}')} |", flush=True)
+    if kind == "plain":
+        for name, (port, pid) in ends.items():
+            if pid:
+                rows[name]["memory"] = [idle_memory(bench, pid, port)]
+    tell(f"relay/{kind}", rows)
 
 
 def main():

@@ -5,6 +5,7 @@ import platform
 import re
 import subprocess
 
+import relay_report as relay
 import wireguard_report as wireguard
 from bindings import table as bindings
 
@@ -24,7 +25,8 @@ def facts(tools):
     with open("/proc/cpuinfo", encoding="ascii") as info:
         cpu = re.search(r"model name\s*: (.*)", info.read())
     packages = {"wireguard-go": "wireguard-go", "go-proxyproto": "golang-github-pires-go-proxyproto-dev",
-                "libsodium": "libsodium23", "libuv": "libuv1"}
+                "libsodium": "libsodium23", "libuv": "libuv1",
+                "HAProxy": "haproxy", "nginx": "nginx"}
     versions = [first_line("openssl", "version"), first_line("iperf3", "--version"), first_line("go", "version")]
     versions += [f"{name} {first_line('dpkg-query', '-Wf', '${Version}', package)}" for name, package in packages.items()]
     versions += wireguard.rivals()
@@ -227,12 +229,12 @@ def document(figures, about):
     w.say("<!-- Written by scripts/bench.sh; edit tests/bench/report.py instead. -->")
     w.say()
     w.say("Figures of one run on one machine. Only ratios within a run mean something elsewhere; `scripts/bench.sh` makes "
-          "this page anew, `scripts/bench.sh primitives|server|memory|tunnel|wireguard|counts|bindings` prints a part.")
+          "this page anew, `scripts/bench.sh primitives|server|memory|tunnel|wireguard|relay|counts|bindings` prints a part.")
     w.say()
     for name in ("date", "machine", "measured with", "versions", "commit"):
         if name in about:
             w.say(f"- {name}: {about[name]}")
     w.say()
-    for part in (goals, tunnels, wireguard.section, handshakes, small_ones, memory_and_counts, bindings.section):
+    for part in (goals, tunnels, wireguard.section, relay.section, handshakes, small_ones, memory_and_counts, bindings.section):
         part(w)
     return "\n".join(w.lines).rstrip() + "\n"
