@@ -123,7 +123,7 @@ void FdWatcher::OwnNode::close() noexcept {
            [](uv_handle_t* closed) { delete static_cast<OwnNode*>(closed->data); });
 }
 
-// Through the loop's PollSet.
+// Through the PollSet of a loop for many.
 struct FdWatcher::SetNode final : FdWatcher::Node, PollSet::Item {
   void on_ready(uint32_t events) noexcept override;
   void wanted_changed() noexcept override;
@@ -166,10 +166,14 @@ void FdWatcher::SetNode::close() noexcept {
 }
 
 Result<std::unique_ptr<FdWatcher>> FdWatcher::create(Loop& loop, Fd fd, FdHandler& handler) {
+  return loop.impl().polls.is_open() ? create_in_set(loop.impl(), std::move(fd), handler)
+                                     : create_by_libuv(loop.impl(), std::move(fd), handler);
+}
+
+Result<std::unique_ptr<FdWatcher>> FdWatcher::create_by_libuv(Loop::Impl& impl, Fd fd, FdHandler& handler) {
   // Both before libuv knows the handle, which must not be freed without uv_close() from then on.
   auto node = std::make_unique<OwnNode>();
   std::unique_ptr<FdWatcher> watcher(new FdWatcher(nullptr));
-  auto& impl = loop.impl();
   node->slot = impl.descriptors.add(fd.get());
   if (int rc = uv_poll_init(&impl.uv, &node->handle, fd.get()); rc != 0) {
     impl.descriptors.remove(node->slot);
@@ -180,9 +184,7 @@ Result<std::unique_ptr<FdWatcher>> FdWatcher::create(Loop& loop, Fd fd, FdHandle
   return watcher;
 }
 
-Result<std::unique_ptr<FdWatcher>> FdWatcher::create_in_set(Loop& loop, Fd fd, FdHandler& handler) {
-  auto& impl = loop.impl();
-  if (auto opened = impl.polls.open(impl.uv); !opened) return std::move(opened).error();
+Result<std::unique_ptr<FdWatcher>> FdWatcher::create_in_set(Loop::Impl& impl, Fd fd, FdHandler& handler) {
   auto node = std::make_unique<SetNode>();
   std::unique_ptr<FdWatcher> watcher(new FdWatcher(nullptr));
   node->slot = impl.descriptors.add(fd.get());

@@ -1,5 +1,6 @@
-// Readiness of one descriptor: what streams, listeners and the kernel device are built on. uv_poll under
-// it, so that every read and write is our own system call with our own flags (no SIGPIPE, virtio headers).
+// Readiness of one descriptor: what streams, listeners and the kernel device are built on. uv_poll under it, or in a
+// loop for many its PollSet, so that every read and write is our own system call with our own flags (no SIGPIPE, virtio
+// headers).
 #pragma once
 
 #include <memory>
@@ -27,12 +28,9 @@ class FdHandler {
 // Owns the descriptor. May be destroyed inside any callback of its handler.
 class FdWatcher {
  public:
-  // The descriptor becomes non-blocking. The handler outlives the watcher. Watches nothing yet.
+  // The descriptor becomes non-blocking; in a loop for many it is so already. The handler outlives the watcher. Watches
+  // nothing yet.
   static Result<std::unique_ptr<FdWatcher>> create(Loop& loop, Fd fd, FdHandler& handler);
-  // The same for one of many sockets that come and go: fewer system calls to begin, to change and to end watching it,
-  // and one more in each turn of the loop in which there is something to tell. The descriptor is non-blocking already,
-  // and one that epoll takes.
-  static Result<std::unique_ptr<FdWatcher>> create_in_set(Loop& loop, Fd fd, FdHandler& handler);
   ~FdWatcher();
   FdWatcher(const FdWatcher&) = delete;
   FdWatcher& operator=(const FdWatcher&) = delete;
@@ -53,6 +51,8 @@ class FdWatcher {
   struct OwnNode;
   struct SetNode;
   explicit FdWatcher(Node* node) : node_(node) {}
+  static Result<std::unique_ptr<FdWatcher>> create_by_libuv(Loop::Impl& loop, Fd fd, FdHandler& handler);
+  static Result<std::unique_ptr<FdWatcher>> create_in_set(Loop::Impl& loop, Fd fd, FdHandler& handler);
   void adopt(std::unique_ptr<Node> node, Loop::Impl& loop, Fd fd, FdHandler& handler) noexcept;
   Node* node_;
 };

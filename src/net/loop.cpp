@@ -83,6 +83,31 @@ int Loop::Impl::open() noexcept {
   return 0;
 }
 
+int Loop::Impl::open_for_many() noexcept {
+  if (const int error = polls.open(); error != 0) return error;
+  try {
+    descriptors.add(polls.fd());
+  } catch (const std::bad_alloc&) {
+    return ENOMEM;
+  }
+  polls.want(libuv_, uv_backend_fd(&uv), EPOLLIN);
+  return 0;
+}
+
+// libuv is run where something has come for it, or where it has to tell the kernel or a closed handle something.
+void Loop::Impl::turn() noexcept {
+  if (!polls.is_open()) {
+    uv_run(&uv, UV_RUN_ONCE);
+    return;
+  }
+  end_turn();
+  const int timeout = uv_backend_timeout(&uv);
+  polls.wait(timeout);
+  if (libuv_.ready || timeout == 0) uv_run(&uv, UV_RUN_NOWAIT);
+  libuv_.ready = false;
+  end_turn();
+}
+
 Loop::Impl::~Impl() {
   if (!opened_) return;
   auto close_once = [](uv_handle_t* handle, void*) {
@@ -122,7 +147,6 @@ void Loop::Impl::end_turn() noexcept {
   for (int i = 0; i < kTurnRounds && !turn_ends.empty(); ++i)
     turn_ends.run_round([this](TurnEnd& item) { contain(item.callback_); });
   if (!turn_ends.empty()) uv_async_send(&async_);
-  polls.flush();
   stale = true;
   strangers_took = Duration::zero();
   strangers_put_off = 0;
@@ -162,12 +186,21 @@ Result<std::unique_ptr<Loop>> Loop::create(size_t post_capacity) {
   return std::unique_ptr<Loop>(new Loop(std::move(impl)));
 }
 
+Result<std::unique_ptr<Loop>> Loop::create_for_many(size_t post_capacity) {
+  auto loop = create(post_capacity);
+  if (!loop) return loop;
+  if (int error = (*loop)->impl_->open_for_many(); error != 0)
+    return system_error(error, "cannot create an event loop");
+  return loop;
+}
+
 void Loop::run() {
-  if (!stopped()) uv_run(&impl_->uv, UV_RUN_DEFAULT);
+  if (!impl_->polls.is_open() && !stopped()) uv_run(&impl_->uv, UV_RUN_DEFAULT);
+  while (!stopped()) run_turn();
 }
 
 void Loop::run_turn() {
-  if (!stopped()) uv_run(&impl_->uv, UV_RUN_ONCE);
+  if (!stopped()) impl_->turn();
 }
 
 void Loop::stop() noexcept {

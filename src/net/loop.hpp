@@ -26,6 +26,9 @@ class Loop {
 
   // `post_capacity` bounds the commands waiting from other threads.
   static Result<std::unique_ptr<Loop>> create(size_t post_capacity = 4096);
+  // The same for thousands of sockets that come and go: watchers take fewer system calls to begin, to change and to end
+  // (poll_set.hpp).
+  static Result<std::unique_ptr<Loop>> create_for_many(size_t post_capacity = 4096);
   // Every watcher, timer, stream and wake of this loop must be gone before. Commands that were posted
   // and never ran are destroyed unrun.
   ~Loop();

@@ -1,4 +1,4 @@
-// The inside of a Loop, for this room's files only: with poll_set.hpp the one place that names libuv types.
+// The inside of a Loop, for this room's files only: the one place that names libuv types.
 #pragma once
 
 #include <uv.h>
@@ -36,7 +36,9 @@ class Loop::Impl {
  public:
   explicit Impl(size_t post_capacity) : commands(post_capacity) {}
   ~Impl();
-  int open() noexcept;  // 0 or an errno
+  int open() noexcept;           // 0 or an errno
+  int open_for_many() noexcept;  // after it
+  void turn() noexcept;
 
   template <class Fn>
   void contain(Fn&& fn) noexcept {
@@ -65,7 +67,7 @@ class Loop::Impl {
   TurnList turn_ends;
   TimerHeap timers;
   DescriptorRegister descriptors;
-  PollSet polls{descriptors};
+  PollSet polls;  // open in a loop for many
   BoundedQueue<std::function<void()>> commands;
   std::function<void()> turn_hook;
   std::function<void(const char*)> exception_hook;
@@ -77,6 +79,11 @@ class Loop::Impl {
   std::array<uint8_t, Loop::kScratchBuffer> scratch_buffer;
 
  private:
+  // What libuv watches, in `polls`.
+  struct Libuv final : PollSet::Item {
+    void on_ready(uint32_t) noexcept override { ready = true; }
+    bool ready = false;
+  };
   void run_commands() noexcept;
   void fire_timers() noexcept;
   void arm(Time at) noexcept;
@@ -86,6 +93,7 @@ class Loop::Impl {
   uv_prepare_t prepare_{};
   uv_check_t check_{};
   uv_poll_t timer_poll_{};
+  Libuv libuv_;
   Fd timer_fd_;
   Time armed_ = kNever;  // when the kernel timer fires; earlier than the first timer is harmless
   Time time{};

@@ -11,7 +11,7 @@ namespace smartvpn::net {
 
 Result<std::unique_ptr<OpeningSocket>> OpeningSocket::create(Loop& loop, Fd fd, Handler& handler) {
   std::unique_ptr<OpeningSocket> socket(new OpeningSocket(loop, handler));
-  auto watcher = FdWatcher::create_in_set(loop, std::move(fd), *socket);
+  auto watcher = FdWatcher::create(loop, std::move(fd), *socket);
   if (!watcher) return std::move(watcher).error();
   socket->watcher_ = std::move(*watcher);
   return socket;

@@ -7,19 +7,9 @@
 
 namespace smartvpn::net {
 
-Result<void> PollSet::open(uv_loop_t& loop) {
-  if (fd_) return {};
-  Fd fd(above_standard(::epoll_create1(EPOLL_CLOEXEC)));
-  if (!fd) return system_error(errno, "cannot create an epoll set");
-  const uint32_t slot = descriptors_.add(fd.get());
-  if (const int rc = uv_poll_init(&loop, &handle_, fd.get()); rc != 0) {
-    descriptors_.remove(slot);
-    return system_error(-rc, "cannot watch an epoll set");
-  }
-  fd_ = std::move(fd);
-  handle_.data = this;
-  uv_poll_start(&handle_, UV_READABLE, [](uv_poll_t* h, int, int) { static_cast<PollSet*>(h->data)->dispatch(); });
-  return {};
+int PollSet::open() noexcept {
+  fd_ = Fd(above_standard(::epoll_create1(EPOLL_CLOEXEC)));
+  return fd_ ? 0 : errno;
 }
 
 void PollSet::want(Item& item, int fd, uint32_t events) noexcept {
@@ -88,8 +78,9 @@ void PollSet::tell_kernel(Item& item) noexcept {
 }
 
 // What does not fit into a batch is told in the next turn.
-void PollSet::dispatch() noexcept {
-  count_ = ::epoll_wait(fd_.get(), batch_.data(), kBatch, 0);
+void PollSet::wait(int timeout) noexcept {
+  flush();
+  count_ = ::epoll_wait(fd_.get(), batch_.data(), kBatch, timeout);
   for (next_ = 0; next_ < count_;) {
     const epoll_event& event = batch_[static_cast<size_t>(next_++)];
     if (event.data.ptr) meet(*static_cast<Item*>(event.data.ptr), event.events);

@@ -1,16 +1,13 @@
-// Readiness of many descriptors that come and go, watched through an epoll set of our own which libuv watches as one:
-// what libuv would ask of the kernel in twenty system calls for each of them takes five. A change is kept until the
-// loop waits, and what is wanted no longer is told to the kernel only if it comes nevertheless. One of a loop, on its
-// thread. Inside net/ only.
+// Readiness of many descriptors that come and go, in an epoll set of our own, where what libuv would ask of the kernel
+// in twenty system calls for each of them takes five: a change is kept until the loop waits, and what is wanted no
+// longer is told to the kernel only if it comes nevertheless. The loop waits here, and what libuv watches is one
+// descriptor of the set (uv_backend_fd()). One of a loop, on its thread. Inside net/ only.
 #pragma once
 
 #include <sys/epoll.h>
-#include <uv.h>
 
 #include <array>
 
-#include "base/result.hpp"
-#include "net/descriptor_register.hpp"
 #include "net/fd.hpp"
 
 namespace smartvpn::net {
@@ -39,12 +36,14 @@ class PollSet {
     Item *next_ = nullptr, **at_ = nullptr;  // of those with a change; null: none
   };
 
-  explicit PollSet(DescriptorRegister& descriptors) : descriptors_(descriptors) {}
+  PollSet() = default;
   PollSet(const PollSet&) = delete;
   PollSet& operator=(const PollSet&) = delete;
 
-  // Before the first item; again it does nothing. The loop closes the handle.
-  Result<void> open(uv_loop_t& loop);
+  // 0 or an errno. Before the first item.
+  int open() noexcept;
+  bool is_open() const noexcept { return static_cast<bool>(fd_); }
+  int fd() const noexcept { return fd_.get(); }
 
   // Level-triggered, from the next wait on; `events` may be 0, for error states alone.
   void want(Item& item, int fd, uint32_t events) noexcept;
@@ -53,20 +52,18 @@ class PollSet {
   // Before its descriptor is closed or handed over.
   void forget(Item& item) noexcept;
 
-  // Tells the kernel what has changed: before the loop waits.
-  void flush() noexcept;
+  // Tells the kernel what has changed, waits, for so many milliseconds (-1: for ever), and tells what has come.
+  void wait(int timeout) noexcept;
 
  private:
   static constexpr int kBatch = 128;
-  void dispatch() noexcept;
+  void flush() noexcept;
   void meet(Item& item, uint32_t events) noexcept;
   void note_change(Item& item) noexcept;
   void unlink(Item& item) noexcept;
   void tell_kernel(Item& item) noexcept;
 
-  DescriptorRegister& descriptors_;
   Fd fd_;
-  uv_poll_t handle_{};
   Item* changed_ = nullptr;
   std::array<epoll_event, kBatch> batch_;
   int next_ = 0, count_ = 0;  // of the batch: what is still to be met

@@ -86,7 +86,7 @@ bool TcpConnector::begin_attempt() {
       last_error_ = system_error(errno, "cannot connect to " + to.text());
       continue;
     }
-    auto watcher = FdWatcher::create_in_set(loop_, std::move(fd), *this);
+    auto watcher = FdWatcher::create(loop_, std::move(fd), *this);
     if (!watcher) {
       last_error_ = watcher.error();
       continue;

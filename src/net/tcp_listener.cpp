@@ -8,7 +8,6 @@
 #include <cerrno>
 
 #include "base/descriptor.hpp"
-#include "net/loop_impl.hpp"
 #include "net/scarcity.hpp"
 #include "net/sockaddr.hpp"
 
@@ -90,11 +89,7 @@ Result<std::unique_ptr<TcpListener>> TcpListener::adopt(Loop& loop, int fd, OnAc
 Result<std::unique_ptr<TcpListener>> TcpListener::make(Loop& loop, Fd fd, OnAccept on_accept, OnSocket on_socket) {
   std::unique_ptr<TcpListener> listener(new TcpListener(loop, std::move(on_accept), std::move(on_socket)));
   listener->local_ = local_endpoint(fd.get());
-  if (listener->on_socket_) {
-    // Here, so that a relay's descriptors do not grow with its first connection.
-    if (auto opened = loop.impl().polls.open(loop.impl().uv); !opened) return std::move(opened).error();
-    listener->spare_ = spare_descriptor();
-  }
+  if (listener->on_socket_) listener->spare_ = spare_descriptor();
   auto watcher = FdWatcher::create(loop, std::move(fd), *listener);
   if (!watcher) return watcher.error();
   listener->watcher_ = std::move(*watcher);

@@ -13,7 +13,7 @@ constexpr Duration kTick = seconds(1);
 }  // namespace
 
 Result<std::unique_ptr<Worker>> Worker::create(SharedState& shared, PlanPtr plan) {
-  auto loop = net::Loop::create();
+  auto loop = net::Loop::create_for_many();
   if (!loop) return std::move(loop).error();
   std::unique_ptr<Worker> worker(new Worker(shared, std::move(*loop), plan->limits.addresses));
   auto resolver = net::Resolver::create(*worker->loop_);

@@ -17,6 +17,22 @@ inline std::unique_ptr<net::Loop> make_loop() {
   return std::move(*loop);
 }
 
+// As a relay has it.
+inline std::unique_ptr<net::Loop> make_loop_for_many() {
+  auto loop = net::Loop::create_for_many();
+  EXPECT_TRUE(loop.ok());
+  return std::move(*loop);
+}
+
+// Cases that both kinds of loop must pass.
+enum class LoopKind : uint8_t { usual, many };
+struct WithEachLoop : ::testing::TestWithParam<LoopKind> {
+  static std::unique_ptr<net::Loop> make() { return GetParam() == LoopKind::many ? make_loop_for_many() : make_loop(); }
+  static std::string name(const ::testing::TestParamInfo<LoopKind>& info) {
+    return info.param == LoopKind::many ? "ForMany" : "Usual";
+  }
+};
+
 // True when `done()` became true in time.
 template <class Done>
 bool run_until(net::Loop& loop, Done&& done, Duration limit = seconds(20)) {

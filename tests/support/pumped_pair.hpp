@@ -217,7 +217,7 @@ struct PumpedPair : ::testing::Test, net::Pump::Handler {
     void on_readable() override { ADD_FAILURE(); }
     void on_fd_error() override { ADD_FAILURE(); }
   } nobody;
-  std::unique_ptr<net::Loop> loop = make_loop();
+  std::unique_ptr<net::Loop> loop = make_loop_for_many();
   net::PipePool pipes{loop->descriptors()};
   FarEnd client, target;
   int client_socket = -1, target_socket = -1;  // the pump's ends

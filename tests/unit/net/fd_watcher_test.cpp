@@ -9,7 +9,7 @@ namespace smartvpn::net {
 namespace {
 
 using smartvpn::testing::FarEnd;
-using smartvpn::testing::make_loop;
+using smartvpn::testing::LoopKind;
 using smartvpn::testing::run_until;
 using smartvpn::testing::tcp_sockets;
 
@@ -25,17 +25,11 @@ struct Hearing : FdHandler {
   }
 };
 
-enum class By { itself, set };
-
-struct FdWatching : ::testing::TestWithParam<By> {
+struct FdWatching : smartvpn::testing::WithEachLoop {
   FdWatching() {
     auto [ours, there] = tcp_sockets();
     far = std::move(there);
-    watcher = watch_over(std::move(ours), heard);
-  }
-  std::unique_ptr<FdWatcher> watch_over(Fd fd, FdHandler& handler) {
-    const auto create = GetParam() == By::set ? &FdWatcher::create_in_set : &FdWatcher::create;
-    return std::move(*create(*loop, std::move(fd), handler));
+    watcher = std::move(*FdWatcher::create(*loop, std::move(ours), heard));
   }
   int turns_in(Duration time) {
     bool over = false;
@@ -48,7 +42,7 @@ struct FdWatching : ::testing::TestWithParam<By> {
     }
     return turns;
   }
-  std::unique_ptr<Loop> loop = make_loop();
+  std::unique_ptr<Loop> loop = make();
   Hearing heard;
   FarEnd far;
   std::unique_ptr<FdWatcher> watcher;
@@ -112,7 +106,7 @@ TEST_P(FdWatching, ADescriptorThatWasReleasedIsNoConcernOfTheOldWatcher) {
   EXPECT_TRUE(fd);
   EXPECT_EQ(watcher->fd(), -1);
   Hearing next;
-  auto second = watch_over(std::move(fd), next);
+  auto second = std::move(*FdWatcher::create(*loop, std::move(fd), next));
   second->watch(true, false);
   turns_in(milliseconds(1));
   watcher.reset();
@@ -132,8 +126,7 @@ TEST_P(FdWatching, AHandlerThatIsReplacedHearsNoMore) {
 }
 
 // Both ways of watching keep the same promises.
-INSTANTIATE_TEST_SUITE_P(FdWatcher, FdWatching, ::testing::Values(By::itself, By::set),
-                         [](const auto& by) { return by.param == By::set ? "InTheSet" : "ByItself"; });
+INSTANTIATE_TEST_SUITE_P(Loops, FdWatching, ::testing::Values(LoopKind::usual, LoopKind::many), FdWatching::name);
 
 }  // namespace
 }  // namespace smartvpn::net

@@ -15,11 +15,14 @@
 namespace smartvpn::net {
 namespace {
 
+using testing::LoopKind;
 using testing::make_loop;
+using testing::make_loop_for_many;
 using testing::run_until;
+using EachLoop = testing::WithEachLoop;
 
-TEST(Loop, RunsPostedCommandsInOrderOnItsThread) {
-  auto loop = make_loop();
+TEST_P(EachLoop, RunsPostedCommandsInOrderOnItsThread) {
+  auto loop = make();
   std::vector<int> seen;
   std::thread::id where;
   std::thread other([&] {
@@ -36,7 +39,7 @@ TEST(Loop, RunsPostedCommandsInOrderOnItsThread) {
   EXPECT_EQ(where, std::this_thread::get_id());
 }
 
-TEST(Loop, RefusesCommandsBeyondItsBound) {
+TEST_P(EachLoop, RefusesCommandsBeyondItsBound) {
   auto loop = Loop::create(2);
   ASSERT_TRUE(loop.ok());
   EXPECT_TRUE((*loop)->post([] {}));
@@ -44,22 +47,22 @@ TEST(Loop, RefusesCommandsBeyondItsBound) {
   EXPECT_FALSE((*loop)->post([] {}));
 }
 
-TEST(Loop, StopBeforeRunHoldsAndRefusesCommands) {
-  auto loop = make_loop();
+TEST_P(EachLoop, StopBeforeRunHoldsAndRefusesCommands) {
+  auto loop = make();
   loop->stop();
   loop->run();
   EXPECT_FALSE(loop->post([] {}));
 }
 
-TEST(Loop, ServesMoreCommandsThanOneTurnTakes) {
-  auto loop = make_loop();
+TEST_P(EachLoop, ServesMoreCommandsThanOneTurnTakes) {
+  auto loop = make();
   int count = 0;
   for (int i = 0; i < 1000; ++i) ASSERT_TRUE(loop->post([&] { ++count; }));
   EXPECT_TRUE(run_until(*loop, [&] { return count == 1000; }));
 }
 
-TEST(Loop, TurnEndsRunOnceAfterTheWorkOfTheTurnAndAfterTheHook) {
-  auto loop = make_loop();
+TEST_P(EachLoop, TurnEndsRunOnceAfterTheWorkOfTheTurnAndAfterTheHook) {
+  auto loop = make();
   std::string order;
   TurnEnd end(*loop, [&] { order += "E"; });
   loop->set_turn_hook([&] {
@@ -75,8 +78,8 @@ TEST(Loop, TurnEndsRunOnceAfterTheWorkOfTheTurnAndAfterTheHook) {
   EXPECT_EQ(order.substr(0, 4), "ccHE");
 }
 
-TEST(Loop, TurnEndRequestedByATurnEndRunsInTheSameTurn) {
-  auto loop = make_loop();
+TEST_P(EachLoop, TurnEndRequestedByATurnEndRunsInTheSameTurn) {
+  auto loop = make();
   std::string order;
   TurnEnd second(*loop, [&] { order += "2"; });
   TurnEnd first(*loop, [&] {
@@ -89,8 +92,8 @@ TEST(Loop, TurnEndRequestedByATurnEndRunsInTheSameTurn) {
   EXPECT_EQ(order, "12");
 }
 
-TEST(Loop, TurnEndMayDestroyItselfAndOthers) {
-  auto loop = make_loop();
+TEST_P(EachLoop, TurnEndMayDestroyItselfAndOthers) {
+  auto loop = make();
   int runs = 0;
   std::unique_ptr<TurnEnd> a, b, c;
   b = std::make_unique<TurnEnd>(*loop, [&] { ++runs; });
@@ -109,8 +112,8 @@ TEST(Loop, TurnEndMayDestroyItselfAndOthers) {
   EXPECT_EQ(runs, 2);
 }
 
-TEST(Loop, TurnEndThatNeverRestsDoesNotHoldTheLoop) {
-  auto loop = make_loop();
+TEST_P(EachLoop, TurnEndThatNeverRestsDoesNotHoldTheLoop) {
+  auto loop = make();
   int runs = 0;
   TurnEnd* self = nullptr;
   TurnEnd end(*loop, [&] {
@@ -124,8 +127,8 @@ TEST(Loop, TurnEndThatNeverRestsDoesNotHoldTheLoop) {
   EXPECT_TRUE(run_until(*loop, [&] { return served && runs > 20; }));
 }
 
-TEST(Loop, ContainsWhatCommandsThrow) {
-  auto loop = make_loop();
+TEST_P(EachLoop, ContainsWhatCommandsThrow) {
+  auto loop = make();
   std::string told;
   loop->set_exception_hook([&](const char* what) { told = what; });
   bool after = false;
@@ -136,8 +139,8 @@ TEST(Loop, ContainsWhatCommandsThrow) {
   EXPECT_EQ(told, "std::bad_alloc");
 }
 
-TEST(Loop, NowStandsStillWithinATurn) {
-  auto loop = make_loop();
+TEST_P(EachLoop, NowStandsStillWithinATurn) {
+  auto loop = make();
   Time first{}, second{};
   ASSERT_TRUE(loop->post([&] {
     first = loop->now();
@@ -150,8 +153,8 @@ TEST(Loop, NowStandsStillWithinATurn) {
   EXPECT_GT(loop->now(), second);
 }
 
-TEST(Wake, ManyWakesOfAnyThreadCallBackAtLeastOnceAfterTheLast) {
-  auto loop = make_loop();
+TEST_P(EachLoop, ManyWakesOfAnyThreadCallBackAtLeastOnceAfterTheLast) {
+  auto loop = make();
   std::atomic<int> produced{0};
   int seen = 0;
   auto wake = Wake::create(*loop, [&] { seen = produced.load(); });
@@ -202,8 +205,7 @@ TEST(DescriptorRegister, ClosesWhatItHoldsAndNothingElse) {
   }
 }
 
-TEST(Loop, AbandonedInAForkedChildLeavesTheParentAlone) {
-  auto loop = make_loop();
+void fork_and_abandon(std::unique_ptr<Loop> loop) {
   pid_t child = fork();
   ASSERT_GE(child, 0);
   if (child == 0) {
@@ -218,6 +220,13 @@ TEST(Loop, AbandonedInAForkedChildLeavesTheParentAlone) {
   ASSERT_TRUE(loop->post([&] { served = true; }));
   EXPECT_TRUE(run_until(*loop, [&] { return served; }));
 }
+
+TEST(Loop, AbandonedInAForkedChildLeavesTheParentAlone) {
+  fork_and_abandon(make_loop());
+  fork_and_abandon(make_loop_for_many());
+}
+
+INSTANTIATE_TEST_SUITE_P(Loops, EachLoop, ::testing::Values(LoopKind::usual, LoopKind::many), EachLoop::name);
 
 }  // namespace
 }  // namespace smartvpn::net

@@ -16,7 +16,7 @@
 namespace smartvpn::net {
 namespace {
 
-using smartvpn::testing::make_loop;
+using smartvpn::testing::make_loop_for_many;
 using smartvpn::testing::run_until;
 
 // A connected pair of TCP sockets on loopback: ours, and the far one, which does not wait.
@@ -119,7 +119,7 @@ struct TcpPumping : ::testing::Test, Pump::Handler {
     void on_readable() override { ADD_FAILURE(); }
     void on_fd_error() override { ADD_FAILURE(); }
   } nobody;
-  std::unique_ptr<Loop> loop = make_loop();
+  std::unique_ptr<Loop> loop = make_loop_for_many();
   PipePool pipes{loop->descriptors()};
   Fd client, target;
   std::unique_ptr<TcpPump> pump;

@@ -11,11 +11,13 @@
 namespace smartvpn::net {
 namespace {
 
-using testing::make_loop;
+using testing::LoopKind;
 using testing::run_until;
 
-TEST(Timer, FireInOrderOfTheirDeadlines) {
-  auto loop = make_loop();
+struct EachLoopsTimer : testing::WithEachLoop {};
+
+TEST_P(EachLoopsTimer, FireInOrderOfTheirDeadlines) {
+  auto loop = make();
   std::string order;
   Timer a(*loop, [&] { order += "a"; }), b(*loop, [&] { order += "b"; }), c(*loop, [&] { order += "c"; });
   c.start_in(milliseconds(9));
@@ -25,8 +27,8 @@ TEST(Timer, FireInOrderOfTheirDeadlines) {
   EXPECT_EQ(order, "abc");
 }
 
-TEST(Timer, NeverFiresEarly) {
-  auto loop = make_loop();
+TEST_P(EachLoopsTimer, NeverFiresEarly) {
+  auto loop = make();
   Time at{}, fired{};
   Timer timer(*loop, [&] { fired = monotonic_now(); });
   at = loop->now() + milliseconds(3);
@@ -37,8 +39,8 @@ TEST(Timer, NeverFiresEarly) {
   EXPECT_FALSE(timer.running());
 }
 
-TEST(Timer, StoppedOrDestroyedDoesNotFire) {
-  auto loop = make_loop();
+TEST_P(EachLoopsTimer, StoppedOrDestroyedDoesNotFire) {
+  auto loop = make();
   bool wrong = false, last = false;
   Timer stopped(*loop, [&] { wrong = true; }), end(*loop, [&] { last = true; });
   auto destroyed = std::make_unique<Timer>(*loop, [&] { wrong = true; });
@@ -51,8 +53,8 @@ TEST(Timer, StoppedOrDestroyedDoesNotFire) {
   EXPECT_FALSE(wrong);
 }
 
-TEST(Timer, MayStartAgainOrDestroyItselfInItsCallback) {
-  auto loop = make_loop();
+TEST_P(EachLoopsTimer, MayStartAgainOrDestroyItselfInItsCallback) {
+  auto loop = make();
   int count = 0;
   std::unique_ptr<Timer> timer;
   timer = std::make_unique<Timer>(*loop, [&] {
@@ -67,8 +69,8 @@ TEST(Timer, MayStartAgainOrDestroyItselfInItsCallback) {
   EXPECT_EQ(count, 3);
 }
 
-TEST(Timer, EndlesslyRestartedDoesNotStarveOthers) {
-  auto loop = make_loop();
+TEST_P(EachLoopsTimer, EndlesslyRestartedDoesNotStarveOthers) {
+  auto loop = make();
   Timer greedy(*loop, [&] { greedy.start_at(Time{}); });
   greedy.start_at(Time{});
   bool served = false;
@@ -76,8 +78,8 @@ TEST(Timer, EndlesslyRestartedDoesNotStarveOthers) {
   EXPECT_TRUE(run_until(*loop, [&] { return served; }));
 }
 
-TEST(Timer, KNeverStops) {
-  auto loop = make_loop();
+TEST_P(EachLoopsTimer, KNeverStops) {
+  auto loop = make();
   Timer timer(*loop, [] {});
   timer.start_in(seconds(1));
   timer.start_at(kNever);
@@ -88,7 +90,7 @@ TEST(Timer, KNeverStops) {
 
 // The heap against a sorted list, with moves and removals.
 TEST(TimerHeap, AgreesWithASortedList) {
-  auto loop = make_loop();
+  auto loop = testing::make_loop();
   TimerHeap heap;
   std::mt19937 random(7);
   std::deque<Timer> timers;
@@ -122,6 +124,9 @@ TEST(TimerHeap, AgreesWithASortedList) {
   }
   while (heap.size() > 0) heap.pop_due(kNever);
 }
+
+INSTANTIATE_TEST_SUITE_P(Loops, EachLoopsTimer, ::testing::Values(LoopKind::usual, LoopKind::many),
+                         EachLoopsTimer::name);
 
 }  // namespace
 }  // namespace smartvpn::net
