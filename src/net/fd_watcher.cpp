@@ -18,8 +18,9 @@ enum Ready : int { kReadable = 1, kWritable = 2, kHangup = 4, kError = 8 };
 struct FdWatcher::Node {
   virtual ~Node() = default;
   virtual void wanted_changed() noexcept = 0;
-  // Nobody listens any more. Frees the node, now or when nothing refers to it.
-  virtual void close() noexcept = 0;
+  // Nobody listens any more. Frees the node, now or when nothing refers to it. Its descriptor is closed next, unless it
+  // was handed over.
+  virtual void close(bool handed_over) noexcept = 0;
 
   void came(int ready) noexcept;
   void failed() noexcept;  // watching has stopped
@@ -82,7 +83,7 @@ struct FdWatcher::OwnNode final : FdWatcher::Node {
   static void on_poll(uv_poll_t* handle, int status, int events) noexcept;
   bool in_error() const noexcept;
   void wanted_changed() noexcept override;
-  void close() noexcept override;
+  void close(bool handed_over) noexcept override;
 };
 
 void FdWatcher::OwnNode::on_poll(uv_poll_t* handle, int status, int events) noexcept {
@@ -117,7 +118,7 @@ void FdWatcher::OwnNode::wanted_changed() noexcept {
 
 // uv_close() takes the descriptor out of epoll, so it may go at once. Later it would take out another's that has got
 // the same number.
-void FdWatcher::OwnNode::close() noexcept {
+void FdWatcher::OwnNode::close(bool) noexcept {
   forget();
   uv_close(reinterpret_cast<uv_handle_t*>(&handle),
            [](uv_handle_t* closed) { delete static_cast<OwnNode*>(closed->data); });
@@ -127,7 +128,7 @@ void FdWatcher::OwnNode::close() noexcept {
 struct FdWatcher::SetNode final : FdWatcher::Node, PollSet::Item {
   void on_ready(uint32_t events) noexcept override;
   void wanted_changed() noexcept override;
-  void close() noexcept override;
+  void close(bool handed_over) noexcept override;
 
   bool in_callback = false;
 };
@@ -159,9 +160,9 @@ void FdWatcher::SetNode::wanted_changed() noexcept {
                        ((wanted & kHangup) ? uint32_t{EPOLLRDHUP} : 0));
 }
 
-void FdWatcher::SetNode::close() noexcept {
+void FdWatcher::SetNode::close(bool handed_over) noexcept {
   forget();
-  loop->polls.forget(*this);
+  loop->polls.forget(*this, !handed_over);
   if (!in_callback) delete this;
 }
 
@@ -187,7 +188,13 @@ Result<std::unique_ptr<FdWatcher>> FdWatcher::create_by_libuv(Loop::Impl& impl, 
 Result<std::unique_ptr<FdWatcher>> FdWatcher::create_in_set(Loop::Impl& impl, Fd fd, FdHandler& handler) {
   auto node = std::make_unique<SetNode>();
   std::unique_ptr<FdWatcher> watcher(new FdWatcher(nullptr));
-  node->slot = impl.descriptors.add(fd.get());
+  impl.polls.join(*node);
+  try {
+    node->slot = impl.descriptors.add(fd.get());
+  } catch (const std::bad_alloc&) {
+    impl.polls.forget(*node, true);
+    throw;
+  }
   watcher->adopt(std::move(node), impl, std::move(fd), handler);
   return watcher;
 }
@@ -199,7 +206,11 @@ void FdWatcher::adopt(std::unique_ptr<Node> node, Loop::Impl& loop, Fd fd, FdHan
   node_->handler = &handler;
 }
 
-FdWatcher::~FdWatcher() { release(); }
+FdWatcher::~FdWatcher() {
+  if (!node_) return;
+  const Fd closed = std::move(node_->fd);
+  node_->close(false);
+}
 
 void FdWatcher::watch(bool readable, bool writable, bool hangup, bool error) noexcept {
   if (!node_) return;
@@ -219,7 +230,7 @@ int FdWatcher::fd() const noexcept { return node_ ? node_->fd.get() : -1; }
 Fd FdWatcher::release() noexcept {
   if (!node_) return {};
   Fd fd = std::move(node_->fd);
-  std::exchange(node_, nullptr)->close();
+  std::exchange(node_, nullptr)->close(true);
   return fd;
 }
 

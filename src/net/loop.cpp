@@ -87,6 +87,7 @@ int Loop::Impl::open_for_many() noexcept {
   if (const int error = polls.open(); error != 0) return error;
   try {
     descriptors.add(polls.fd());
+    polls.join(libuv_);
   } catch (const std::bad_alloc&) {
     return ENOMEM;
   }

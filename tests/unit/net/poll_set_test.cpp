@@ -21,8 +21,13 @@ struct Watched : PollSet::Item {
     auto [ours, there] = tcp_sockets();
     fd = std::move(ours);
     far = std::move(there);
+    set.join(*this);
   }
-  ~Watched() override { set.forget(*this); }
+  ~Watched() override { leave(); }
+  void leave() {
+    if (!left) set.forget(*this, true);
+    left = true;
+  }
   void on_ready(uint32_t events) noexcept override {
     told.push_back(events);
     if (then) then();
@@ -33,6 +38,7 @@ struct Watched : PollSet::Item {
   FarEnd far;
   std::vector<uint32_t> told;
   std::function<void()> then;
+  bool left = false;
 };
 
 struct Polling : ::testing::Test {
@@ -85,22 +91,46 @@ TEST_F(Polling, MayForgetItselfInItsCallback) {
   Watched one(set);
   one.far.send("x");
   one.want(EPOLLIN);
-  one.then = [&] { set.forget(one); };
+  one.then = [&] { one.leave(); };
   set.wait(1000);
   set.wait(20);
   EXPECT_EQ(one.told.size(), 1u);
 }
 
-// A child that was forked has the socket still, and for epoll it is there.
-TEST_F(Polling, TellsNothingOfADescriptorThatIsClosedHereAndOpenElsewhere) {
+// A child that was forked has the socket still, and for epoll it is there. Its slot is another's by then.
+TEST_F(Polling, WhatIsClosedHereAndOpenElsewhereIsToldToNobodyAndNotForEver) {
   auto one = std::make_unique<Watched>(set);
+  Watched bystander(set);
   one->want(EPOLLIN);
+  bystander.want(EPOLLIN);
   set.wait(0);
   const Fd elsewhere(::dup(one->fd.get()));
   FarEnd far = std::move(one->far);
   one.reset();
   far.send("x");
-  set.wait(20);  // would tell an item that is no more
+  Watched next(set);
+  next.want(EPOLLIN);
+  set.wait(1000);
+  EXPECT_TRUE(next.told.empty());
+  set.wait(0);
+  epoll_event event{};
+  EXPECT_EQ(::epoll_wait(set.fd(), &event, 1, 0), 0) << "the loop would never rest";
+  bystander.far.send("x");
+  next.far.send("x");
+  set.wait(1000);
+  EXPECT_EQ(bystander.told.size(), 1u);
+  EXPECT_EQ(next.told.size(), 1u);
+}
+
+TEST_F(Polling, WhatGoesOnWithoutTheSetIsTakenOut) {
+  Watched one(set);
+  one.want(EPOLLIN);
+  set.wait(0);
+  set.forget(one, false);
+  one.left = true;
+  one.far.send("x");
+  epoll_event event{};
+  EXPECT_EQ(::epoll_wait(set.fd(), &event, 1, 50), 0);
 }
 
 TEST_F(Polling, AnErrorStateIsToldUnasked) {
