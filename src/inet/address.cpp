@@ -2,6 +2,8 @@
 
 #include <charconv>
 
+#include "base/rng.hpp"
+
 namespace smartvpn::inet {
 namespace {
 
@@ -246,11 +248,21 @@ IpAddress Cidr::last() const noexcept {
 
 std::string Cidr::text() const { return base ? base.text() + "/" + std::to_string(prefix) : std::string(); }
 
+namespace {
+
+// Of this process, so that nobody can pick addresses that all fall into one bucket.
+struct HashSecret {
+  uint64_t start = system_rng().u64();
+  uint64_t factor = system_rng().u64() | 1;
+};
+
+}  // namespace
+
 size_t IpAddressHash::operator()(const IpAddress& ip) const noexcept {
-  // Tables keyed by a peer's address are bounded, so mixing is for spread, not for secrecy.
-  uint64_t h = static_cast<uint64_t>(ip.family()) * 0x9e3779b97f4a7c15ull;
+  static const HashSecret secret;
+  uint64_t h = secret.start + static_cast<uint64_t>(ip.family());
   auto b = ip.bytes();
-  for (size_t i = 0; i + 4 <= b.size(); i += 4) h = (h ^ load_be32(b.data() + i)) * 0xff51afd7ed558ccdull, h ^= h >> 32;
+  for (size_t i = 0; i + 4 <= b.size(); i += 4) h = (h ^ load_be32(b.data() + i)) * secret.factor, h ^= h >> 32;
   return static_cast<size_t>(h);
 }
 

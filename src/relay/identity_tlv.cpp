@@ -17,9 +17,15 @@ void put_part(Bytes& out, Part part, ByteView value) {
   out.insert(out.end(), value.begin(), value.end());
 }
 
+// What a registered client can be called; whoever reads the id may use it as a key, in a log or in a file's name.
+bool is_of_an_id(uint8_t c) noexcept {
+  const auto lower = static_cast<uint8_t>(c | 0x20);
+  return (c >= '0' && c <= '9') || (lower >= 'a' && lower <= 'z') || c == '.' || c == '_' || c == '@' || c == '-';
+}
+
 bool take_id(ByteView value, ClientIdentity& out) {
-  const bool printable = std::all_of(value.begin(), value.end(), [](uint8_t c) { return c > 0x20 && c < 0x7f; });
-  if (value.empty() || value.size() > kMaxId || !printable || !out.client_id.empty()) return false;
+  const bool sound = std::all_of(value.begin(), value.end(), is_of_an_id);
+  if (value.empty() || value.size() > kMaxId || !sound || !out.client_id.empty()) return false;
   out.client_id = as_text(value);
   return true;
 }
@@ -28,7 +34,7 @@ bool take_address(ByteView value, ClientIdentity& out) {
   if (out.inner_address) return false;
   if (value.size() == 4) out.inner_address = inet::IpAddress::v4(value.first<4>());
   if (value.size() == 16) out.inner_address = inet::IpAddress::v6(value.first<16>());
-  return static_cast<bool>(out.inner_address);
+  return out.inner_address && !out.inner_address.is_unspecified();
 }
 
 bool take_session(ByteView value, ClientIdentity& out) {

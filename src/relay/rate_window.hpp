@@ -20,11 +20,15 @@ class RateWindow {
     if (count_ < samples_.size()) ++count_;
   }
 
-  // Growth a second over the last `window` samples (1..kLongest), or as many as there are.
+  // Growth a second over the last `window` seconds (1..kLongest), or for as long as there are samples. Where the loop
+  // was late, over the time from the first sample that is old enough.
   double per_second(unsigned window) const noexcept {
     if (count_ < 2) return 0;
-    const size_t back = window < count_ ? window : count_ - 1;
-    const Sample &last = samples_[newest_], &first = samples_[(newest_ + samples_.size() - back) % samples_.size()];
+    const Sample& last = samples_[newest_];
+    const Duration enough = seconds(window) - milliseconds(500);
+    size_t back = 0;
+    while (back + 1 < count_ && last.at - before(back).at < enough) ++back;
+    const Sample& first = before(back);
     const double elapsed = std::chrono::duration<double>(last.at - first.at).count();
     return elapsed > 0 ? static_cast<double>(last.total - first.total) / elapsed : 0;
   }
@@ -34,6 +38,9 @@ class RateWindow {
     Time at{};
     uint64_t total = 0;
   };
+  const Sample& before(size_t back) const noexcept {
+    return samples_[(newest_ + samples_.size() - back) % samples_.size()];
+  }
   std::array<Sample, kLongest + 1> samples_{};
   size_t newest_ = 0, count_ = 0;
 };

@@ -3,9 +3,8 @@
 #pragma once
 
 #include <functional>
+#include <set>
 #include <string>
-#include <string_view>
-#include <unordered_set>
 
 #include "base/bytes.hpp"
 #include "base/mutex.hpp"
@@ -16,7 +15,7 @@ namespace smartvpn::relay {
 class UniqueIdTable {
  public:
   // False: it is there already. True is followed by one leave. An id is at most proxyproto::kMaxUniqueId bytes, and the
-  // limits of connections bound how many there are.
+  // open connections bound how many there are.
   bool enter(ByteView id) {
     MutexLock lock(mutex_);
     return open_.insert(std::string(as_text(id))).second;
@@ -32,11 +31,8 @@ class UniqueIdTable {
 
  private:
   mutable Mutex mutex_;
-  struct Hash {
-    using is_transparent = void;  // found without a copy
-    size_t operator()(std::string_view text) const noexcept { return std::hash<std::string_view>{}(text); }
-  };
-  std::unordered_set<std::string, Hash, std::equal_to<>> open_ GUARDED_BY(mutex_);
+  // In order, because a proxy that chooses ids could choose some whose hashes collide. Found without a copy.
+  std::set<std::string, std::less<>> open_ GUARDED_BY(mutex_);
 };
 
 // For the first proxy of a chain: 16 random bytes.

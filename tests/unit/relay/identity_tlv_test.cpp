@@ -47,9 +47,19 @@ TEST(IdentityTlv, PartsComeOnceAndStrangeOnesAreSkipped) {
   Bytes more = whole;
   append(more, Bytes{9, 0, 1, 0xff});
   EXPECT_TRUE(parse_identity_tlv(more));
-  for (const char* id : {"", "with blank", "\x01", "\xff"})
+  for (const char* id : {"", "with blank", "\x01", "\xff", "a/b", "a\"b", "a:b", "[", "`", "{", "/", ":"})
     EXPECT_FALSE(parse_identity_tlv(make_identity_tlv({id, *inet::IpAddress::parse("10.8.0.2"), 0}).value)) << id;
+  for (const char* id : {"A", "Z", "a", "z", "0", "9", ".", "_", "@", "-"})
+    EXPECT_TRUE(parse_identity_tlv(make_identity_tlv({id, *inet::IpAddress::parse("10.8.0.2"), 0}).value)) << id;
+  for (const char* nowhere : {"0.0.0.0", "::"})
+    EXPECT_FALSE(parse_identity_tlv(make_identity_tlv({"a", *inet::IpAddress::parse(nowhere), 0}).value)) << nowhere;
   EXPECT_FALSE(parse_identity_tlv(make_identity_tlv({std::string(65, 'a'), *inet::IpAddress::parse("::1"), 0}).value));
+}
+
+TEST(IdentityTlv, AMappedAddressIsAnIPv4One) {
+  const auto identity = parse_identity_tlv(*from_hex("0102001000000000000000000000ffff0a08000701000163"));
+  ASSERT_TRUE(identity);
+  EXPECT_EQ(identity->inner_address.text(), "10.8.0.7");
 }
 
 }  // namespace

@@ -67,6 +67,16 @@ TEST(RateWindow, AGapOfTheClockIsTimeThatHasPassed) {
   EXPECT_EQ(window.per_second(1), 20);
 }
 
+TEST(RateWindow, AfterALateSampleAWindowIsAsLongAsItSays) {
+  RateWindow window;
+  for (unsigned i = 0; i < 20; ++i) window.sample(kRateStart + seconds(i), 0);
+  window.sample(kRateStart + seconds(40), 0);
+  for (unsigned i = 1; i <= 15; ++i) window.sample(kRateStart + seconds(40 + i), i * 60);
+  EXPECT_EQ(window.per_second(10), 60);
+  EXPECT_EQ(window.per_second(20), 900.0 / 36) << "from before the gap";
+  EXPECT_EQ(window.per_second(60), 900.0 / 55);
+}
+
 TEST(RateWindow, AClockThatStandsOrGoesBackGivesNoNonsense) {
   RateWindow window;
   window.sample(kRateStart, 0);
@@ -101,7 +111,9 @@ TEST(RateWindow, AgreesWithAListOfSamples) {
     list.emplace_back(now, total);
     if (list.size() > RateWindow::kLongest + 1) list.pop_front();
     for (unsigned back : {1u, 2u, 10u, 59u, 60u, 61u}) {
-      const auto& first = list[list.size() - 1 - std::min<size_t>(back, list.size() - 1)];
+      size_t at = list.size() - 1;
+      while (at > 0 && now - list[at].first < seconds(back) - milliseconds(500)) --at;
+      const auto& first = list[at];
       const double elapsed = std::chrono::duration<double>(now - first.first).count();
       const double expected = elapsed > 0 ? static_cast<double>(total - first.second) / elapsed : 0;
       const double got = window.per_second(back);
