@@ -81,6 +81,15 @@ func TestAClientsDatagramsAreAFlowInTheList(t *testing.T) {
 	ok(t, err)
 	says(t, peer, "hello")
 	one := connections(t, relay, 1)[0]
+	stats, err := relay.Stats()
+	ok(t, err)
+	defer stats.Close()
+	figures, err := stats.RelayFigures()
+	ok(t, err)
+	counted := [4]uint64{figures.UDPFlowsTotal, figures.UDPFlowsOpen, figures.UDPDatagramsIn, figures.UDPDatagramsOut}
+	if counted != [4]uint64{1, 1, 1, 1} {
+		t.Fatalf("%+v", figures)
+	}
 	if one.Transport != "udp" || one.PeerAddr != peer.LocalAddr().String() || one.ClientID != "" {
 		t.Fatalf("%+v", one)
 	}

@@ -60,3 +60,7 @@ def test_a_clients_datagrams_are_a_flow_in_the_list() -> None:
             (connection,) = relay.connections()
             assert (connection.transport, connection.client_id) == ("udp", None)
             assert connection.peer_addr == name_of(peer)
+            stats = relay.stats
+            assert (stats.udp_flows_total, stats.udp_flows_open) == (1, 1)
+            assert (stats.udp_datagrams_in, stats.udp_datagrams_out) == (1, 1)
+            assert "\nsmartvpn_relay_udp_flows_open 1\n" in stats.prometheus()
