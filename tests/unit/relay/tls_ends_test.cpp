@@ -112,7 +112,7 @@ TEST_F(TlsEndsTest, WhereNothingIsWaitedForNoHostLeadsElsewhere) {
   const std::vector<std::vector<std::string>> domains = {{}, {}, {"a.test"}, {"*.test"}, {"*"}, {"b.org", "x.a.test"}};
   const std::vector<std::vector<std::string>> protocols = {{}, {"http/1.1"}, {"h2", "http/1.1"}, {"h2"}};
   int waited = 0, led = 0, silent = 0;
-  for (int round = 0; round < 80; ++round) {
+  for (int round = 0; round < 200; ++round) {
     std::vector<config::RelayRouteConfig> routes(1 + one_of(5));
     for (auto& route : routes) {
       route.match.domains = domains[one_of(6)];
