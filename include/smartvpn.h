@@ -904,6 +904,7 @@ SMARTVPN_API smartvpn_status smartvpn_relay_events_open(smartvpn_relay *relay, u
 
 /* [command] As smartvpn_server_stats: connections_total, connections_open, connections_relayed, target_failures,
  * bytes_in, bytes_out, in all and by route; "rejections.no_route", "ended.closed_by_client" and so on by reason;
+ * udp_flows_total, udp_flows_open, udp_datagrams_in, udp_datagrams_out (flows are among the connections);
  * "udp_drops.no_route" (malformed_header, untrusted, forged_header, local, limited, no_route, target_full, too_big,
  * unreachable, client_lost): datagrams that went no further, those of flows that were refused among them; in the
  * JSON form also rates over the last 1, 10 and 60 seconds, and the real addresses with the most bytes. "In" is from

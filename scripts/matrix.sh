@@ -10,7 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh
 
-switches=(TLS WEBSOCKET TUNNEL TUN SQLITE QR VECTOR_AEAD CLI)
+switches=(TLS WEBSOCKET WIREGUARD TUNNEL RELAY TUN SQLITE QR VECTOR_AEAD CLI)
 all=(full)
 for switch in "${switches[@]}"; do all+=("no_${switch,,}"); done
 for switch in "${switches[@]}"; do all+=("only_${switch,,}"); done

@@ -1,7 +1,7 @@
 # What tests need of a build. A source that needs what the build has not is left out here, and nothing is skipped when
 # it runs: what is absent is for tests/abi/test_switches.c to judge. An entry is the end of a source's path, without its
 # suffix.
-set(needs_tls "unit/net/tls_test" "unit/relay/(relay_tls|tls_ends)_test"
+set(needs_tls "unit/net/tls_test" "unit/relay/(relay_tls|relay_tls_host|tls_ends)_test"
   "unit/server/(deadlines|scarcity|slow_peers|tls_listener)_test"
   "fuzz/fuzz_tls"
   "unit/config/(compare|document|relay_tls_config|server_config|tunnel_config)_test")

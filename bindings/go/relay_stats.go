@@ -32,6 +32,11 @@ type RelayFigures struct {
 	Started    Time   `json:"started"`
 	EventsLost uint64 `json:"events_lost"`
 	RelayCounters
+	UDPFlowsTotal   uint64 `json:"udp_flows_total"` // flows are among the connections
+	UDPFlowsOpen    uint64 `json:"udp_flows_open"`
+	UDPDatagramsIn  uint64 `json:"udp_datagrams_in"` // from clients
+	UDPDatagramsOut uint64 `json:"udp_datagrams_out"`
+
 	Rejections     map[string]uint64 `json:"rejections"` // by reason; absent is 0
 	Ended          map[string]uint64 `json:"ended"`      // by reason; absent is 0
 	UDPDrops       map[string]uint64 `json:"udp_drops"`  // datagrams that went no further, by reason; absent is 0

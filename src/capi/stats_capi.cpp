@@ -53,6 +53,10 @@ std::optional<uint64_t> number(const relay::RelaySnapshot& snapshot, std::string
   if (name == #counter) return snapshot.total.counter;
   SMARTVPN_RELAY_COUNTER_LIST(X)
 #undef X
+#define X(counter, type, metric, help) \
+  if (name == #counter) return snapshot.udp.counter;
+  SMARTVPN_RELAY_UDP_COUNTER_LIST(X)
+#undef X
   if (name == "time") return static_cast<uint64_t>(snapshot.time_ms);
   if (name == "started") return static_cast<uint64_t>(snapshot.started_ms);
   if (name == "events_lost") return snapshot.events_lost;

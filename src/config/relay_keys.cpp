@@ -36,7 +36,7 @@ constexpr KeySpec kRelayKeys[] = {
   {.path = "/routes/*/match", .type = Type::object, .doc = "Which connections; all if empty.", .effect = Effect::applied},
   {.path = "/routes/*/match/protocol", .type = Type::choice, .doc = "What the client speaks; if not set, either. What names domains or TLS versions, or goes to a VPN server, takes no datagrams.", .values = "tcp|udp", .effect = Effect::applied},
   {.path = "/routes/*/match/ports", .type = Type::ports, .min = 1, .max = 64, .doc = "Port the client came to: a port, or a list of ports and of `{\"from\": …, \"to\": …}`.", .effect = Effect::applied},
-  {.path = "/routes/*/match/domains", .type = Type::array, .min = 0, .max = 1024, .doc = "Names the client asks for (SNI of its ClientHello, Host of its HTTP request). A route with domains takes no connection whose name is not known.", .effect = Effect::applied},
+  {.path = "/routes/*/match/domains", .type = Type::array, .min = 0, .max = 1024, .doc = "Names the client asks for: SNI of its ClientHello, or Host of its HTTP request where there is no TLS, or TLS that ends here and whose SNI no route has. A route with domains takes no connection whose name is not known.", .effect = Effect::applied},
   {.path = "/routes/*/match/domains/*", .type = Type::text, .min = 1, .max = 255, .doc = "`example.com`, `*.example.com` or `*`.", .effect = Effect::applied},
   {.path = "/routes/*/match/client_ip", .type = Type::array, .min = 0, .max = 10000, .doc = "Real addresses of clients.", .effect = Effect::applied},
   {.path = "/routes/*/match/client_ip/*", .type = Type::acl_entry, .doc = "Address, prefix, range or IPv4 wildcard.", .effect = Effect::applied},

@@ -37,6 +37,8 @@ class Pump {
     virtual void on_pump_refused() {}
     // Of a TlsPump: the client's handshake is over.
     virtual void on_pump_secured() {}
+    // Of a TlsPump, after that and until it has a target: the client may have said more.
+    virtual void on_pump_said() {}
   };
 
   // Closes both: with FIN after an orderly end; else, or without an end, with RST.

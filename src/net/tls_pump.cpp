@@ -10,10 +10,9 @@
 namespace smartvpn::net {
 
 TlsPump::TlsPump(Loop& loop, std::unique_ptr<FdWatcher> client, std::unique_ptr<TlsMachine> client_tls,
-                 Handler& handler, Options options)
+                 Handler& handler)
     : loop_(loop),
       handler_(handler),
-      options_(options),
       client_(*this, PumpSide::client),
       target_(*this, PumpSide::target),
       last_activity_(loop.now()),
@@ -52,7 +51,9 @@ void TlsPump::start(Bytes first) {
   begin_.request();
 }
 
-void TlsPump::attach(std::unique_ptr<FdWatcher> target, std::unique_ptr<TlsMachine> target_tls, Bytes first) {
+void TlsPump::attach(std::unique_ptr<FdWatcher> target, std::unique_ptr<TlsMachine> target_tls, Bytes first,
+                     Options options) {
+  options_ = options;
   target_.watcher = std::move(target);
   target_.tls = std::move(target_tls);
   target_.plain = std::move(first);
@@ -160,6 +161,7 @@ void TlsPump::settle() {
     return finish({false, PumpSide::client, 0, false, {}});
   update(client_);
   update(target_);
+  if (!target_.watcher && secured_told_) handler_.on_pump_said();
 }
 
 void TlsPump::flush(End& end) {

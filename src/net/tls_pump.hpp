@@ -19,9 +19,8 @@ class TlsPump final : public Pump {
   };
 
   // The client, watched for nothing yet, and our end of its TLS. The handler outlives the pump. It hears
-  // on_pump_secured when the handshake is over, and then joins the target.
-  TlsPump(Loop& loop, std::unique_ptr<FdWatcher> client, std::unique_ptr<TlsMachine> client_tls, Handler& handler,
-          Options options);
+  // on_pump_secured when the handshake is over, and on_pump_said from then on until it joins the target.
+  TlsPump(Loop& loop, std::unique_ptr<FdWatcher> client, std::unique_ptr<TlsMachine> client_tls, Handler& handler);
   ~TlsPump() override;
   TlsPump(const TlsPump&) = delete;
   TlsPump& operator=(const TlsPump&) = delete;
@@ -30,7 +29,11 @@ class TlsPump final : public Pump {
   void start(Bytes first);
   // Once, after on_pump_secured. `first` goes out as it is, before anything else; then the handshake of `target_tls`,
   // if there is one. What the client has said meanwhile was kept.
-  void attach(std::unique_ptr<FdWatcher> target, std::unique_ptr<TlsMachine> target_tls, Bytes first);
+  void attach(std::unique_ptr<FdWatcher> target, std::unique_ptr<TlsMachine> target_tls, Bytes first, Options options);
+  // Before attach: what the client has said and was kept, of which more comes up to kMaxWaiting; valid until the next
+  // turn. And whether that was all.
+  ByteView said() const noexcept { return target_.held; }
+  bool said_all() const noexcept { return client_.ended; }
 
   uint64_t bytes_from_client() const noexcept override { return from_client_; }
   uint64_t bytes_from_target() const noexcept override { return from_target_; }
@@ -87,7 +90,7 @@ class TlsPump final : public Pump {
 
   Loop& loop_;
   Handler& handler_;
-  const Options options_;
+  Options options_;
   End client_, target_;
   uint64_t from_client_ = 0, from_target_ = 0;
   Time last_activity_;

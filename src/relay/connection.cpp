@@ -26,7 +26,7 @@ Connection::Connection(Worker& worker, RoutingPtr routing, ConnectionFacts facts
 Connection::~Connection() = default;
 
 const char* Connection::stage_name(Stage stage) noexcept {
-  constexpr const char* names[] = {"header", "hello", "handshake", "connecting", "relaying", "closed"};
+  constexpr const char* names[] = {"header", "hello", "handshake", "hello", "connecting", "relaying", "closed"};
   return names[static_cast<size_t>(stage)];
 }
 
@@ -180,6 +180,9 @@ void Connection::take_deadline() {
       return end(Reason::first_bytes_timeout);
     case Stage::handshake:
       return end(Reason::handshake_timeout);
+    case Stage::request:
+      if (tls_pump_->said().empty()) return lead_on();  // likewise
+      return end(Reason::first_bytes_timeout);
     case Stage::connecting:
       return target_failed(make_error(Status::TIMEOUT, "no answer in time"));
     case Stage::relaying:

@@ -12,6 +12,7 @@
 #include "net/tls_pump.hpp"
 #include "proxyproto/parser.hpp"
 #include "relay/connection_facts.hpp"
+#include "relay/http_host.hpp"
 #include "relay/routing.hpp"
 
 namespace smartvpn::relay {
@@ -41,7 +42,7 @@ class Connection final : private net::OpeningSocket::Handler, private net::Pump:
   ConnectionInfo info() const;
 
  private:
-  enum class Stage : uint8_t { header, hello, handshake, connecting, relaying, over };
+  enum class Stage : uint8_t { header, hello, handshake, request, connecting, relaying, over };
   static const char* stage_name(Stage stage) noexcept;
 
   // Without memory for what a callback does, this connection ends and no other.
@@ -75,11 +76,19 @@ class Connection final : private net::OpeningSocket::Handler, private net::Pump:
   // connection_opening.cpp: until it is known where it goes
   void listen_for_name(ByteView bytes);
   void take_route();
+  RouteQuery route_query(const std::optional<inet::IpAddress>& ip) const noexcept;
+  Reason enter_route(const Route& route);
   bool enter_chain();
   void hand_to_vpn();
-  void end_tls_here();
 
-  // connection_target.cpp, and connection_tls.cpp where TLS ends here: until both are joined
+  // connection_tls.cpp: where TLS ends here, until it is known where it goes
+  void end_tls_here();
+  void on_pump_secured() override;
+  void on_pump_said() override;
+  void listen_for_host();
+  void lead_on();
+
+  // connection_target.cpp: until both are joined
   void connect_next();
   void connect_to(std::vector<inet::Endpoint> addresses);
   void on_connected(Result<std::unique_ptr<net::FdWatcher>> socket);
@@ -94,7 +103,6 @@ class Connection final : private net::OpeningSocket::Handler, private net::Pump:
   void on_pump_half_closed(net::PumpSide side) override;
   net::Pump::Handler::Look on_pump_first_bytes(ByteView bytes) override;
   void on_pump_refused() override;
-  void on_pump_secured() override;
   void watch_over();
 
   Worker& worker_;
@@ -119,7 +127,9 @@ class Connection final : private net::OpeningSocket::Handler, private net::Pump:
   inet::Endpoint target_at_;
   std::unique_ptr<net::Pump> pump_;
   net::TlsPump* tls_pump_ = nullptr;  // `pump_`, where TLS ends here
-  size_t header_size_ = 0;            // of what we told the target ourselves
+  std::unique_ptr<HttpHostMachine> host_;
+  size_t host_fed_ = 0;     // of what was in TLS
+  size_t header_size_ = 0;  // of what we told the target ourselves
   uint64_t settled_in_ = 0, settled_out_ = 0;
   Time stage_deadline_ = kNever, lifetime_ends_ = kNever, half_open_ends_ = kNever;
   net::Timer timer_;

@@ -25,19 +25,32 @@ void Connection::take_route() {
   stage_ = Stage::connecting;
   std::optional<inet::IpAddress> ip;
   if (facts_.real) ip = facts_.real->ip;
-  route_ = routing_->plan->routes.match({facts_.local.port, facts_.host, &ip, facts_.tls_version});
-  if (!route_) return end(Reason::no_route);
-  auto state = routing_->routes[route_->index];
-  if (!worker_.shared().limits.enter_route(state->name, route_->config.max_connections))
-    return end(Reason::too_many_connections);
-  route_state_ = std::move(state);
-  in_route_ = true;
+  const Route* route = routing_->plan->routes.match(route_query(ip));
+  if (!route) return end(Reason::no_route);
+  if (const Reason refused = enter_route(*route); refused != Reason::none) return end(refused);
   if (route_->config.action.vpn) return hand_to_vpn();
-  targets_ = route_state_->targets;
   if (facts_.local.ip.is_unspecified()) facts_.local = client_->local();
   if (!enter_chain()) return end(Reason::relay_loop);
   if (route_->tls) return end_tls_here();
   connect_next();
+}
+
+// `ip`, the real one, outlives the query.
+RouteQuery Connection::route_query(const std::optional<inet::IpAddress>& ip) const noexcept {
+  return {facts_.local.port, facts_.host, &ip, facts_.tls_version};
+}
+
+// Instead of the one it is in, if it is in one.
+Reason Connection::enter_route(const Route& route) {
+  route_ = &route;
+  auto state = routing_->routes[route.index];
+  if (!worker_.shared().limits.enter_route(state->name, route.config.max_connections))
+    return Reason::too_many_connections;
+  if (in_route_) worker_.shared().limits.leave_route(route_state_->name);
+  in_route_ = true;
+  route_state_ = std::move(state);
+  targets_ = route_state_->targets;
+  return Reason::none;
 }
 
 // From here on the client is the server's, with its limits.
@@ -60,6 +73,7 @@ void Connection::hand_to_vpn() {
 
 // The id that the first proxy of a chain has made stays with it; where it comes by a second time, the chain goes round.
 bool Connection::enter_chain() {
+  if (!unique_id_.empty()) return true;
   const auto& action = route_->config.action;
   if (facts_.header) {
     const proxyproto::Tlv* received = proxyproto::find_tlv(facts_.header->tlvs, proxyproto::kTlvUniqueId);

@@ -86,7 +86,7 @@ bool Connection::join_pump(std::unique_ptr<net::FdWatcher> socket, Bytes header)
   if (tls_pump_) {
     auto machine = route_->tls->towards_target(targets_->targets[target_], tls_pump_->client_tls().alpn());
     if (!machine) return false;
-    tls_pump_->attach(std::move(socket), std::move(*machine), std::move(header));
+    tls_pump_->attach(std::move(socket), std::move(*machine), std::move(header), {route_->config.action.half_open});
     return true;
   }
   header_size_ = header.size();

@@ -293,6 +293,7 @@ Result<RelaySnapshot> Relay::stats() {
   out.rates = sum.rates;
   out.rejections = sum.rejections;
   out.ended = sum.ended;
+  out.udp = sum.udp;
   out.udp_drops = sum.udp_drops;
   out.routes = std::move(sum.routes);
   for (auto& [ip, row] : sum.addresses) out.addresses.push_back(row);

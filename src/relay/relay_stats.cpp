@@ -109,6 +109,9 @@ std::string RelaySnapshot::json() const {
   out.signed_number("started", started_ms);
   out.number("events_lost", events_lost);
   put_counters(out, total);
+#define X(name, type, metric, help) out.number(#name, udp.name);
+  SMARTVPN_RELAY_UDP_COUNTER_LIST(X)
+#undef X
   put_rates(text, out, rates);
   put_reasons(text, out, "rejections", rejections);
   put_reasons(text, out, "ended", ended);
@@ -148,6 +151,11 @@ std::string RelaySnapshot::prometheus() const {
     out += fmt::format("smartvpn_relay_route_{}{{route=\"{}\"}} {}\n", metric, label_text(route.route), \
                        route.counters.name);
   SMARTVPN_RELAY_COUNTER_LIST(X)
+#undef X
+#define X(name, type, metric, help) \
+  head(out, metric, type, help);    \
+  out += fmt::format("smartvpn_relay_{} {}\n", metric, udp.name);
+  SMARTVPN_RELAY_UDP_COUNTER_LIST(X)
 #undef X
   head(out, "rejections_total", "counter", "Connections refused, by reason");
   put_by_reason(out, "rejections_total", rejections);

@@ -8,6 +8,7 @@
 
 #include "base/reason.hpp"
 #include "inet/address.hpp"
+#include "relay/udp_counters.hpp"
 #include "relay/udp_drops.hpp"
 
 namespace smartvpn::relay {
@@ -57,6 +58,7 @@ struct RelaySnapshot {
   std::vector<RouteStats> routes;                   // those of the present configuration, in its order
   std::vector<AddressStats> addresses;              // by bytes, at most kMaxAddresses
   AddressStats other_addresses;                     // of all that the table had no place for
+  UdpCounters udp;                                  // flows, and datagrams that went on
   UdpDrops udp_drops;                               // datagrams
 
   static constexpr size_t kMaxAddresses = 100;

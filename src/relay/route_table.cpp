@@ -25,6 +25,15 @@ std::string key_of(std::string_view pattern) {
   return (wild ? "*." : "") + host.value_or(std::string());
 }
 
+// What was decrypted goes nowhere but where it would have been decrypted too.
+bool takes_over(const Route& route, std::string_view alpn) noexcept {
+  const auto& known = route.config.action.tls.alpn;
+  return route.tls && (alpn.empty() || std::find(known.begin(), known.end(), alpn) != known.end());
+}
+
+// Versions 2 and 3 have the host in a form that is not read here.
+bool reads_as_http1(std::string_view alpn) noexcept { return alpn.empty() || alpn.substr(0, 7) == "http/1."; }
+
 }  // namespace
 
 uint16_t tls_version_number(std::string_view name) noexcept {
@@ -133,6 +142,20 @@ bool RouteTable::needs_first_bytes(uint16_t port, const std::optional<inet::IpAd
     return entry.has_domain || !route.tls_versions.empty() || route.tls;
   }
   return false;
+}
+
+bool RouteTable::host_may_lead_on(const Route& chosen, const RouteQuery& query, std::string_view alpn) const noexcept {
+  if (!chosen.config.match.domains.empty() || !reads_as_http1(alpn)) return false;
+  for (const Entry& entry : entries_) {
+    if (entry.route == chosen.index) return false;  // and all that follow come after it
+    if (entry.has_domain && fits(entry, query) && takes_over(routes_[entry.route], alpn)) return true;
+  }
+  return false;
+}
+
+const Route& RouteTable::lead_on(const Route& chosen, const RouteQuery& query, std::string_view alpn) const noexcept {
+  const Route* route = match(query);
+  return route && takes_over(*route, alpn) ? *route : chosen;
 }
 
 }  // namespace smartvpn::relay

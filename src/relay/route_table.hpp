@@ -45,6 +45,12 @@ class RouteTable {
   const Route* match(const RouteQuery& query) const noexcept;
   // Whether the answer for a connection of this port and client may hang on what the client says first.
   bool needs_first_bytes(uint16_t port, const std::optional<inet::IpAddress>& client) const noexcept;
+  // Where `chosen` was matched for this query and its TLS has ended, with `alpn` agreed on ("": nothing): whether a
+  // Host inside may lead to another route. Not where the name in the ClientHello has chosen a domain: that name binds.
+  bool host_may_lead_on(const Route& chosen, const RouteQuery& query, std::string_view alpn) const noexcept;
+  // The route that this Host, `query.host`, leads to: what the client would have got by asking for it in its
+  // ClientHello, if that ends TLS too and knows the protocol agreed on; else `chosen`.
+  const Route& lead_on(const Route& chosen, const RouteQuery& query, std::string_view alpn) const noexcept;
   const std::vector<Route>& routes() const noexcept { return routes_; }
 
  private:

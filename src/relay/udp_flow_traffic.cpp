@@ -89,6 +89,7 @@ void UdpFlow::send(DatagramBatch& batch) {
       if (is_nobody_there(messages[i].error)) nobody_there = messages[i].error;
     } else {
       bytes_in_ += batch.payload_of(i);
+      side_.worker().datagrams_sent(datagrams, 0);
     }
   }
   if (nobody_there != 0) on_udp_refused(nobody_there);
@@ -113,10 +114,12 @@ void UdpFlow::on_datagrams(std::span<net::Datagram> batch) {
     }
     const size_t done = listener_.answer({out.data(), count});
     for (size_t i = 0; i < count; ++i) {
-      if (i < done && out[i].error == 0)
-        bytes_out_ += pieces[i].size();
-      else
+      if (i >= done || out[i].error != 0) {
         side_.drop(UdpDrop::client_lost, count_datagrams(batch[i]));
+        continue;
+      }
+      bytes_out_ += pieces[i].size();
+      side_.worker().datagrams_sent(0, count_datagrams(batch[i]));
     }
     batch = batch.subspan(count);
   }

@@ -190,6 +190,7 @@ void Worker::on_tick() {
 void Worker::add_to(Share& sum) {
   for (auto& [id, connection] : connections_) connection->settle();
   udp_->settle();
+  sum.udp.add(udp_counters_);
   sum.udp_drops.add(udp_->drops());
   sum.total.add(total_);
   sum.rates.add(windows_.rates());

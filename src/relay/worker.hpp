@@ -46,6 +46,7 @@ class Worker {
     std::vector<RouteStats> routes;
     std::unordered_map<inet::IpAddress, AddressStats, inet::IpAddressHash> addresses;
     AddressStats other_addresses;
+    UdpCounters udp;
     UdpDrops udp_drops;
   };
   void add_to(Share& sum);
@@ -74,9 +75,22 @@ class Worker {
   void retire(Connection& connection) noexcept;
 
   // For its side of UDP ---------------------------------------------------------------------------------------------
-  void flow_came() noexcept { ++total_.connections_total; }
-  void flow_opened() noexcept { ++total_.connections_open; }
-  void flow_closed() noexcept { --total_.connections_open; }
+  void flow_came() noexcept {
+    ++total_.connections_total;
+    ++udp_counters_.udp_flows_total;
+  }
+  void flow_opened() noexcept {
+    ++total_.connections_open;
+    ++udp_counters_.udp_flows_open;
+  }
+  void flow_closed() noexcept {
+    --total_.connections_open;
+    --udp_counters_.udp_flows_open;
+  }
+  void datagrams_sent(size_t in, size_t out) noexcept {
+    udp_counters_.udp_datagrams_in += in;
+    udp_counters_.udp_datagrams_out += out;
+  }
   void flows_buried() noexcept;
   void listening(uint32_t listener, config::RelayProtocol protocol, const inet::Endpoint& at) noexcept;
 
@@ -106,6 +120,7 @@ class Worker {
   std::unique_ptr<UdpSide> udp_;
   AddressBook addresses_;
   RelayCounters total_;
+  UdpCounters udp_counters_;
   RateWindows windows_;
   std::array<uint64_t, kReasonCount> rejections_{}, ended_{};
   std::unordered_map<uint64_t, std::unique_ptr<Connection>> connections_;

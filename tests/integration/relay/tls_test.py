@@ -85,6 +85,28 @@ def test_new_certificates_come_with_sighup_and_connections_stay(bench):
     assert os.path.exists(bench.path("one.test.key"))
 
 
+def test_curl_gets_to_the_route_of_its_host_where_it_asks_for_no_name(bench):
+    front, named, secret = (Web(bench, answer=answer) for answer in ("front", "named", "secret"))
+    at = self_signed(bench, "front.test")
+    certificates = [{"certificate": at + ".pem", "key": at + ".key"}]
+    tls = {"mode": "terminate", "certificates": certificates, "alpn": ["http/1.1"]}
+    relay = bench.relay(relay_config([listener()], [
+        route(front.port, "v2", tls=tls), route(named.port, "v2", match={"domains": ["*.named.test"]}, tls=tls),
+        route(secret.port, "v2", match={"domains": ["secret.test"], "client_ip": ["127.0.0.9"]}, tls=tls)]))
+    # curl asks for no name where the URL has an address. Asked for by name, the name binds.
+    for host, source, url, answer in (
+            ("a.named.test", "127.0.0.50", f"https://127.0.0.1:{relay.port}/", "named"),
+            ("a.named.test", "::1", f"https://[::1]:{relay.port}/", "named"),
+            ("else.test", "127.0.0.51", f"https://127.0.0.1:{relay.port}/", "front"),
+            ("secret.test", "127.0.0.52", f"https://127.0.0.1:{relay.port}/", "front"),
+            ("secret.test", "127.0.0.9", f"https://127.0.0.1:{relay.port}/", "secret"),
+            ("secret.test", "127.0.0.9", f"https://b.named.test:{relay.port}/", "named")):
+        got = curl(url, source, "-k", "-H", f"Host: {host}", "--resolve", f"b.named.test:{relay.port}:127.0.0.1")[0]
+        same((host, source, got.strip()), (host, source, answer))
+        web = {"front": front, "named": named, "secret": secret}[answer]
+        wait_until(lambda: [source, host] in [[seen[0], seen[4]] for seen in web.visitors()], "nginx writes it down")
+
+
 if __name__ == "__main__":
     need("nginx", "openssl", "curl")
     main("relay_tls", sys.modules[__name__], Bench)

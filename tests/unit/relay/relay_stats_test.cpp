@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
+#include <tuple>
 
 namespace smartvpn::relay {
 namespace {
@@ -27,6 +28,7 @@ RelaySnapshot full_snapshot() {
   out.started_ms = 1690000000500;
   out.events_lost = 3;
   out.total = counted(1000);
+  out.udp = {1100, 1101, 1102, 1103};
   out.rates = {{1.25, 2.5, 3.75}, {10, 20, 30}, {100.5, 200.5, 1e12}};
   for (size_t i = 1; i < kReasonCount; ++i) {
     out.rejections[i] = i;
@@ -64,6 +66,9 @@ TEST(RelayFigures, JsonNamesEveryOne) {
   EXPECT_EQ(json.at("started"), 1690000000500);
   EXPECT_EQ(json.at("events_lost"), 3);
   expect_counters(json, snapshot.total);
+#define X(name, type, metric, help) EXPECT_EQ(json.at(#name).get<uint64_t>(), snapshot.udp.name) << #name;
+  SMARTVPN_RELAY_UDP_COUNTER_LIST(X)
+#undef X
   expect_rates(json.at("rates"), snapshot.rates);
   EXPECT_EQ(json.at("rejections").size(), kReasonCount - 1);
   EXPECT_EQ(json.at("ended").size(), kReasonCount - 1);
@@ -125,6 +130,10 @@ TEST(RelayFigures, AddUp) {
   expected += 2;
   SMARTVPN_RELAY_COUNTER_LIST(X)
 #undef X
+  UdpCounters udp{1, 2, 3, 4};
+  udp.add({10, 20, 30, 40});
+  EXPECT_EQ(std::tie(udp.udp_flows_total, udp.udp_flows_open, udp.udp_datagrams_in, udp.udp_datagrams_out),
+            std::make_tuple(11u, 22u, 33u, 44u));
   RelayRates rates{{1, 2, 3}, {4, 5, 6}, {7, 8, 9}};
   rates.add({{10, 20, 30}, {40, 50, 60}, {70, 80, 90}});
   EXPECT_EQ(rates.connections_per_second, (std::array<double, 3>{11, 22, 33}));
@@ -226,6 +235,11 @@ TEST(RelayFigures, PrometheusNamesEveryOne) {
     EXPECT_EQ(got.value("route_" metric, {{"route", one.route}}), std::to_string(one.counters.name)) << metric;
   SMARTVPN_RELAY_COUNTER_LIST(X)
 #undef X
+#define X(name, type, metric, help)                        \
+  EXPECT_EQ(got.types.at("smartvpn_relay_" metric), type); \
+  EXPECT_EQ(got.value(metric), std::to_string(snapshot.udp.name)) << metric;
+  SMARTVPN_RELAY_UDP_COUNTER_LIST(X)
+#undef X
   for (size_t i = 1; i < kReasonCount; ++i) {
     const char* name = reason_name(static_cast<Reason>(i));
     EXPECT_EQ(got.value("rejections_total", {{"reason", name}}), std::to_string(i));
@@ -244,7 +258,7 @@ TEST(RelayFigures, PrometheusOfNothingDescribesTheSame) {
   const Exposition nothing(RelaySnapshot().prometheus()), full(full_snapshot().prometheus());
   EXPECT_EQ(nothing.types, full.types);
   EXPECT_EQ(nothing.value("connections_open"), "0");
-  EXPECT_EQ(nothing.samples.size(), 6u + 2 + kUdpDropCount);
+  EXPECT_EQ(nothing.samples.size(), 6u + 4 + 2 + kUdpDropCount);
 }
 
 TEST(RelayFigures, NamesOfRoutesAreEscapedInLabels) {

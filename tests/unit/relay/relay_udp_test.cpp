@@ -738,6 +738,8 @@ TEST(RelayUdpStats, CountFlowsAndBytesInAllByRouteAndByAddress) {
   ASSERT_EQ(open.addresses.size(), 1u);
   EXPECT_EQ(open.addresses[0].address.text(), "198.51.100.7");
   EXPECT_EQ(open.addresses[0].bytes_in, 5u);
+  EXPECT_EQ(open.udp.udp_flows_total, 1u);
+  EXPECT_EQ(open.udp.udp_flows_open, 1u);
   const auto info = relay.relay->connections()->at(0);
   EXPECT_EQ(info.protocol, config::RelayProtocol::udp);
   EXPECT_EQ(info.stage, "relaying");
@@ -756,6 +758,28 @@ TEST(RelayUdpStats, CountFlowsAndBytesInAllByRouteAndByAddress) {
   EXPECT_EQ(after.total.connections_relayed, 1u);
   EXPECT_EQ(after.routes[0].counters.connections_open, 0u);
   EXPECT_EQ(after.addresses[0].connections_open, 0u);
+  EXPECT_EQ(after.udp.udp_flows_total, 1u);
+  EXPECT_EQ(after.udp.udp_flows_open, 0u);
+}
+
+TEST(RelayUdpStats, EveryDatagramCountsOnceAlsoOfManyAtOnceAndWhatIsDroppedDoesNot) {
+  RawUdp target, first, second;
+  RunningRelay relay(relay_config(route(to_udp(target)), udp()));
+  for (int round = 0; round < 3; ++round) {
+    for (int i = 0; i < 20; ++i) (i % 2 == 0 ? first : second).send(relay.port(), "ask");
+    for (int i = 0; i < 20; ++i) {
+      ASSERT_EQ(target.read(), "ask");
+      target.answer("said");
+    }
+    for (int i = 0; i < 20; ++i) ASSERT_EQ((i % 2 == 0 ? first : second).read(), "said");
+  }
+  first.send(relay.port(), from("198.51.100.7:1", "forged"));
+  await_drops(relay, UdpDrop::forged_header, 1);
+  const auto stats = *relay.relay->stats();
+  EXPECT_EQ(stats.udp.udp_flows_total, 2u);
+  EXPECT_EQ(stats.udp.udp_flows_open, 2u);
+  EXPECT_EQ(stats.udp.udp_datagrams_in, 60u);
+  EXPECT_EQ(stats.udp.udp_datagrams_out, 60u);
 }
 
 TEST(RelayUdpStats, DropsAreInBothTexts) {

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <random>
+
 #include "relay/route_table.hpp"
 #include "support/certificates.hpp"
 
@@ -100,6 +103,73 @@ TEST_F(TlsEndsTest, ARouteThatEndsTlsHasToHearTheHello) {
   EXPECT_FALSE(table->needs_first_bytes(443, std::nullopt));
   route.action.tls.certificates[1].key = a.key;
   EXPECT_EQ(RouteTable::compile({first, route}).error().path, "/routes/1/action/tls/certificates/1/key");
+}
+
+// Whom a Host could lead elsewhere, against every Host there is.
+TEST_F(TlsEndsTest, WhereNothingIsWaitedForNoHostLeadsElsewhere) {
+  std::mt19937 random(3);
+  auto one_of = [&](uint32_t n) { return random() % n; };
+  const std::vector<std::vector<std::string>> domains = {{}, {}, {"a.test"}, {"*.test"}, {"*"}, {"b.org", "x.a.test"}};
+  const std::vector<std::vector<std::string>> protocols = {{}, {"http/1.1"}, {"h2", "http/1.1"}, {"h2"}};
+  int waited = 0, led = 0, silent = 0;
+  for (int round = 0; round < 200; ++round) {
+    std::vector<config::RelayRouteConfig> routes(1 + one_of(5));
+    for (auto& route : routes) {
+      route.match.domains = domains[one_of(6)];
+      route.priority = static_cast<int32_t>(one_of(2));
+      if (one_of(4) == 0) route.match.ports = {{1, 1}};
+      if (one_of(4) == 0) route.match.tls_versions = {"TLSv1.2"};
+      route.action = one_of(4) == 0 ? config::RelayActionConfig() : ending_here();
+      route.action.tls.alpn = protocols[one_of(4)];
+    }
+    const auto table = RouteTable::compile(routes);
+    ASSERT_TRUE(table);
+    for (const char* alpn : {"", "http/1.1", "h2"}) {
+      RouteQuery query{443, {}, nullptr, 0x0304, config::RelayProtocol::tcp};
+      const Route* chosen = table->match(query);
+      if (!chosen || !chosen->tls) continue;
+      const bool waits = table->host_may_lead_on(*chosen, query, alpn);
+      bool leads = false;
+      for (const char* host : {"a.test", "x.a.test", "c.test", "b.org", "d.org"}) {
+        query.host = host;
+        const Route& found = table->lead_on(*chosen, query, alpn);
+        EXPECT_NE(found.tls, nullptr);
+        if (&found == chosen) continue;
+        leads = true;
+        EXPECT_EQ(&found, table->match(query)) << "nothing but what the name in a ClientHello leads to";
+        const auto& known = found.config.action.tls.alpn;
+        EXPECT_TRUE(*alpn == '\0' || std::find(known.begin(), known.end(), alpn) != known.end());
+      }
+      if (std::string_view(alpn) == "h2") {
+        EXPECT_FALSE(waits);
+        continue;
+      }
+      EXPECT_TRUE(waits || !leads) << round;
+      waited += waits;
+      led += leads;
+      silent += !waits;
+    }
+  }
+  EXPECT_GT(led, 20);
+  EXPECT_GT(silent, 20);
+  EXPECT_LE(waited - led, waited / 4)
+      << "for nothing only where a route without TLS is before the one that was hoped for";
+}
+
+TEST_F(TlsEndsTest, ADomainThatTheHelloHasNamedBinds) {
+  config::RelayRouteConfig named, plain;
+  named.match.domains = {"a.test"};
+  named.action = plain.action = ending_here();
+  auto other = named;
+  other.match.domains = {"b.test"};
+  const auto table = RouteTable::compile({named, plain, other});
+  ASSERT_TRUE(table);
+  for (const char* host : {"a.test", "b.test", "c.test", ""}) {
+    const RouteQuery query{443, host, nullptr, 0x0304, config::RelayProtocol::tcp};
+    const Route* chosen = table->match(query);
+    ASSERT_TRUE(chosen);
+    EXPECT_EQ(table->host_may_lead_on(*chosen, query, ""), chosen->index == 1) << host;
+  }
 }
 
 }  // namespace
