@@ -49,7 +49,8 @@ TcpPump::~TcpPump() {
 }
 
 // What the target's socket does not take now, or refuses, is met again when it says that it takes bytes.
-void TcpPump::start(Bytes to_target) {
+void TcpPump::start(Bytes to_target, Bytes looked_at) {
+  looked_at_ = std::move(looked_at);
   if (!to_target.empty()) {
     from_client_.owe(std::move(to_target));
     from_client_.flush();

@@ -26,8 +26,9 @@ class TcpPump final : public Pump {
   TcpPump(const TcpPump&) = delete;
   TcpPump& operator=(const TcpPump&) = delete;
 
-  // Begins, with bytes that go first. No callback comes from inside.
-  void start(Bytes to_target);
+  // Begins, with bytes that go first. With look_first: `looked_at` are the client's, fewer than kLook, of which it is
+  // not known yet whether they may be moved. No callback comes from inside.
+  void start(Bytes to_target, Bytes looked_at = {});
 
   uint64_t bytes_from_client() const noexcept override { return from_client_.delivered(); }
   uint64_t bytes_from_target() const noexcept override { return from_target_.delivered(); }

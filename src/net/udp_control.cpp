@@ -120,14 +120,15 @@ void read_control(ByteView control, Datagram& out) noexcept {
   }
 }
 
-size_t write_control(const OutDatagram& message, bool segmented, bool with_source, uint8_t* control) noexcept {
+size_t write_control(const OutDatagram& message, const inet::IpAddress& to, bool segmented, bool with_source,
+                     uint8_t* control) noexcept {
   Writer out(control);
   // Of another family than the destination it could not be used.
-  const bool source = with_source && message.from && message.from.is_v4() == message.to.ip.is_v4();
+  const bool source = with_source && message.from && message.from.is_v4() == to.is_v4();
   if (source) put_source(message, out);
   if (message.ecn != 0) {
     const int value = message.ecn & 3;
-    if (message.to.ip.is_v4())
+    if (to.is_v4())
       out.put(IPPROTO_IP, IP_TOS, value);
     else
       out.put(IPPROTO_IPV6, IPV6_TCLASS, value);

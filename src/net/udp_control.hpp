@@ -15,7 +15,9 @@ constexpr size_t kControlSize =
 // Fills segment_size, to, interface and ecn. What is cut off, unknown or odd is left out.
 void read_control(ByteView control, Datagram& out) noexcept;
 
-// Writes what `message` wants said into `control` (kControlSize bytes); gives the size, 0 for nothing.
-size_t write_control(const OutDatagram& message, bool segmented, bool with_source, uint8_t* control) noexcept;
+// Writes what `message` wants said into `control` (kControlSize bytes); gives the size, 0 for nothing. `to`: where it
+// goes, also from a connected socket, whose messages do not say it.
+size_t write_control(const OutDatagram& message, const inet::IpAddress& to, bool segmented, bool with_source,
+                     uint8_t* control) noexcept;
 
 }  // namespace smartvpn::net

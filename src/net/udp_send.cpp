@@ -118,7 +118,7 @@ size_t UdpSocket::send_whole(std::span<OutDatagram> batch, int* error) noexcept 
     }
     header.msg_iov = b.out_iov[count].data();
     header.msg_iovlen = gather(message, 0, SIZE_MAX, b.out_iov[count]);
-    header.msg_controllen = write_control(message, segmented, true, b.out_controls[count].bytes);
+    header.msg_controllen = write_control(message, destination(message), segmented, true, b.out_controls[count].bytes);
     header.msg_control = header.msg_controllen ? b.out_controls[count].bytes : nullptr;
   }
   if (count == 0) return 0;
@@ -163,7 +163,7 @@ int UdpSocket::send_plainly(const OutDatagram& message, bool with_source) noexce
   Buffers::Control control;
   SocketAddress name;
   if (!peer_) name = name_of(message, v6_);
-  const size_t control_size = write_control(message, false, with_source, control.bytes);
+  const size_t control_size = write_control(message, destination(message), false, with_source, control.bytes);
   const size_t size = size_of(message), all = datagrams_of(message);
   const size_t step = is_segmented(message) ? message.segment_size : size;
   for (size_t done = 0; done < all;) {

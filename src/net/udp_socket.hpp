@@ -108,6 +108,9 @@ class UdpSocket final : private FdHandler {
   enum class Sent : uint8_t { yes, blocked, refused };
   UdpSocket(const UdpOptions& options, UdpHandler& handler);
   void configure(int fd, int kernel_buffer) noexcept;
+  const inet::IpAddress& destination(const OutDatagram& message) const noexcept {
+    return peer_ ? peer_.ip : message.to.ip;
+  }
   void on_readable() override;
   void on_writable() override;
   void on_fd_error() override;

@@ -90,7 +90,12 @@ bool Connection::join_pump(std::unique_ptr<net::FdWatcher> socket, Bytes header)
     return true;
   }
   header_size_ = header.size();
-  header.insert(header.end(), held_.begin(), held_.end());
+  // What may still turn out to be a forged header waits in the pump for the bytes that tell.
+  Bytes undecided;
+  if (no_header_allowed_)
+    undecided.swap(held_);
+  else
+    header.insert(header.end(), held_.begin(), held_.end());
   Bytes().swap(held_);
   net::TcpPump::Options options;
   options.half_open = route_->config.action.half_open;
@@ -99,7 +104,7 @@ bool Connection::join_pump(std::unique_ptr<net::FdWatcher> socket, Bytes header)
   auto pump = std::make_unique<net::TcpPump>(worker_.loop(), client_->release(), std::move(socket), worker_.pipes(),
                                              handler, options);
   client_.reset();
-  pump->start(std::move(header));
+  pump->start(std::move(header), std::move(undecided));
   pump_ = std::move(pump);
   return true;
 }

@@ -19,7 +19,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   out.ecn = in.ecn;
   out.segment_size = in.segment_size;
   alignas(cmsghdr) uint8_t control[kControlSize];
-  const size_t written = write_control(out, out.segment_size != 0, true, control);
+  const size_t written = write_control(out, out.to.ip, out.segment_size != 0, true, control);
   require(written <= kControlSize);
   Datagram again;
   read_control({control, written}, again);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -24,6 +25,8 @@ class RawUdp {
     fd_ = ::socket(at.ip.is_v4() ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     const int buffer = 8 << 20;
     setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
+    const int one = 1;
+    setsockopt(fd_, IPPROTO_IP, IP_RECVTOS, &one, sizeof one);
     const auto name = net::to_socket_address(at);
     EXPECT_EQ(::bind(fd_, name.get(), name.size), 0) << at.text();
   }
@@ -55,17 +58,31 @@ class RawUdp {
     if (!has_one(patience_ms)) return "nothing came";
     std::string out(65536, '\0');
     net::SocketAddress name;
-    name.size = sizeof name.storage;
-    const ssize_t size = ::recvfrom(fd_, out.data(), out.size(), 0, name.get(), &name.size);
+    iovec piece{out.data(), out.size()};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+    msghdr message{};
+    message.msg_name = name.get();
+    message.msg_namelen = sizeof name.storage;
+    message.msg_iov = &piece;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    const ssize_t size = ::recvmsg(fd_, &message, 0);
     if (size < 0) return "an error came";
-    from = net::to_endpoint(name.get(), name.size);
+    from = net::to_endpoint(name.get(), message.msg_namelen);
+    const cmsghdr* tos = CMSG_FIRSTHDR(&message);
+    ecn = tos ? *CMSG_DATA(tos) & 3 : 0;
     out.resize(static_cast<size_t>(size));
     return out;
   }
   // To whom the last one came from.
   bool answer(std::string_view text) { return send(from, text); }
 
+  // The ECN bits of what is sent from now on; IPv4.
+  void mark(int bits) { setsockopt(fd_, IPPROTO_IP, IP_TOS, &bits, sizeof bits); }
+
   inet::Endpoint from;
+  int ecn = 0;  // of the last one; IPv4
 
  private:
   int fd_ = -1;

@@ -54,6 +54,31 @@ class RawListener {
   uint16_t port_ = 0;
 };
 
+// Answers nobody, because its backlog is full.
+class FullListener {
+ public:
+  FullListener() {
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_port = htons(port());
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    for (int i = 0; i < 200; ++i) {
+      fillers_.push_back(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
+      ::connect(fillers_.back(), reinterpret_cast<sockaddr*>(&at), sizeof at);
+    }
+  }
+  ~FullListener() {
+    for (int fd : fillers_) ::close(fd);
+  }
+  FullListener(const FullListener&) = delete;
+  FullListener& operator=(const FullListener&) = delete;
+  uint16_t port() const { return listener_.port(); }
+
+ private:
+  RawListener listener_;
+  std::vector<int> fillers_;
+};
+
 inline json to(uint16_t port) { return {{"host", "127.0.0.1"}, {"port", port}}; }
 // A route to this target or these, with more keys of its action.
 inline json route(const json& targets, json more = json::object()) {

@@ -164,6 +164,29 @@ TEST_F(TcpPumping, MovesMegabytesBothWaysCopiedAndSpliced) {
   }
 }
 
+// However much one side has to say, others have their turn.
+TEST_F(TcpPumping, MovesSoMuchInATurnAndNoMore) {
+  const auto take = [this] { return read_all(target.get()).size(); };
+  for (const bool splice : {true, false}) {
+    TcpPump::Options options;
+    options.splice = splice;
+    join(options, {}, 4 << 20);
+    const std::string chunk(64 * 1024, 'x');
+    size_t sent = 0;
+    for (ssize_t n = 0; n >= 0; n = ::send(client.get(), chunk.data(), chunk.size(), MSG_DONTWAIT))
+      sent += static_cast<size_t>(n);
+    ASSERT_GT(sent, 2 * PumpDirection::kBytesPerTurn) << "the kernel gives this test too small buffers";
+    loop->post([] {});
+    loop->run_turn();
+    loop->run_turn();
+    const size_t moved = pump->bytes_from_client();
+    EXPECT_LE(moved, 2 * (PumpDirection::kBytesPerTurn + 64 * 1024));
+    size_t got = 0;
+    EXPECT_TRUE(run_until(*loop, [&] { return (got += take()) == sent; })) << got << " of " << sent;
+    pump.reset();
+  }
+}
+
 TEST_F(TcpPumping, UrgentBytesNeitherEndItNorKeepItBusy) {
   join();
   Timer tick(*loop, [&tick] { tick.start_in(milliseconds(1)); });

@@ -42,7 +42,7 @@ TEST(UdpControl, SourceAndEcnThatAreWrittenAreReadAgain) {
   for (const Case& at : {Case{"192.0.2.1", "198.51.100.7", 0}, Case{"2001:db8::1", "2001:db8::7", 0},
                          Case{"169.254.3.4", "169.254.3.5", 7}, Case{"fe80::1", "fe80::7", 7}}) {
     Area area;
-    area.size = write_control(answer(at.to, at.from), true, true, area.bytes);
+    area.size = write_control(answer(at.to, at.from), *inet::IpAddress::parse(at.to), true, true, area.bytes);
     Datagram in;
     read_control(area.view(), in);
     if (answer(at.to, at.from).from.is_v6()) {
@@ -63,13 +63,13 @@ TEST(UdpControl, NothingIsSaidThatIsNotWanted) {
   uint8_t bytes[kControlSize];
   OutDatagram plain;
   plain.to = {*inet::IpAddress::parse("192.0.2.1"), 51820};
-  EXPECT_EQ(write_control(plain, false, true, bytes), 0u);
+  EXPECT_EQ(write_control(plain, plain.to.ip, false, true, bytes), 0u);
   OutDatagram other_family = answer("192.0.2.1", "2001:db8::7");
   other_family.ecn = 0;
-  EXPECT_EQ(write_control(other_family, false, true, bytes), 0u);
+  EXPECT_EQ(write_control(other_family, other_family.to.ip, false, true, bytes), 0u);
   OutDatagram full = answer("2001:db8::1", "2001:db8::7");
-  EXPECT_LT(write_control(full, true, false, bytes), write_control(full, true, true, bytes));
-  EXPECT_LE(write_control(full, true, true, bytes), kControlSize);
+  EXPECT_LT(write_control(full, full.to.ip, true, false, bytes), write_control(full, full.to.ip, true, true, bytes));
+  EXPECT_LE(write_control(full, full.to.ip, true, true, bytes), kControlSize);
 }
 
 TEST(UdpControl, WhatContradictsItselfIsLeftOut) {

@@ -146,6 +146,43 @@ TEST(RelayProxy, AForgedHeaderNeverTravelsOn) {
   }
 }
 
+// A relay whose first target never answers, so that there is time before the second is connected.
+json slow_to_connect(const FullListener& full, const RawListener& target) {
+  return relay_config({route(json::array({to(full.port()), to(target.port())}))}, {},
+                      {{"timeouts", {{"connect_ms", 200}}}});
+}
+
+// The first bytes come before there is a target, the rest when there is one; or all of them then, in pieces.
+TEST(RelayProxy, AForgedHeaderAroundTheConnectingOfTheTargetNeverTravelsOn) {
+  const std::string forged = "PROXY ";
+  for (const size_t early : {size_t{0}, size_t{1}, size_t{4}}) {
+    FullListener full;
+    RawListener target;
+    RunningRelay relay(slow_to_connect(full, target));
+    RawSocket client(relay.port());
+    client.send(forged.substr(0, early));
+    relay.expect_relayed(1);
+    client.send_slowly(as_bytes(forged).subspan(early));
+    client.read_to_end();
+    EXPECT_EQ(client.ending(), Ending::reset) << early;
+    EXPECT_EQ(target.accept().read_to_end(), "") << early << ": something of it came through";
+  }
+}
+
+TEST(RelayProxy, WhatBeginsLikeAHeaderBeforeThereIsATargetAndIsNonePasses) {
+  FullListener full;
+  RawListener target;
+  RunningRelay relay(slow_to_connect(full, target));
+  RawSocket client(relay.port());
+  client.send("PROX");
+  relay.expect_relayed(1);
+  client.send("IMA");
+  RawSocket server = target.accept();
+  EXPECT_EQ(server.read(7), "PROXIMA");
+  client.send(" and more");
+  EXPECT_EQ(server.read(9), " and more");
+}
+
 TEST(RelayProxy, WhatOnlyBeginsLikeAHeaderPasses) {
   RawListener target;
   RunningRelay relay(relay_config({route({to(target.port())})}));

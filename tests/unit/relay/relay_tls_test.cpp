@@ -51,6 +51,35 @@ TEST_F(RelayTls, MegabytesPassBothWays) {
   EXPECT_EQ(relay.closed(), "closed_by_target");
 }
 
+TEST_F(RelayTls, WhoFallsSilentInTheHandshakeIsSentAway) {
+  RunningRelay relay(relay_config(ending(target.port(), {&a}), {}, {{"timeouts", {{"first_bytes_ms", 200}}}}));
+  auto machine = TlsMachine::create(testing::trusting(authority.certificate, "a.test"));
+  RawSocket client(relay.port());
+  client.send(machine->pending());  // the ClientHello, and nothing more
+  EXPECT_EQ(relay.rejected(), "handshake_timeout");
+  client.read_to_end();
+  EXPECT_FALSE(target.has_one(0));
+}
+
+// Without an authority of its own the system's are asked, which know nothing of this target.
+TEST_F(RelayTls, ATargetWithoutAKnownCertificateIsNotTalkedTo) {
+  auto identity = smartvpn::testing::make_server(authority, {"target.test"});
+  for (const bool verify : {true, false}) {
+    const json tls = {{"mode", "terminate-and-reencrypt"},
+                      {"target", {{"server_name", "target.test"}, {"verify", verify}}}};
+    RunningRelay relay(relay_config(ending(target.port(), {&a}, tls)));
+    TlsEnd client = dial(relay, "a.test");
+    ASSERT_TRUE(client.shake_hands());
+    net::TlsServerOptions options;
+    options.certificate = identity.certificate;
+    options.key = identity.key;
+    TlsEnd server(target.accept(), *TlsContext::server(options));
+    EXPECT_EQ(server.shake_hands() && client.send("x") && server.read(1) == "x", !verify) << verify;
+    client.socket().close();
+    EXPECT_EQ(relay.closed(), verify ? "tls_failed" : "closed_by_client");
+  }
+}
+
 TEST_F(RelayTls, TheTargetIsToldOfIt) {
   json action = {{"send_proxy_protocol", "v2"}};
   RunningRelay relay(relay_config(ending(target.port(), {&a}, {{"alpn", {"h2", "http/1.1"}}}, action)));

@@ -114,6 +114,22 @@ TEST(RelayUdp, AnswersLeaveFromTheAddressTheClientWrote) {
   }
 }
 
+// RFC 6040: what the network has marked stays marked, both ways.
+TEST(RelayUdp, CongestionMarksPassBothWays) {
+  RawUdp target, client;
+  RunningRelay relay(relay_config(with_v2(target), udp()));
+  for (const int mark : {1, 2, 3, 0}) {
+    client.mark(mark);
+    client.send(relay.port(), "there");
+    EXPECT_EQ(parted(target.read()).payload, "there");
+    EXPECT_EQ(target.ecn, mark);
+    target.mark(mark ^ 1);
+    target.answer("back");
+    EXPECT_EQ(client.read(), "back");
+    EXPECT_EQ(client.ecn, mark ^ 1);
+  }
+}
+
 TEST(RelayUdp, EachDatagramHasItsHeaderAndAnswersHaveNone) {
   RawUdp target, client("127.0.0.77");
   RunningRelay relay(relay_config(with_v2(target), udp()));
