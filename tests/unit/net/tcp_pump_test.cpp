@@ -164,6 +164,28 @@ TEST_F(TcpPumping, MovesMegabytesBothWaysCopiedAndSpliced) {
   }
 }
 
+// A client that has gone without reading all leaves bytes of the target's behind, which are nobody's any more. The
+// target's last words are those of the client, and then FIN: RST could cost it what it has not read yet.
+TEST_F(TcpPumping, BytesThatNobodyTakesMakeNoResetOfAnEnd) {
+  join({}, {}, 4096);
+  const std::string much(64 * 1024, 'x'), more(8 * 1024, 'y');
+  ASSERT_EQ(::send(target.get(), much.data(), much.size(), 0), static_cast<ssize_t>(much.size()));
+  turn_for(*loop, milliseconds(20));
+  ASSERT_LT(pump->bytes_from_target(), much.size()) << "the client reads nothing, so the rest waits";
+  ASSERT_EQ(::send(target.get(), more.data(), more.size(), 0), static_cast<ssize_t>(more.size()));
+  ASSERT_EQ(::send(client.get(), "bye", 3, 0), 3);
+  ::shutdown(client.get(), SHUT_WR);
+  EXPECT_FALSE(ended().reset);
+  std::string got;
+  int error = -1;
+  EXPECT_TRUE(run_until(*loop, [&] {
+    got += read_all(target.get(), &error);
+    return error != -1;
+  }));
+  EXPECT_EQ(got, "bye");
+  EXPECT_EQ(error, 0);
+}
+
 // However much one side has to say, others have their turn.
 TEST_F(TcpPumping, MovesSoMuchInATurnAndNoMore) {
   const auto take = [this] { return read_all(target.get()).size(); };
