@@ -1,8 +1,9 @@
-"""A server behind a proxy: says "hello" to each connection, and prints a line of JSON of what the PROXY v2 header in
+"""A server behind a proxy: says "hello" to who has said a byte, and prints a line of JSON of what the PROXY v2 header in
 front of it says.
 
     proxy_target.py PORT
 """
+import contextlib
 import ipaddress
 import json
 import socketserver
@@ -25,7 +26,10 @@ class Header(socketserver.StreamRequestHandler):
     timeout = 30
 
     def handle(self):
-        fixed = self.rfile.read(16)
+        try:
+            fixed = self.rfile.read(16)
+        except ConnectionResetError:
+            return
         size = struct.unpack("!H", fixed[14:])[0] if fixed[:12] == SIGNATURE else 0
         block = self.rfile.read(size)
         addresses = {0x11: 4, 0x21: 16}.get(fixed[13] if len(fixed) == 16 else 0, 0)
@@ -33,7 +37,9 @@ class Header(socketserver.StreamRequestHandler):
         if addresses:
             said["source"] = str(ipaddress.ip_address(block[:addresses]))
         print(json.dumps({"type": "connection", **said}), flush=True)
-        self.wfile.write(b"hello")
+        with contextlib.suppress(ConnectionResetError):
+            if self.rfile.read(1):
+                self.wfile.write(b"hello")
 
 
 class Server(socketserver.ThreadingTCPServer):
