@@ -36,14 +36,20 @@ class RawSocket {
   // One that somebody has accepted.
   static RawSocket of(int fd) { return RawSocket(Adopted{fd}); }
   RawSocket(RawSocket&& other) noexcept
-      : fd_(std::exchange(other.fd_, -1)), unread_(std::move(other.unread_)), ending_(other.ending_) {}
+      : fd_(std::exchange(other.fd_, -1)),
+        unread_(std::move(other.unread_)),
+        ending_(other.ending_),
+        sent_into_reset_(other.sent_into_reset_) {}
   ~RawSocket() { close(); }
 
   // Whether all of it went out; false when the peer has reset the connection.
   bool send(ByteView bytes) {
     while (!bytes.empty()) {
       ssize_t n = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-      if (n < 0) return false;
+      if (n < 0) {
+        sent_into_reset_ = sent_into_reset_ || errno == ECONNRESET;  // told once, so not to who reads
+        return false;
+      }
       bytes = bytes.subspan(static_cast<size_t>(n));
     }
     return true;
@@ -110,7 +116,7 @@ class RawSocket {
       char buffer[4096];
       ssize_t n = ::recv(fd_, buffer, sizeof buffer, 0);
       if (n > 0) unread_.append(buffer, static_cast<size_t>(n));
-      if (n == 0) ending_ = Ending::fin;
+      if (n == 0) ending_ = sent_into_reset_ ? Ending::reset : Ending::fin;
       if (n < 0 && errno != EINTR) ending_ = Ending::reset;
     }
     return unread_.size() >= size;
@@ -119,6 +125,7 @@ class RawSocket {
   int fd_;
   std::string unread_;
   Ending ending_ = Ending::open;
+  bool sent_into_reset_ = false;
 };
 
 }  // namespace smartvpn::testing_support
