@@ -101,11 +101,8 @@ void Connection::take_header() {
 
 // Only from who may say so; from nobody else does it go on, be seen, or be counted.
 void Connection::take_identity() {
-  auto& tlvs = facts_.header->tlvs;
-  const proxyproto::Tlv* told = proxyproto::find_tlv(tlvs, kTlvIdentity);
-  if (told && routing_->plan->listeners[facts_.listener].identity.contains(facts_.peer.ip))
-    facts_.identity = parse_identity_tlv(told->value);
-  std::erase_if(tlvs, [](const proxyproto::Tlv& tlv) { return tlv.type == kTlvIdentity; });
+  auto told = take_identity_tlv(facts_.header->tlvs);
+  if (routing_->plan->listeners[facts_.listener].identity.contains(facts_.peer.ip)) facts_.identity = std::move(told);
 }
 
 void Connection::admit() {

@@ -75,15 +75,18 @@ void Connection::hand_to_vpn() {
 bool Connection::enter_chain() {
   if (!unique_id_.empty()) return true;
   const auto& action = route_->config.action;
+  Bytes id;
   if (facts_.header) {
     const proxyproto::Tlv* received = proxyproto::find_tlv(facts_.header->tlvs, proxyproto::kTlvUniqueId);
-    if (received && received->value.size() <= proxyproto::kMaxUniqueId) unique_id_ = received->value;
+    if (received && received->value.size() <= proxyproto::kMaxUniqueId) id = received->value;
   }
-  if (unique_id_.empty() && action.send_proxy_protocol == config::RelayActionConfig::Send::v2 && action.tlvs.unique_id)
-    unique_id_ = make_unique_id(system_rng());
-  if (unique_id_.empty() || worker_.shared().unique_ids.enter(unique_id_)) return true;
-  unique_id_.clear();  // it is the other's
-  return false;
+  if (id.empty() && action.send_proxy_protocol == config::RelayActionConfig::Send::v2 && action.tlvs.unique_id)
+    id = make_unique_id(system_rng());
+  if (id.empty()) return true;
+  // Ours once it is in: where it is another's, or there is no memory for it, it is not ours to take away.
+  if (!worker_.shared().unique_ids.enter(id)) return false;
+  unique_id_ = std::move(id);
+  return true;
 }
 
 }  // namespace smartvpn::relay

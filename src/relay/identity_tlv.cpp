@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "proxyproto/tlv.hpp"
+
 namespace smartvpn::relay {
 namespace {
 
@@ -83,6 +85,13 @@ std::optional<ClientIdentity> parse_identity_tlv(ByteView value) {
   }
   if (out.client_id.empty() || !out.inner_address) return std::nullopt;
   return out;
+}
+
+std::optional<ClientIdentity> take_identity_tlv(std::vector<proxyproto::Tlv>& tlvs) {
+  const proxyproto::Tlv* told = proxyproto::find_tlv(tlvs, kTlvIdentity);
+  auto out = told ? parse_identity_tlv(told->value) : std::nullopt;
+  const size_t taken = std::erase_if(tlvs, [](const proxyproto::Tlv& tlv) { return tlv.type == kTlvIdentity; });
+  return taken == 1 ? out : std::nullopt;
 }
 
 }  // namespace smartvpn::relay

@@ -10,6 +10,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "inet/address.hpp"
 #include "proxyproto/header.hpp"
@@ -28,5 +29,8 @@ struct ClientIdentity {
 proxyproto::Tlv make_identity_tlv(const ClientIdentity& identity);
 // Nothing for what has another version, lacks a part, has one twice or of another form, or ends within one.
 std::optional<ClientIdentity> parse_identity_tlv(ByteView value);
+// Takes every TLV of this type out of `tlvs`. Nothing also where there are several: one of them may be a client's own,
+// which a proxy has handed on beside its own.
+std::optional<ClientIdentity> take_identity_tlv(std::vector<proxyproto::Tlv>& tlvs);
 
 }  // namespace smartvpn::relay

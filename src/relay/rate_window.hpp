@@ -13,8 +13,10 @@ class RateWindow {
  public:
   static constexpr unsigned kLongest = 60;  // seconds
 
-  // Once a second, with the counter's present value.
+  // Once a second, with the counter's present value. One that has shrunk was begun anew, and so is the window: there is
+  // no growth to tell until the next sample.
   void sample(Time now, uint64_t total) noexcept {
+    if (count_ > 0 && total < samples_[newest_].total) count_ = 0;
     newest_ = (newest_ + 1) % samples_.size();
     samples_[newest_] = {now, total};
     if (count_ < samples_.size()) ++count_;

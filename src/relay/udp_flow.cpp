@@ -48,6 +48,7 @@ void UdpFlow::begin() {
   if (timeouts.lifetime_ms != 0) lifetime_ends_ = facts_.accepted + milliseconds(timeouts.lifetime_ms);
   side_.worker().flow_opened();
   side_.worker().accepted(facts_);
+  admitted_ = true;
   connect_next();
 }
 
@@ -165,7 +166,7 @@ void UdpFlow::end(Reason why) {
   if (in_target_) targets_->balancer.closed(target_);
   seat_.leave();
   side_.worker().flow_closed();
-  side_.worker().ended(facts_, last, why, !relayed && is_flow_refusal(why), true);
+  side_.worker().ended(facts_, last, why, !relayed && is_flow_refusal(why), admitted_);
   side_.retire(*this);
 }
 

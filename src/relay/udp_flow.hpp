@@ -101,7 +101,7 @@ class UdpFlow final : public UdpFlowTable::Member, private net::UdpHandler, priv
   FlowSeat seat_;
   ConnectionFacts facts_;
   Stage stage_ = Stage::connecting;
-  bool answered_ = false, in_target_ = false;
+  bool admitted_ = false, answered_ = false, in_target_ = false;
   Bytes known_header_, head_;
   std::vector<Held> held_;
   inet::IpAddress answer_from_;

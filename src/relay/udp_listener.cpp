@@ -108,6 +108,7 @@ UdpFlow* UdpListener::flow_of_header(ByteView datagram, const net::Datagram& fro
   }
   const ByteView as_sent = datagram.first(header->size);
   *payload = datagram.subspan(header->size);
+  (void)take_identity_tlv(header->tlvs);  // a VPN client's datagrams come without one, and nobody else's word is seen
   const FlowKey key{number_, from.from, header->source.value_or(inet::Endpoint{})};
   UdpFlow* flow = find_flow(key);
   if (!flow) flow = begin_flow(key, from, std::move(header));

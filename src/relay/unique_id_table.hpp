@@ -14,12 +14,14 @@ namespace smartvpn::relay {
 
 class UniqueIdTable {
  public:
-  // False: it is there already. True is followed by one leave. An id is at most proxyproto::kMaxUniqueId bytes, and the
-  // open connections bound how many there are.
+  // False: it is there already, and is somebody else's to take away. True is followed by one leave; an exception by
+  // none. A connection enters one id at most, of at most proxyproto::kMaxUniqueId bytes, so `limits.connections` bounds
+  // how many there are.
   bool enter(ByteView id) {
     MutexLock lock(mutex_);
     return open_.insert(std::string(as_text(id))).second;
   }
+  // Nothing happens for one that is not there.
   void leave(ByteView id) noexcept {
     MutexLock lock(mutex_);
     if (const auto found = open_.find(as_text(id)); found != open_.end()) open_.erase(found);

@@ -30,9 +30,10 @@ bool RejectionThrottle::count(Reason reason, std::string_view address, Time now)
     ++overflow_[static_cast<size_t>(reason)];
     return false;
   }
-  by_due_.push_back({std::move(key), 0, now + interval_});
-  auto entry = std::prev(by_due_.end());
-  by_key_.emplace(entry->key, entry);
+  std::list<Entry> made;
+  made.push_back({std::move(key), 0, now + interval_});
+  by_key_.emplace(made.front().key, made.begin());  // without memory for it there is no entry either
+  by_due_.splice(by_due_.end(), made);
   return true;
 }
 

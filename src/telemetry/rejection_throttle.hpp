@@ -6,9 +6,9 @@
 #include <array>
 #include <cstdint>
 #include <list>
+#include <map>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "base/clock.hpp"
@@ -44,7 +44,8 @@ class RejectionThrottle {
   const size_t capacity_;
   const Duration interval_;
   std::list<Entry> by_due_;  // the interval is the same for all, so append order is due order
-  std::unordered_map<std::string_view, std::list<Entry>::iterator> by_key_;  // views into entries
+  // Views into entries. In order, because strangers choose their addresses and could choose some whose hashes collide.
+  std::map<std::string_view, std::list<Entry>::iterator> by_key_;
   std::array<uint64_t, kReasonCount> overflow_{};
   Time overflow_due_ = kNever;
 };

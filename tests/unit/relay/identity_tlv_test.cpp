@@ -56,6 +56,22 @@ TEST(IdentityTlv, PartsComeOnceAndStrangeOnesAreSkipped) {
   EXPECT_FALSE(parse_identity_tlv(make_identity_tlv({std::string(65, 'a'), *inet::IpAddress::parse("::1"), 0}).value));
 }
 
+TEST(IdentityTlv, AreAllTakenOutAndOneAloneIsBelieved) {
+  const proxyproto::Tlv other{0xe5, {1}}, alice = make_identity_tlv({"alice", *inet::IpAddress::parse("10.8.0.2"), 0}),
+                                          bob = make_identity_tlv({"bob", *inet::IpAddress::parse("10.8.0.3"), 0}),
+                                          broken{kTlvIdentity, {9}};
+  const std::vector<proxyproto::Tlv> rest{other, other};
+  std::vector<proxyproto::Tlv> tlvs{other, alice, other};
+  EXPECT_EQ(take_identity_tlv(tlvs), parse_identity_tlv(alice.value));
+  EXPECT_EQ(tlvs, rest);
+  EXPECT_FALSE(take_identity_tlv(tlvs));
+  for (const auto& [first, second] : {std::pair{alice, bob}, {alice, alice}, {alice, broken}, {broken, alice}}) {
+    tlvs = {first, other, second, other};
+    EXPECT_FALSE(take_identity_tlv(tlvs)) << to_hex(first.value) << " " << to_hex(second.value);
+    EXPECT_EQ(tlvs, rest);
+  }
+}
+
 TEST(IdentityTlv, AMappedAddressIsAnIPv4One) {
   const auto identity = parse_identity_tlv(*from_hex("0102001000000000000000000000ffff0a08000701000163"));
   ASSERT_TRUE(identity);

@@ -94,8 +94,15 @@ TEST(RateWindow, CountersOfEverySizeAreExact) {
   window.sample(kRateStart, UINT64_MAX - 8);
   window.sample(kRateStart + seconds(1), UINT64_MAX - 3);
   EXPECT_EQ(window.per_second(1), 5);
-  window.sample(kRateStart + seconds(2), 6);  // begins anew
-  EXPECT_EQ(window.per_second(1), 10);
+}
+
+TEST(RateWindow, ACounterThatHasShrunkWasBegunAnew) {
+  RateWindow window;
+  for (unsigned i = 0; i <= 30; ++i) window.sample(kRateStart + seconds(i), uint64_t{i} * 100);
+  window.sample(kRateStart + seconds(31), 7);
+  for (unsigned back : {1u, 10u, 60u}) EXPECT_EQ(window.per_second(back), 0) << back;
+  window.sample(kRateStart + seconds(32), 10);
+  for (unsigned back : {1u, 10u, 60u}) EXPECT_EQ(window.per_second(back), 3) << "nothing from before counts";
 }
 
 TEST(RateWindow, AgreesWithAListOfSamples) {

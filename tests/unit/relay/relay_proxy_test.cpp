@@ -306,6 +306,21 @@ TEST(RelayProxy, WhichVpnClientItIsIsToldByThoseWhoMaySay) {
   }
 }
 
+TEST(RelayProxy, WhoSaysTwiceWhichVpnClientItIsSaysNothing) {
+  RawListener target;
+  json listen = trusting();
+  listen["may_assert_identity"] = {"127.0.0.1"};
+  RunningRelay relay(relay_config(route({to(target.port())}, with_v2({{"unknown", true}})), listen));
+  RawSocket client(relay.port());
+  client.send(v2("198.51.100.7:1", {make_identity_tlv({"mallory", *inet::IpAddress::parse("10.8.0.3"), 0}),
+                                    make_identity_tlv({"alice", *inet::IpAddress::parse("10.8.0.2"), 7})}));
+  RawSocket server = target.accept();
+  EXPECT_FALSE(proxyproto::find_tlv(read_header(server).tlvs, kTlvIdentity));
+  const auto event = relay.event(telemetry::EventType::connection_accepted);
+  EXPECT_STREQ(event->text("remote_addr"), "198.51.100.7:1");
+  EXPECT_FALSE(event->text("client_id"));
+}
+
 TEST(RelayProxy, AClientOfTheServerOfThisProcessIsKnownByItsInnerAddress) {
   RawListener target;
   RunningRelay relay(relay_config(route({to(target.port())}, with_v2())));

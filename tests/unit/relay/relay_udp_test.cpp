@@ -215,6 +215,24 @@ TEST(RelayUdp, TlvsGoOnAsTheRouteSaysWithoutAnId) {
   EXPECT_TRUE(proxyproto::find_tlv(got.header.tlvs, 0xe5));
 }
 
+TEST(RelayUdp, NobodySaysWhichVpnClientItIs) {
+  RawUdp target, proxy;
+  json listen = trusting_udp();
+  listen["may_assert_identity"] = {"127.0.0.1"};
+  json more = {{"send_proxy_protocol", "v2"}, {"proxy_tlvs", {{"unknown", true}}}};
+  RunningRelay relay(relay_config(route(to_udp(target), more), listen));
+  Header header = parted(std::string(as_text(from("198.51.100.7:1", "")))).header;
+  header.tlvs = {make_identity_tlv({"alice", *inet::IpAddress::parse("10.8.0.2"), 7}), {0xe5, {'x'}}};
+  proxy.send(relay.port(), headed(header, "x"));
+  const auto got = parted(target.read());
+  EXPECT_FALSE(proxyproto::find_tlv(got.header.tlvs, kTlvIdentity));
+  EXPECT_TRUE(proxyproto::find_tlv(got.header.tlvs, 0xe5));
+  const auto flows = *relay.relay->connections();
+  ASSERT_EQ(flows.size(), 1u);
+  EXPECT_EQ(flows[0].client_id, "");
+  EXPECT_EQ(flows[0].tlvs.size(), 1u) << "nor is it listed";
+}
+
 TEST(RelayUdp, WithoutAnAddressItStaysWithoutOrIsRefused) {
   RawUdp target, proxy;
   json listen = trusting_udp();

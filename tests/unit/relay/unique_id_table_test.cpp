@@ -68,6 +68,27 @@ TEST(UniqueIdTable, LeavingWhatIsNotThereChangesNothing) {
   EXPECT_FALSE(table.enter(as_bytes("a")));
 }
 
+TEST(UniqueIdTable, HoldsOneForEachOpenConnectionAtMost) {
+  constexpr size_t kMostOpen = 40;
+  smartvpn::testing::SeededRng random(11);
+  UniqueIdTable table;
+  std::multiset<std::string> open;  // what connections hold; those refused hold none
+  for (int step = 0; step < 20000; ++step) {
+    const std::string id = "id" + std::to_string(random.u32() % 100);
+    if (random.u32() % 2 == 0 && open.size() < kMostOpen) {
+      const bool is_new = open.count(id) == 0;
+      ASSERT_EQ(table.enter(as_bytes(id)), is_new);
+      if (is_new) open.insert(id);
+    } else if (!open.empty()) {
+      const auto gone = std::next(open.begin(), static_cast<ptrdiff_t>(random.u32() % open.size()));
+      table.leave(as_bytes(*gone));
+      open.erase(gone);
+    }
+    ASSERT_EQ(table.size(), open.size());
+    ASSERT_LE(table.size(), kMostOpen);
+  }
+}
+
 TEST(UniqueIdTable, OfSeveralThreadsOneIsTheFirst) {
   UniqueIdTable table;
   std::atomic<int> inside{0}, together{0}, entered{0};

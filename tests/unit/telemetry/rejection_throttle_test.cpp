@@ -42,6 +42,23 @@ TEST(RejectionThrottle, SummaryOnceAnIntervalThenForgotten) {
   EXPECT_TRUE(throttle.count(Reason::rate_limited, "192.0.2.1", kFirst + seconds(31)));
 }
 
+TEST(RejectionThrottle, EveryRejectionIsReportedOrInASummary) {
+  RejectionThrottle throttle(50, seconds(10));
+  std::vector<RejectionSummary> due;
+  uint64_t counted = 0, told = 0;
+  Time now = kFirst;
+  for (uint32_t step = 0; step < 20000; ++step, ++counted) {
+    const uint32_t who = step * 2654435761u >> 25;  // of 128
+    told += throttle.count(Reason::rate_limited, "198.51.100." + std::to_string(who), now);
+    if (step % 7 == 0) throttle.tick(now += milliseconds(step % 900), due);
+    ASSERT_LE(throttle.size(), 50u);
+  }
+  for (int i = 0; i < 3; ++i) throttle.tick(now += seconds(10), due);
+  for (const auto& summary : due) told += summary.count;
+  EXPECT_EQ(told, counted);
+  EXPECT_EQ(throttle.size(), 0u);
+}
+
 TEST(RejectionThrottle, FullTableSumsByReasonAndStaysBounded) {
   RejectionThrottle throttle(2);
   std::vector<RejectionSummary> due;
